@@ -1,0 +1,1 @@
+"""Nouns and contracts. Imports nothing of Hector's; everything else may import it."""

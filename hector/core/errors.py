@@ -1,0 +1,171 @@
+"""Everything Hector raises on purpose. Meaning is class data; only the edge turns it into protocol codes.
+
+HectorError
+  ConfigError            the configuration is wrong: exit code 2
+  StartupError           the process cannot start here (port, files): exit code 2
+  StoreError             the database cannot do what was asked
+    StoreUnavailable     it is away or busy: try again
+    SchemaTooNew         it was written by a newer Hector
+  RequestError           the caller's fault
+    InvalidRequest       a field is missing or wrong (carries `violations`)
+    NotFound             no such agent, task or session, or not yours
+    NotSupported         the operation does not exist for this object
+    TaskNotCancelable    it has already ended
+    TooLarge             a body or a part is over the limit
+  ModelError             a model call failed
+    ModelUnavailable     down, overloaded, rate limited, cut off: retryable
+    ModelRejected        the provider refuses this request
+      ContextOverflow    the conversation is too long for the model
+    ModelAuthError       key missing or refused
+    UnsupportedContent   this provider takes no such part
+  ToolError              a tool failed in a way that the model should read
+  AgentError             a run ended without an answer (iteration cap, template, schema)
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class HectorError(Exception):
+    """Base of the tree. `str(error)` is fit for a user: what happened, where, and what to do."""
+
+    code: ClassVar[str] = "internal"
+    http_status: ClassVar[int] = 500
+    retryable: ClassVar[bool] = False
+
+
+class ConfigError(HectorError):
+    """The configuration is wrong; the text lists every finding."""
+
+    code = "config"
+
+
+class StartupError(HectorError):
+    """The process cannot start here: port in use, unreadable file, no permission."""
+
+    code = "startup"
+
+
+class StoreError(HectorError):
+    """The database cannot do what was asked."""
+
+    code = "store"
+
+
+class StoreUnavailable(StoreError):  # noqa: N818 - a state, not a mistake
+    """The database is away, busy or full."""
+
+    code, http_status, retryable = "store_unavailable", 503, True
+
+
+class SchemaTooNew(StoreError):  # noqa: N818
+    """The database was written by a newer Hector."""
+
+    code = "schema_too_new"
+
+
+class RequestError(HectorError):
+    """The caller asked for something that cannot be."""
+
+    code, http_status = "request", 400
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One wrong field: `field` is a path such as "message.parts[0]"."""
+
+    field: str
+    description: str
+
+
+class InvalidRequest(RequestError):  # noqa: N818
+    """A field is missing or wrong."""
+
+    code = "invalid_request"
+
+    def __init__(self, message: str, violations: Sequence[Violation] = ()) -> None:
+        super().__init__(message)
+        self.violations = tuple(violations)
+
+
+class NotFound(RequestError):  # noqa: N818
+    """No such object, or it belongs to somebody else. `kind` is "agent", "task" or "session"."""
+
+    code, http_status = "not_found", 404
+
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(f"{kind} {name!r} was not found")
+        self.kind = kind
+        self.name = name
+
+
+class NotSupported(RequestError):  # noqa: N818
+    """The operation is not possible on this object."""
+
+    code = "not_supported"
+
+
+class TaskNotCancelable(RequestError):  # noqa: N818
+    """The task has already ended."""
+
+    code = "task_not_cancelable"
+
+
+class TooLarge(RequestError):  # noqa: N818
+    """The body, or one part of it, is over the limit."""
+
+    code, http_status = "too_large", 413
+
+
+class ModelError(HectorError):
+    """A model call failed for good."""
+
+    code, http_status = "model", 502
+
+    def __init__(self, message: str, *, status: int | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after = retry_after
+
+
+class ModelUnavailable(ModelError):  # noqa: N818
+    """Down, overloaded, rate limited, timed out or cut off in mid-answer."""
+
+    code, http_status, retryable = "model_unavailable", 503, True
+
+
+class ModelRejected(ModelError):  # noqa: N818
+    """The provider refuses this request; sending it again changes nothing."""
+
+    code = "model_rejected"
+
+
+class ContextOverflow(ModelRejected):
+    """The conversation is longer than the model's context."""
+
+    code = "context_overflow"
+
+
+class ModelAuthError(ModelError):
+    """The key is missing, wrong, or lacks a right."""
+
+    code = "model_auth"
+
+
+class UnsupportedContent(ModelRejected):
+    """The provider takes no part of this kind."""
+
+    code, http_status = "unsupported_content", 400
+
+
+class ToolError(HectorError):
+    """The tool failed; the text goes to the model as an error result."""
+
+    code = "tool"
+
+
+class AgentError(HectorError):
+    """The run ended without an answer."""
+
+    code = "agent"

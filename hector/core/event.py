@@ -1,0 +1,107 @@
+"""Events: what a run yields. Appended ones are the truth of a session; partial ones are only streamed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from hector.core.content import Content, JsonObject, Message, ToolCall, ToolResult
+from hector.core.usage import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """A piece of the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThinkingDelta:
+    """A piece of the model's reasoning."""
+
+    text: str
+
+
+Delta: TypeAlias = TextDelta | ThinkingDelta
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A result that the client keeps. The same id again replaces it."""
+
+    id: str
+    parts: tuple[Content, ...]
+    name: str | None = None
+    description: str | None = None
+    metadata: JsonObject | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """What came out of the model since the last read of its stream. Never stored."""
+
+    author: str
+    deltas: tuple[Delta, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolStarted:
+    """A tool call is about to run. Never stored: the model's event already holds the call."""
+
+    author: str
+    call: ToolCall
+
+
+@dataclass(frozen=True, slots=True)
+class InputRequired:
+    """The run pauses until the user answers call `call_id`."""
+
+    call_id: str
+    prompt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The agent declines the task."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DirectReply:
+    """The agent answers with a message; no task shall remain."""
+
+    text: str
+
+
+Control: TypeAlias = InputRequired | Rejected | DirectReply
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One appended fact of a session: who said what, what it cost, what it changed.
+
+    `state` holds changed keys with their scope prefix (`app:`, `user:`, none; `temp:` never reaches the store); None
+    deletes a key. `control` ends the run's own loop in the way it names.
+    """
+
+    id: str
+    invocation_id: str
+    author: str
+    at: float
+    message: Message
+    branch: str = ""
+    usage: Usage | None = None
+    state: Mapping[str, Any] = field(default_factory=dict)
+    artifacts: tuple[Artifact, ...] = ()
+    control: Control | None = None
+    metadata: JsonObject | None = None
+
+    @property
+    def tool_results(self) -> tuple[ToolResult, ...]:
+        """The results that this event brings."""
+        return tuple(part for part in self.message.parts if isinstance(part, ToolResult))
+
+
+Output: TypeAlias = Partial | ToolStarted | Event
+"""What an agent yields."""

@@ -1,0 +1,103 @@
+"""The seams: what a capability offers, so that capabilities never import each other."""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias
+
+from hector.core.content import Content, JsonObject, Message
+from hector.core.event import Artifact, Control, Delta
+from hector.core.usage import FinishReason, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """A tool as a model sees it. `parameters` is a JSON Schema of type object."""
+
+    name: str
+    description: str
+    parameters: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSchema:
+    """The shape that an answer must have. `schema` is a JSON Schema."""
+
+    schema: JsonObject
+    name: str = "response"
+    strict: bool = True
+
+
+ToolChoice: TypeAlias = Literal["auto", "none", "required"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """Everything that varies from call to call; what is fixed per model lives in its configuration."""
+
+    system: str
+    messages: Sequence[Message]
+    tools: Sequence[ToolSpec] = ()
+    tool_choice: ToolChoice = "auto"
+    output: OutputSchema | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReply:
+    """A finished model turn. `message.role` is "assistant"; `raw_finish` is the provider's own word."""
+
+    message: Message
+    finish: FinishReason
+    usage: Usage
+    model: str = ""
+    raw_finish: str = ""
+
+
+class ChatModel(Protocol):
+    """One configured model.
+
+    Both calls raise ModelError's subclasses and nothing else of their own; cancelling them closes the connection.
+    """
+
+    def stream(self, request: ModelRequest) -> AsyncGenerator[tuple[Delta, ...] | ModelReply, None]:
+        """Deltas, one tuple per network read; then exactly one ModelReply, which repeats all of them, and the end."""
+
+    async def complete(self, request: ModelRequest) -> ModelReply:
+        """The whole turn at once, without streaming on the wire."""
+
+    async def aclose(self) -> None:
+        """Give back connections and child processes."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolContext:
+    """What a tool may know of the run that calls it. `state` is the merged view, keys with their scope prefix."""
+
+    call_id: str
+    agent: str
+    app: str
+    user: str
+    session_id: str
+    task_id: str
+    state: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOutput:
+    """What a tool gives back, as data: content for the model and the changes that it asks for."""
+
+    content: tuple[Content, ...] = ()
+    is_error: bool = False
+    artifacts: tuple[Artifact, ...] = ()
+    state: Mapping[str, Any] = field(default_factory=dict)
+    control: Control | None = None
+
+
+class Tool(Protocol):
+    """One callable tool. Raises ToolError for what the model should read; anything else is a defect, contained."""
+
+    @property
+    def spec(self) -> ToolSpec:
+        """Name, description and parameters."""
+
+    async def call(self, args: JsonObject, context: ToolContext) -> ToolOutput:
+        """Run once. `args` have been parsed and checked against `spec.parameters`."""
