@@ -1,0 +1,1 @@
+"""One YAML or JSON file as frozen, checked sections."""

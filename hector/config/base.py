@@ -1,0 +1,72 @@
+"""Section: the base of every block of the file; and the value types that people write by hand."""
+
+import re
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+SECRET_KEYS: Final = re.compile(r"(?i)(api[_-]?key|password|passwd|secret|token|credential|authorization|cookie)$")
+"""Keys whose values are never shown: neither in messages nor in a printed configuration."""
+
+_UNITS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_PIECE: Final = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d)")
+_SIZES: Final = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30}
+_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(|b|[kmg](?:i?b)?)", re.IGNORECASE)
+
+
+def seconds(value: object) -> object:
+    """Seconds from 1.5, "1.5", "30s", "1h30m" or "200ms"; anything else is handed back for the type check."""
+    if isinstance(value, str):
+        text = value.strip().replace(" ", "").lower()
+        pieces = _PIECE.findall(text)
+        if pieces and "".join(number + unit for number, unit in pieces) == text:
+            return sum(float(number) * _UNITS[unit] for number, unit in pieces)
+    return value
+
+
+def octets(value: object) -> object:
+    """Bytes from 1048576, "1MiB" or "10 MB" (all units are powers of 1024)."""
+    if isinstance(value, str) and (match := _SIZE.fullmatch(value.strip())):
+        return int(float(match[1]) * _SIZES[match[2][:1].lower()])
+    return value
+
+
+def split(value: object) -> object:
+    """A list from "a, b"; the empty text is the empty list."""
+    if isinstance(value, str):
+        return [item.strip() for item in value.split(",") if item.strip()]
+    return value
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(seconds),
+    Field(ge=0, allow_inf_nan=False),
+    WithJsonSchema({"type": ["number", "string"], "format": "duration", "minimum": 0}),
+]
+"""A time span in seconds."""
+
+Size = Annotated[
+    int,
+    BeforeValidator(octets),
+    Field(ge=0),
+    WithJsonSchema({"type": ["integer", "string"], "format": "size", "minimum": 0}),
+]
+"""A number of bytes."""
+
+Names = Annotated[tuple[str, ...], BeforeValidator(split)]
+"""A list of texts; a comma-separated text is taken for one."""
+
+
+class Section(BaseModel):
+    """A block of the file: immutable, and a typo in it is an error.
+
+    Numbers are taken for texts and texts for numbers where the field asks for it, since people write `version: 2` and
+    environment variables are always texts.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, coerce_numbers_to_str=True)
+
+    def with_changes(self, **changes: Any) -> "Any":
+        """A copy with some fields replaced, unchecked."""
+        return self.model_copy(update=changes)

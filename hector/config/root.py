@@ -1,0 +1,36 @@
+"""The whole file."""
+
+from typing import Annotated, TypeAlias
+
+from pydantic import Field
+
+from hector.config.agents import Agent
+from hector.config.base import Section
+from hector.config.llms import Llm
+from hector.config.server import Database, Logger, Server, Storage
+from hector.config.tools import Tool
+from hector.core.ids import CONFIG_ID
+
+Id: TypeAlias = Annotated[str, Field(pattern=CONFIG_ID.pattern)]
+
+
+class Defaults(Section):
+    """What is used where a block names nothing."""
+
+    llm: str | None = Field(None, description="Model of agents that name none, an id under `llms`.")
+
+
+class HectorConfig(Section):
+    """Everything that one file can say."""
+
+    version: str = Field("2", description="Version of this configuration; shown in agent cards.")
+    name: str = Field("hector", min_length=1, description="Name of the application.")
+    description: str = Field("", description="What it is for.")
+    defaults: Defaults = Field(default_factory=Defaults, description="What is used where a block names nothing.")
+    llms: dict[Id, Llm] = Field({}, description="Models by id. Empty: one named `default`, from the environment.")
+    agents: dict[Id, Agent] = Field({}, description="Agents by id. Empty: one named `assistant`.")
+    tools: dict[Id, Tool] = Field({}, description="Tools by id.")
+    server: Server = Field(default_factory=Server, description="The HTTP server.")
+    databases: dict[Id, Database] = Field({}, description="Databases by id.")
+    storage: Storage = Field(default_factory=Storage, description="Where state is kept.")
+    logger: Logger = Field(default_factory=Logger, description="The log.")

@@ -1,0 +1,54 @@
+"""Operations: where the server listens, where state is kept, what is logged. Flags and HECTOR_* variables win."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from hector.config.base import Duration, Section, Size
+
+
+class Server(Section):
+    """The HTTP server."""
+
+    host: str = Field("127.0.0.1", min_length=1, description="Interface to listen on; 0.0.0.0 means all.")
+    port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 means any free one.")
+    public_url: str | None = Field(
+        None, description="Address under which clients reach this server, for agent cards. Left out: from the request."
+    )
+    max_body_bytes: Size = Field(10 * 2**20, ge=1024, description='Largest request body, for example "10 MiB".')
+    legacy_card: bool = Field(False, description="Add the keys of A2A 0.3 to agent cards, for old clients.")
+    shutdown_grace: Duration = Field(30.0, description="How long running tasks may go on after a signal to stop.")
+
+
+class Database(Section):
+    """A database that other blocks refer to."""
+
+    driver: Literal["sqlite"] = Field("sqlite", description="Kind of database.")
+    database: str = Field(min_length=1, description="File, relative to the working directory, or :memory:.")
+
+    @property
+    def dsn(self) -> str:
+        """As `--database` takes it."""
+        return f"sqlite://{self.database}"
+
+
+class Backend(Section):
+    """Where one kind of state is kept."""
+
+    backend: Literal["inmemory", "sql"] = Field("sql", description="inmemory: gone after a stop; sql: a database.")
+    database: str | None = Field(None, description="An id under `databases`. Left out: the default database.")
+
+
+class Storage(Section):
+    """Where state is kept. Tasks and sessions live in the same place."""
+
+    tasks: Backend | None = Field(None, description="Tasks. Left out: where the sessions are.")
+    sessions: Backend | None = Field(None, description="Sessions. Left out: where the tasks are.")
+
+
+class Logger(Section):
+    """The log."""
+
+    level: Literal["debug", "info", "warn", "error"] = Field("info", description="Least important line to write.")
+    format: Literal["text", "json"] = Field("text", description="text: for people; json: one object per line.")
+    file: str | None = Field(None, description="File to append to. Left out: standard error.")
