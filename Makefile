@@ -1,0 +1,50 @@
+# Everything a checkout is used for. Each target sets up what it needs in .venv from the lock files under vendor/.
+#   make serve ARGS="--port 9000"        arguments for the server
+#   make test ARGS="-k config -x"        arguments for pytest
+#   make PYTHON=/usr/bin/python3.12 ...  another interpreter
+.DEFAULT_GOAL := help
+export PYTHON
+VENV := .venv
+RUN := $(VENV)/bin/python
+PYTEST := $(RUN) -m pytest $(ARGS)
+
+.PHONY: help setup serve test test-slow frozen check format binary bench lock clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: ## Create or update .venv with everything that development needs
+	@scripts/setup $(VENV) requirements.txt requirements-dev.txt
+
+serve: ## Start the server; without a key or an Ollama it fetches a small local model first
+	@scripts/setup $(VENV) requirements.txt
+	@$(RUN) scripts/fetch_local_model.py --if-needed
+	@exec $(RUN) -m hector serve $(ARGS)
+
+test: setup ## Run the test-suite (all but the slow and the frozen tests)
+	$(PYTEST) -n 2 --dist worksteal -m "not slow and not frozen"
+
+test-slow: setup ## Run the tests that take long: local model, many restarts
+	$(PYTEST) -m "slow and not frozen"
+
+frozen: setup ## Run the front-door tests against dist/ (make binary first)
+	$(PYTEST) -m frozen
+
+check: setup ## Format, lint, types, and the test-suite with branch coverage
+	@scripts/check
+
+format: setup ## Rewrite the sources in the house's format
+	@$(RUN) -m ruff format --quiet . && $(RUN) -m ruff check --quiet --fix .
+
+binary: ## Build dist/hector (one file) and dist/hector-onedir (one folder)
+	@scripts/binary
+
+bench: setup ## Measure speed against two references (see bench/)
+	@$(RUN) -m bench $(ARGS)
+
+lock: ## Write the lock files again (ARGS=--upgrade for the newest versions)
+	@scripts/lock $(ARGS)
+
+clean: ## Remove what was built; keeps your .hector data
+	rm -rf dist work .venv .venv-binary .venv-lock .mypy_cache .ruff_cache .pytest_cache .coverage htmlcov
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,438 @@
+"""What the project promises, one row per promise, and which tests prove it.
+
+A row is `built` once at least one collected test carries `@pytest.mark.proves("<id>")`, and `planned` before that;
+tests/test_requirements.py holds both directions. `python -m tests.requirements` prints the coverage table.
+Sections name the part of the product description (or of the first milestone) that the row comes from.
+"""
+
+import ast
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+Status = Literal["built", "planned"]
+TESTS: Final = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One promise: `id` is what tests name, `section` where it comes from, `text` what it says."""
+
+    id: str
+    section: str
+    text: str
+    status: Status
+
+
+# section -> rows of (id, status, text); b = built, p = planned
+_TABLE: Final[Mapping[str, str]] = {
+    "Why: single binary": """
+        p binary.one-file            | one self-contained executable of about 30 MB that needs no interpreter
+        p binary.linux               | works on any common Linux host
+        p binary.macos               | works on macOS hosts
+        p binary.windows             | works on Windows hosts
+        p binary.studio-embedded     | the executable carries the web UI
+        p binary.no-dependencies     | no runtime, virtual environment or package manager is needed to run it
+    """,
+    "Why: self-sovereign": """
+        p sovereign.offline          | runs air-gapped: nothing at run time needs the internet
+        p sovereign.no-telemetry     | sends no telemetry anywhere
+        p sovereign.keys-stay        | provider keys stay on the machine: masked in output and logs
+        p sovereign.mit              | MIT licensed
+    """,
+    "Why: open standards": """
+        p standards.a2a              | agents speak the A2A protocol
+        p standards.mcp              | tools connect over MCP
+        p standards.swap-provider    | changing the LLM provider is a one-line change of the configuration
+    """,
+    "Why: config-driven": """
+        p config.yaml                | agents are declared in one YAML (or JSON) file
+        p config.reviewable          | a configuration is checked in CI by one command with an exit code
+        p api.programmatic           | a fluent programmatic API builds agents from code (Python here)
+    """,
+    "Why: durability": """
+        p durability.sessions        | sessions persist to SQL and survive a restart
+        p durability.tasks           | tasks persist to SQL and survive a restart
+        p durability.checkpoints     | checkpoints persist to SQL
+        p durability.fault-recovery  | work interrupted by a crash is recovered
+        p durability.human-in-loop   | a run waits for a person, durably, and goes on with the answer
+    """,
+    "Why: security": """
+        p security.jwks-oidc         | JWKS/OIDC authentication
+        p security.injection         | prompt-injection detection
+        p security.pii               | redaction of personal data
+        p security.tool-sandbox      | tools run sandboxed
+        p security.rate-limit        | rate limiting
+        p security.visibility        | agents are public, internal or private
+        p security.tenant-isolation  | tenants are isolated in full
+    """,
+    "Quick start": """
+        p install.sh                 | one-line installer for macOS and Linux
+        p install.powershell         | one-line installer for Windows
+        p install.homebrew           | Homebrew formula
+        p install.docker             | container image that serves on port 8080
+        p serve.zero-config          | `hector serve` without a file writes one and serves an agent
+        p serve.admin-secret-printed | an admin secret is printed at the first start and unlocks the web UI
+        p quickstart.studio-setup    | providers, agents and chat can be set up in the web UI without a file
+    """,
+    "Studio": """
+        p studio.served              | the web UI is served at /
+        p studio.flow-builder        | a drag-and-drop canvas in two-way sync with the YAML
+        p studio.chat                | chat with streaming and a trace of tool calls
+        p studio.resources           | providers, tools and guardrails are managed without editing YAML
+        p studio.build-release       | one make target builds the executable with the web UI inside
+        p studio.dev-server          | a development server with hot reload for the web UI
+    """,
+    "Core: SQL foundation": """
+        p state.event-log            | a session is an append-only event log
+        p state.scopes               | state has the scopes app, user and temp besides the session's own
+        p state.tasks-queue          | tasks are a durable queue with retry, exponential backoff and recovery
+        p state.checkpoints          | incremental checkpoints for long-running work
+        p state.app-configs          | app configurations are hot-reloadable and synchronised with the database
+        p database.sqlite            | SQLite is the default store
+        p database.postgres          | PostgreSQL is a store
+        p cli.database               | `--database` chooses the store by URL
+    """,
+    "Multi-tenant": """
+        p tenant.apps                | one deployment hosts several isolated apps
+        p tenant.agents              | each app has its own agents
+        p tenant.sessions            | each app has its own sessions and state
+        p tenant.vectors             | each app has its own vector collections
+        p tenant.jwt                 | each app has its own JWT authentication
+    """,
+    "Admin API": """
+        p cli.auth-secret            | `--auth-secret` protects the admin API
+        p admin.apps.list            | GET /admin/apps
+        p admin.apps.create          | POST /admin/apps answers with the app and its bearer token
+        p admin.apps.get             | GET /admin/apps/{id}
+        p admin.apps.update          | PUT /admin/apps/{id}
+        p admin.apps.delete          | DELETE /admin/apps/{id} removes the app and all it owns
+        p admin.apps.token           | POST /admin/apps/{id}/token
+        p admin.sessions.list        | GET /admin/sessions, in pages
+        p admin.sessions.get         | GET /admin/sessions/{id} with its events
+        p admin.sessions.delete      | DELETE /admin/sessions/{id}
+        p admin.queue.stats          | GET /admin/queue/stats
+        p admin.queue.dlq            | GET /admin/queue/dlq
+        p admin.queue.requeue        | POST /admin/queue/dlq/{id}/requeue
+        p admin.jwks                 | GET /admin/jwks publishes the verification keys
+    """,
+    "Agent types": """
+        p agents.llm                 | type llm, the default
+        p agents.sequential          | type sequential runs sub-agents in order
+        p agents.parallel            | type parallel runs sub-agents at the same time
+        p agents.loop                | type loop repeats until a condition is met
+        p agents.conditional         | type conditional routes on an evaluation
+        p agents.remote              | type remote stands for an A2A server elsewhere
+    """,
+    "Multi-agent patterns": """
+        p agents.agent-tools         | agent_tools: agents are called like functions
+        p agents.sub-agents          | sub_agents: control is handed over
+        p agents.condition-agent     | condition_agent and condition_field decide
+        p agents.on-true-agent       | on_true_agent and on_false_agent are the branches
+        p agents.on-false-response   | on_true_response and on_false_response answer without an agent
+    """,
+    "Instruction templating": """
+        p instruction.variable       | {variable} is session state
+        p instruction.app            | {app:variable} is app state
+        p instruction.user           | {user:variable} is user state
+        p instruction.temp           | {temp:variable} is temporary state
+        p instruction.artifact       | {artifact.file} is the content of an artifact
+        p instruction.optional       | {variable?} is empty when missing
+    """,
+    "Triggers": """
+        p trigger.schedule           | type schedule runs an agent by cron expression
+        p trigger.timezone           | schedules have a timezone
+        p trigger.input-template     | the input is a template with the date
+        p trigger.webhook            | type webhook runs an agent on an HTTP request at its path
+        p trigger.webhook-methods    | a webhook limits the methods
+        p trigger.webhook-signature  | a webhook verifies its signature header with the secret
+        p trigger.webhook-template   | webhook_input.template makes the message from the payload
+        p trigger.webhook-session    | webhook_input.session_id is a template
+        p trigger.webhook-extract    | webhook_input.extract_fields picks fields by path
+        p trigger.response-sync      | response mode sync
+        p trigger.response-async     | response mode async
+        p trigger.response-callback  | response mode callback
+    """,
+    "Notifications": """
+        p notifications.push         | outbound notifications on agent events in the A2A push manner
+        p notifications.events       | events choose what is sent: task_completed, task_failed and the others
+        p notifications.headers      | extra headers
+        p notifications.template     | the payload is a template
+        p notifications.retry        | retry with max_attempts, initial_delay and max_delay
+    """,
+    "MCP": """
+        p mcp.stdio                  | transport stdio starts a command with arguments
+        p mcp.sse                    | transport sse
+        p mcp.streamable-http        | transport streamable HTTP
+        p mcp.filter                 | filter limits the tools that are offered
+    """,
+    "Built-in tools": """
+        p tools.filetool             | file operations, sandboxed
+        p tools.webtool              | HTTP requests and web scraping
+        p tools.commandtool          | shell commands with allow lists
+        p tools.memorytool           | memory across sessions
+        p tools.searchtool           | search in documents
+        p tools.todotool             | task and checklist management
+        p tools.approvaltool         | approvals by a person
+        p tools.agenttool            | an agent as a callable tool
+    """,
+    "Command tool": """
+        p command.allowed            | allowed_commands
+        p command.denied             | denied_commands
+        p command.working-directory  | working_directory
+        p command.max-time           | max_execution_time
+        p command.require-approval   | require_approval
+        p command.approval-prompt    | approval_prompt
+    """,
+    "RAG: sources": """
+        p rag.directory              | source directory with include and exclude patterns
+        p rag.sql                    | source sql with incremental sync
+        p rag.api                    | source api over REST
+        p rag.blob.s3                | source blob: S3
+        p rag.blob.gcs               | source blob: Google Cloud Storage
+        p rag.blob.azure             | source blob: Azure
+        p rag.pdf                    | PDF files are read
+        p rag.watch                  | watch: changed files are indexed at once
+        p rag.incremental            | incremental_indexing indexes only what changed
+    """,
+    "RAG: retrieval": """
+        p rag.chunking.semantic      | chunking strategy semantic
+        p rag.chunking.size          | chunk size and overlap
+        p rag.top-k                  | search.top_k
+        p rag.threshold              | search.threshold
+        p rag.hyde                   | search.enable_hyde
+        p rag.rerank                 | search.enable_rerank
+        p rag.multi-query            | search.enable_multi_query
+        p rag.embedders              | embedders are configured and referred to by name
+    """,
+    "Vector stores": """
+        p vector.chromem             | embedded store, the default
+        p vector.qdrant              | Qdrant
+        p vector.pinecone            | Pinecone
+        p vector.weaviate            | Weaviate
+        p vector.milvus              | Milvus
+    """,
+    "Guardrails": """
+        p guard.input.length         | input length with an action
+        p guard.input.injection      | input injection patterns with action and severity
+        p guard.input.sanitizer      | input sanitizer trims and strips HTML
+        p guard.output.pii.email     | e-mail addresses
+        p guard.output.pii.phone     | phone numbers
+        p guard.output.pii.ssn       | social security numbers
+        p guard.output.pii.card      | credit card numbers
+        p guard.output.redact-mask   | redact_mode mask
+        p guard.output.redact-remove | redact_mode remove
+        p guard.output.redact-hash   | redact_mode hash
+        p guard.output.keywords      | content.blocked_keywords
+        p guard.output.patterns      | content.blocked_patterns
+        p guard.moderation.openai    | moderation strategy openai with model, threshold and action
+        p guard.moderation.lakera    | moderation strategy lakera
+        p guard.moderation.prompt    | moderation strategy prompt
+    """,
+    "Authentication": """
+        p cli.auth-jwks-url          | `--auth-jwks-url`
+        p cli.auth-issuer            | `--auth-issuer`
+        p cli.auth-audience          | `--auth-audience`
+        p auth.secret                | a simple shared secret
+    """,
+    "Observability": """
+        p cli.metrics                | `--metrics` serves /metrics for Prometheus
+        p cli.tracing-endpoint       | `--tracing-endpoint` sends OpenTelemetry traces
+        p logs.structured            | logs as text or JSON, levelled, without secrets
+    """,
+    "LLM providers": """
+        p models.anthropic           | Anthropic: text in and out
+        p models.anthropic.streaming | Anthropic: streaming
+        p models.anthropic.thinking  | Anthropic: thinking blocks, replayed verbatim
+        p models.anthropic.media     | Anthropic: images and documents in
+        p models.openai              | OpenAI: text in and out
+        p models.openai.responses    | OpenAI: the Responses API
+        p models.openai.chat         | OpenAI-compatible servers by chat/completions
+        p models.openai.structured   | OpenAI: structured output
+        p models.openai.reasoning    | OpenAI: reasoning
+        p models.gemini              | Gemini: text in and out
+        p models.gemini.audio        | Gemini: audio in
+        p models.gemini.image        | Gemini: images in
+        p models.gemini.video        | Gemini: video in
+        p models.ollama              | Ollama: any open model, local
+        p config.llms.thinking       | thinking.enabled and thinking.budget_tokens
+        p config.env-interpolation   | ${VAR} in the file is taken from the environment
+        p models.base-url            | base_url points a provider to another server
+    """,
+    "Deployment": """
+        p binary.build               | one command builds the executable
+        p cli.config                 | `--config` names the file
+        p docker.build               | a Dockerfile builds a small image in two stages
+        p docker.entry               | the image exposes 8080 and serves by default
+    """,
+    "Configuration validation": """
+        p cli.validate               | `hector validate --config FILE`
+        p web.schema                 | GET /schema is the JSON Schema of the configuration
+    """,
+    "Documentation": """
+        p docs.quick-start           | quick start in five minutes
+        p docs.studio                | guide to the web UI
+        p docs.configuration         | configuration reference, complete
+        p docs.cli                   | CLI reference: all commands and flags
+        p docs.api                   | API reference
+        p docs.programmatic          | reference of the programmatic API
+        p docs.architecture          | design and internals
+    """,
+    "Milestone 1: house": """
+        p house.make-serve           | `make serve` sets up and serves with a local model, without a question
+        p house.make-test            | `make test` passes on a fresh machine
+        p house.locked               | dependencies are locked with hashes
+        p house.layers               | the layering is enforced
+        b house.requirements         | this table is held in both directions
+        p house.lean-imports         | `version` and a plain `serve` load only what they need
+    """,
+    "Milestone 1: configuration": """
+        p config.sections            | frozen sections for every block of this version
+        p config.aliases             | the documented aliases are understood
+        p config.env-forms           | ${VAR:-x}, ${VAR:x}, $VAR and $$ per string, after parsing
+        p config.dotenv              | .env files are searched and reloaded
+        p config.json                | JSON files are accepted as well as YAML
+        p config.durations           | durations such as 30s and 1h30m
+        p config.errors              | every error at once with file, line, path, what is allowed and the nearest key
+        p config.unbuilt-refused     | blocks that are not built yet are refused by name
+        p config.references          | unknown and cyclic references are errors
+        p config.hot-reload          | --watch and SIGHUP reload; a wrong file keeps the old configuration and says so
+        p config.zero-config         | detection order: flag, keys, Ollama, local model, demo
+        p config.seed-yaml           | the product description's YAML for LLMs and plain agents validates
+        p cli.validate.formats       | compact, verbose and json output, exit codes
+        p cli.validate.print-config  | --print-config with secrets masked
+        p cli.schema                 | `hector schema [--compact]`
+        p cli.info                   | `hector info`
+        p cli.init                   | `hector init`
+        p cli.version                | `hector version`
+        p cli.skill                  | SKILL.md is written for coding assistants
+    """,
+    "Milestone 1: models": """
+        p models.tools               | tools, parallel calls and tool-name mangling
+        p models.usage               | usage in one shape, cache and reasoning tokens included
+        p models.finish              | finish reasons in one enumeration
+        p models.retry               | retry with Retry-After and jitter
+        p models.faults              | truncated streams, in-stream errors, stale connections, context overflow
+        p models.strip-and-retry     | a rejected parameter is dropped once and remembered
+        p models.cancel              | cancellation closes the upstream request
+        p models.structured          | structured output at every provider
+        p models.media               | media in where the provider takes it, a clear error where not
+        p models.proxy               | proxy, custom CA bundle and extra headers per provider
+        p models.scripted            | provider scripted: rules in YAML
+        p models.local               | provider local: a GGUF file behind a supervised llama.cpp child
+        p models.llmock              | an independent stand-in judges the retries
+        p serve.demo                 | `hector serve --demo` streams, calls a tool and thinks, and says it has no model
+    """,
+    "Milestone 1: agents": """
+        p agents.function-tools      | function tools registered from Python
+        p agents.parallel-tools      | independent tool calls run in parallel
+        p agents.max-iterations      | reasoning.max_iterations
+        p agents.tool-errors         | tool errors go back to the model; malformed arguments are answered
+        p agents.structured-output   | structured output is validated, with one repair round
+        p agents.streaming           | streaming on and off
+        p agents.cancel              | cancellation takes effect within a second
+        p agents.prompt              | instruction and prompt blocks
+    """,
+    "Milestone 1: state": """
+        p state.migrations           | numbered migrations with checksums
+        p state.group-commit         | one writer thread with group commit, readers apart
+        p state.restart              | a second message continues the conversation after a restart
+        p state.artifacts            | artifacts are stored
+        p state.newer-database       | an unreadable or newer database is one clear error
+    """,
+    "Milestone 1: A2A": """
+        p a2a.jsonrpc                | version 1.0 over JSON-RPC
+        p a2a.rest                   | version 1.0 over HTTP+JSON
+        p a2a.streaming              | message:stream
+        p a2a.subscribe              | tasks:subscribe
+        p a2a.tasks                  | get, list with filters and paging, cancel, history
+        p a2a.errors                 | errors with details
+        p a2a.version-header         | the version header is honoured
+        p a2a.cards                  | one card per agent and a default card, with caching headers
+        p a2a.v03                    | the 0.3 dialect by method name on the same URL
+        p a2a.sdk                    | the official client works in both bindings and both versions
+        p a2a.save-artifact          | tool save_artifact
+        p a2a.ask-user               | tool ask_user makes the task input-required; the next message is its result
+        p a2a.direct-message         | an agent option answers with a Message instead of a task
+        p a2a.request-facts          | request facts are available to instructions
+        p web.agents                 | GET /agents
+        p web.health                 | /health, /livez and /readyz
+        p web.limits                 | malformed and oversized requests get the protocol's error
+    """,
+    "Milestone 1: chat": """
+        p cli.chat                   | `hector chat` streams with a running or an in-process agent
+        p cli.chat.commands          | /agents, /new and /quit
+        p cli.chat.pipe              | chat works in a pipe
+    """,
+    "Milestone 1: executable": """
+        p binary.one-folder          | the one-folder form of the same analysis
+        p binary.size                | one file of at most 26 MB
+        p binary.start-up            | `version` within 0.06 CPU seconds in the one-folder form
+        p binary.chroot              | runs in a root that holds nothing but it and the C library
+        p serve.stop                 | SIGTERM stops cleanly with exit code 0
+        p serve.kill                 | after kill -9 a restart continues the conversation
+        p serve.port-in-use          | a port in use is one message and exit code 2
+        p serve.bad-input            | wrong configuration is one message and exit code 2, without a traceback
+        p serve.model-down           | a model that is down or wrong never takes the server down or leaves a task open
+        p bench.run                  | one command measures speed against two references
+    """,
+}
+
+
+def parse(table: Mapping[str, str]) -> dict[str, Requirement]:
+    """The rows by id; a repeated id or an unreadable row is an error."""
+    found: dict[str, Requirement] = {}
+    for section, block in table.items():
+        for line in filter(None, map(str.strip, block.splitlines())):
+            head, _, text = line.partition("|")
+            flag, identifier = head.split()
+            if identifier in found or flag not in {"b", "p"} or not text.strip():
+                raise ValueError(f"{section}: cannot use the row {line!r}")
+            status: Status = "built" if flag == "b" else "planned"
+            found[identifier] = Requirement(identifier, section, text.strip(), status)
+    return found
+
+
+REQUIREMENTS: Final = parse(_TABLE)
+
+
+def marks(tree: ast.AST) -> Iterator[str]:
+    """The ids named by `pytest.mark.proves(...)` anywhere in a test module: decorators, pytestmark, pytest.param."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "proves":
+            for argument in node.args:
+                if not (isinstance(argument, ast.Constant) and isinstance(argument.value, str)):
+                    raise TypeError(f"line {node.lineno}: proves() takes literal ids, so that they can be counted")
+                yield argument.value
+
+
+def proofs(root: Path = TESTS) -> dict[str, set[str]]:
+    """For each id, the test modules that prove it; read from the source, so it holds under -k and in parallel."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for path in sorted(root.rglob("test_*.py")):
+        for identifier in marks(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+            found[identifier].add(path.relative_to(root.parent).as_posix())
+    return dict(found)
+
+
+def report() -> str:
+    """The coverage table as text: built rows with their tests, planned rows, a count per section."""
+    proven = proofs()
+    lines: list[str] = []
+    for section in _TABLE:
+        rows = [row for row in REQUIREMENTS.values() if row.section == section]
+        built = sum(row.status == "built" for row in rows)
+        lines.append(f"\n{section}: {built} of {len(rows)} built")
+        for row in rows:
+            where = ", ".join(sorted(proven.get(row.id, set()))) or "-"
+            lines.append(f"  {row.status:<8} {row.id:<28} {row.text}  [{where}]")
+    counts = Counter(row.status for row in REQUIREMENTS.values())
+    lines.append(f"\n{counts['built']} built, {counts['planned']} planned, {len(REQUIREMENTS)} in all")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(report() + "\n")
