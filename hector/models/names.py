@@ -1,0 +1,62 @@
+"""Tool names that a provider accepts, and the way back.
+
+Providers allow fewer characters in a function name than tool servers use ("fs.read", "github/search issues"). Each
+request maps the names it needs; names that fit stay as they are, so that most requests need no map at all.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from hector.core.content import ToolCall
+from hector.core.ports import ModelRequest
+
+PLAIN: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""Anthropic, OpenAI and most servers that speak their formats."""
+
+GEMINI: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}")
+"""Gemini also takes dots and colons, and wants a letter or an underscore first."""
+
+_LIMIT: Final = 64
+_DIGITS: Final = 8
+
+
+def request_names(request: ModelRequest) -> set[str]:
+    """Every tool name in a request: those on offer and those in the history."""
+    names = {tool.name for tool in request.tools}
+    for message in request.messages:
+        if message.role == "assistant":
+            names.update(part.name for part in message.parts if isinstance(part, ToolCall))
+    return names
+
+
+def mangle(names: Iterable[str], fits: re.Pattern[str] = PLAIN) -> dict[str, str]:
+    """Our name -> the name for the wire, only for those that differ. No two names share one.
+
+    The result for a name depends on the other names only where they collide, so that cached prompts stay valid.
+    """
+    given = set(names)
+    unfit = sorted(name for name in given if not fits.fullmatch(name))
+    taken = {name for name in given if fits.fullmatch(name)}
+    mangled: dict[str, str] = {}
+    for name in unfit:
+        mangled[name] = _free(name, taken)
+        taken.add(mangled[name])
+    return mangled
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """`name` with foreign characters replaced; a digest of it is added when that is too long or taken already."""
+    plain = re.sub(r"[^A-Za-z0-9_-]", "_", name)
+    plain = plain if plain[:1].isalpha() or plain[:1] == "_" else f"_{plain}"
+    candidate, salt = plain, 0
+    while len(candidate) > _LIMIT or candidate in taken:
+        digest = hashlib.sha256(f"{salt}:{name}".encode()).hexdigest()[:_DIGITS]
+        candidate, salt = f"{plain[: _LIMIT - _DIGITS - 1]}_{digest}", salt + 1
+    return candidate
+
+
+def reverse(mangled: Mapping[str, str]) -> dict[str, str]:
+    """Wire name -> our name: the `names` of an HttpCall."""
+    return {wire: ours for ours, wire in mangled.items()}
