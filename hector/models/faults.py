@@ -4,11 +4,11 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
+from hector.core.clock import SystemClock
 from hector.core.errors import ContextOverflow, ModelAuthError, ModelError, ModelRejected, ModelUnavailable
+from hector.net.retry import retry_after
 
 BODY_LIMIT: Final = 2048
 """Bytes of a provider's error text that are ever shown."""
@@ -51,7 +51,7 @@ def read_fault(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
         kind=fields.get("kind", ""),
         code=fields.get("code", ""),
         param=fields.get("param", ""),
-        retry_after=retry_after(headers),
+        retry_after=retry_after(headers, SystemClock().now()),
         should_retry={"true": True, "false": False}.get(headers.get("x-should-retry", "").lower()),
     )
 
@@ -90,24 +90,6 @@ def _page_text(body: bytes) -> str:
     text = body[: BODY_LIMIT * 4].decode("utf-8", errors="replace")
     text = re.sub(r"(?is)<(script|style)\b.*?(</\1>|$)|<[^>]*>", " ", text)
     return " ".join(text.split())[: BODY_LIMIT // 4]
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait as the server asks: `retry-after-ms`, else `retry-after` as a number or an HTTP date."""
-    try:
-        if "retry-after-ms" in headers:
-            return max(0.0, float(headers["retry-after-ms"]) / 1000)
-        return max(0.0, float(headers["retry-after"])) if "retry-after" in headers else None
-    except ValueError:
-        return _until(headers.get("retry-after", ""))
-
-
-def _until(date: str) -> float | None:
-    try:
-        moment = parsedate_to_datetime(date)
-    except ValueError:
-        return None
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
 
 
 def to_error(who: str, fault: Fault) -> ModelError:
