@@ -1,0 +1,17 @@
+"""State on disk: the only package with SQL."""
+
+from hector.store.opening import Store, open_store
+from hector.store.sessions import Session, SessionPage, SessionSummary
+from hector.store.tasks import Accept, Accepted, Record, Unfinished
+
+__all__ = [
+    "Accept",
+    "Accepted",
+    "Record",
+    "Session",
+    "SessionPage",
+    "SessionSummary",
+    "Store",
+    "Unfinished",
+    "open_store",
+]

@@ -1,0 +1,166 @@
+"""Core values to stored JSON and back. Unknown fields are ignored on reading, so that older code reads newer rows."""
+
+import json
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias, TypeVar, assert_never
+
+from hector.core.content import JsonObject, content_from_json, message_from_json, message_to_json, part_to_json
+from hector.core.errors import StoreError
+from hector.core.event import Artifact, Control, DirectReply, Event, InputRequired, Rejected
+from hector.core.task import ClientMessage
+from hector.core.usage import Usage
+
+T = TypeVar("T")
+EventRow: TypeAlias = tuple[str, str, str, str, float, int, str]
+"""id, invocation, author, branch, at, shown, body."""
+
+# Non-ASCII stays escaped: a model may produce half a surrogate pair, which no UTF-8 column takes.
+dumps: Final[Callable[[Any], str]] = json.JSONEncoder(separators=(",", ":")).encode
+loads: Final = json.loads
+
+
+def milliseconds(seconds: float) -> int:
+    """Whole milliseconds, cut the way that `core.clock.iso` shows them."""
+    return round(seconds * 1_000_000) // 1000
+
+
+def event_row(event: Event) -> EventRow:
+    """The columns of an event that do not depend on where it is appended."""
+    shown = int((event.metadata is not None and "a2a" in event.metadata) or isinstance(event.control, InputRequired))
+    return event.id, event.invocation_id, event.author, event.branch, event.at, shown, dumps(_event_body(event))
+
+
+def _event_body(event: Event) -> JsonObject:
+    body: JsonObject = {"message": message_to_json(event.message)}
+    if event.usage is not None:
+        body["usage"] = _usage_to_json(event.usage)
+    if event.state:
+        body["state"] = {key: value for key, value in event.state.items() if not key.startswith("temp:")}
+    if event.artifacts:
+        # The parts stand once, in the artifacts table: they may be megabytes, and a session is loaded on every turn.
+        body["artifacts"] = [_artifact_head(artifact) for artifact in event.artifacts]
+    if event.control is not None:
+        body["control"] = control_to_json(event.control)
+    if event.metadata is not None:
+        body["metadata"] = event.metadata
+    return body
+
+
+def event_from_row(row: tuple[Any, ...]) -> Event:
+    """The reverse: from key, id, invocation, author, branch, at, body. Artifacts come back without their parts."""
+    key, event_id, invocation, author, branch, at, body = row
+    return decoded("events", key, _event_from_json, (event_id, invocation, author, at, branch), body)
+
+
+def _event_from_json(columns: tuple[str, str, str, float, str], body: str) -> Event:
+    value = loads(body)
+    get = value.get
+    usage, control = get("usage"), get("control")
+    return Event(
+        *columns[:4],
+        message_from_json(value["message"]),
+        columns[4],
+        None if usage is None else _usage_from_json(usage),
+        get("state") or {},
+        tuple(_artifact(item) for item in get("artifacts", ())),
+        None if control is None else control_from_json(control),
+        get("metadata"),
+    )
+
+
+def _usage_to_json(usage: Usage) -> JsonObject:
+    return {
+        "input": usage.input,
+        "output": usage.output,
+        "cache_read": usage.cache_read,
+        "cache_write": usage.cache_write,
+        "reasoning": usage.reasoning,
+    }
+
+
+def _usage_from_json(value: JsonObject) -> Usage:
+    get = value.get
+    return Usage(get("input", 0), get("output", 0), get("cache_read", 0), get("cache_write", 0), get("reasoning", 0))
+
+
+def control_to_json(control: Control) -> JsonObject:
+    """`{"type": "input_required" | "rejected" | "direct_reply", ...}`."""
+    match control:
+        case InputRequired(call_id, prompt):
+            return {"type": "input_required", "call_id": call_id, "prompt": prompt}
+        case Rejected(reason):
+            return {"type": "rejected", "reason": reason}
+        case DirectReply(text):
+            return {"type": "direct_reply", "text": text}
+        case _:
+            assert_never(control)
+
+
+def control_from_json(value: JsonObject) -> Control:
+    """The reverse. Raises KeyError or ValueError on a foreign shape."""
+    match value["type"]:
+        case "input_required":
+            return InputRequired(value["call_id"], value["prompt"])
+        case "rejected":
+            return Rejected(value["reason"])
+        case "direct_reply":
+            return DirectReply(value["text"])
+        case other:
+            raise ValueError(f"{other!r} is not the type of a control")
+
+
+def _artifact_head(artifact: Artifact) -> JsonObject:
+    optional = {"name": artifact.name, "description": artifact.description, "metadata": artifact.metadata}
+    return {"id": artifact.id} | {key: value for key, value in optional.items() if value is not None}
+
+
+def artifact_to_text(artifact: Artifact) -> str:
+    """The whole artifact as JSON text."""
+    return dumps(_artifact_head(artifact) | {"parts": [part_to_json(part) for part in artifact.parts]})
+
+
+def _artifact(value: JsonObject) -> Artifact:
+    parts = tuple(content_from_json(part) for part in value.get("parts", ()))
+    return Artifact(value["id"], parts, value.get("name"), value.get("description"), value.get("metadata"))
+
+
+def artifact_from_text(body: str) -> Artifact:
+    """The reverse of `artifact_to_text`."""
+    return _artifact(loads(body))
+
+
+def client_message_to_text(message: ClientMessage) -> str:
+    """A client's view of a message as JSON text."""
+    value: JsonObject = {"id": message.id, **message_to_json(message.message)}
+    optional = {"context_id": message.context_id, "task_id": message.task_id, "metadata": message.metadata}
+    value.update({key: found for key, found in optional.items() if found is not None})
+    if message.extensions:
+        value["extensions"] = message.extensions
+    if message.reference_task_ids:
+        value["reference_task_ids"] = message.reference_task_ids
+    return dumps(value)
+
+
+def client_message_from_text(body: str) -> ClientMessage:
+    """The reverse of `client_message_to_text`."""
+    value = loads(body)
+    return ClientMessage(
+        value["id"],
+        message_from_json(value),
+        value.get("context_id"),
+        value.get("task_id"),
+        value.get("metadata"),
+        tuple(value.get("extensions", ())),
+        tuple(value.get("reference_task_ids", ())),
+    )
+
+
+def decoded(table: str, row: object, decode: Callable[..., T], *args: Any) -> T:
+    """Decode a stored value; a damaged one raises a StoreError that names the table and the row."""
+    try:
+        return decode(*args)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StoreError(
+            f"row {row} of table {table} is damaged ({type(error).__name__}: {error}). "
+            "Restore the database from a backup, or delete the session that it belongs to."
+        ) from error

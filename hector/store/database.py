@@ -1,0 +1,58 @@
+"""The seam between repositories and engines: units of work on a connection, reads apart from writes."""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+T = TypeVar("T")
+Row: TypeAlias = tuple[Any, ...]
+
+
+class Connection(Protocol):
+    """What a unit of work may do, inside a transaction that it neither begins nor ends. `?` marks a parameter."""
+
+    def execute(self, sql: str, args: Sequence[Any] = ()) -> int:
+        """Run one statement; how many rows it changed."""
+
+    def insert(self, sql: str, args: Sequence[Any]) -> int:
+        """Insert one row; its integer key, or 0 when `ON CONFLICT DO NOTHING` applied."""
+
+    def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run one statement once per row."""
+
+    def one(self, sql: str, args: Sequence[Any] = ()) -> Row | None:
+        """The row of a query that has at most one."""
+
+    def all(self, sql: str, args: Sequence[Any] = ()) -> list[Row]:
+        """All rows."""
+
+
+class Database(Protocol):
+    """One engine. Every call may raise StoreError, and StoreUnavailable when trying again later makes sense."""
+
+    @property
+    def dsn(self) -> str:
+        """The address that it was opened with."""
+
+    @property
+    def dialect(self) -> str:
+        """Which variant of a named statement it speaks: "sqlite"."""
+
+    def describe(self) -> str:
+        """Engine, version and place, for a log line."""
+
+    def write(self, work: Callable[[Connection], T]) -> Awaitable[T]:
+        """Run a unit of work in a transaction, alone or together with others; the answer comes after the commit.
+
+        The unit must look before it writes (raise its refusals before its first change) and must be safe to run again:
+        when a neighbour in the same transaction fails, everyone else's unit is rolled back and run once more. A caller
+        that is cancelled while it waits does not undo a unit that was handed over.
+        """
+
+    def read(self, work: Callable[[Connection], T]) -> Awaitable[T]:
+        """Run a unit that changes nothing on one consistent snapshot, not waiting for writers."""
+
+    async def ping(self) -> None:
+        """Return when the database takes a write transaction."""
+
+    async def aclose(self) -> None:
+        """Finish what was handed over, then close."""

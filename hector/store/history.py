@@ -1,0 +1,71 @@
+"""A client's messages inside the event log, and the history of a task that is read back from there."""
+
+from collections.abc import Iterable
+
+from hector.core.content import Data, JsonObject, Media, Message, Text, ToolResult
+from hector.core.event import Event, InputRequired
+from hector.core.task import ClientMessage
+
+ENVELOPE = "a2a"
+"""The key of `Event.metadata` under which the A2A envelope of a client's message is kept."""
+
+
+def user_event(
+    message: ClientMessage, *, event_id: str, invocation_id: str, at: float, answers: tuple[str, str] | None = None
+) -> Event:
+    """The event that brings a client's message into a session.
+
+    `answers` is the (call id, tool name) of a tool call that has been waiting for this message: the model then reads
+    the message as that call's result, the client still sees its own message.
+    """
+    content = tuple(part for part in message.message.parts if isinstance(part, Text | Media | Data))
+    envelope: JsonObject = {
+        "message_id": message.id,
+        "metadata": message.metadata,
+        "extensions": list(message.extensions),
+        "reference_task_ids": list(message.reference_task_ids),
+    }
+    said = Message("user", content)
+    if answers is not None:
+        envelope["answers"] = answers[0]
+        said = Message("tool", (ToolResult(answers[0], answers[1], content),))
+    return Event(event_id, invocation_id, "user", at, said, metadata={ENVELOPE: envelope})
+
+
+def client_message(event: Event, *, context_id: str, task_id: str) -> ClientMessage | None:
+    """What the client sees of an event: its own message, a question of the agent, or None.
+
+    The id of a question is the id of its event; give it to the status message too, then the two are one.
+    """
+    envelope = (event.metadata or {}).get(ENVELOPE)
+    if envelope is not None:
+        return ClientMessage(
+            envelope["message_id"],
+            Message("user", _content(event.message, envelope.get("answers"))),
+            context_id,
+            task_id,
+            envelope.get("metadata"),
+            tuple(envelope.get("extensions", ())),
+            tuple(envelope.get("reference_task_ids", ())),
+        )
+    if isinstance(event.control, InputRequired):
+        return question(event.id, event.control, context_id=context_id, task_id=task_id)
+    return None
+
+
+def question(event_id: str, asked: InputRequired, *, context_id: str, task_id: str) -> ClientMessage:
+    """The agent's message of a task that waits for input, as it stands in the status and later in the history."""
+    return ClientMessage(event_id, Message("assistant", (Text(asked.prompt),)), context_id, task_id)
+
+
+def _content(message: Message, answers: str | None) -> tuple[Text | Media | Data, ...]:
+    if answers is None:
+        return tuple(part for part in message.parts if isinstance(part, Text | Media | Data))
+    results = (part for part in message.parts if isinstance(part, ToolResult) and part.call_id == answers)
+    return next((result.content for result in results), ())
+
+
+def history(events: Iterable[Event], *, context_id: str, task_id: str) -> tuple[ClientMessage, ...]:
+    """The messages of a task in order, from its events."""
+    found = (client_message(event, context_id=context_id, task_id=task_id) for event in events)
+    return tuple(message for message in found if message is not None)

@@ -1,0 +1,83 @@
+"""The schema's history: numbered files, applied once each, in order, never back."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from hector import __version__
+from hector.core.errors import SchemaTooNew, StartupError
+from hector.store.database import Connection
+from hector.store.queries import text
+
+NAMES: Final = ("0001_base",)
+"""All migrations; a list and not a folder's content, because a packed installation has no folder to read."""
+
+_TABLE: Final = """
+CREATE TABLE IF NOT EXISTS migrations (
+    number INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    checksum TEXT NOT NULL,
+    hector TEXT NOT NULL,
+    applied INTEGER NOT NULL
+)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One step. `checksum` is the SHA-256 of its text."""
+
+    number: int
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        """What is recorded beside the number when it has been applied."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+def known() -> tuple[Migration, ...]:
+    """All migrations of this version of Hector."""
+    return tuple(Migration(int(name[:4]), name, text(f"migrations/{name}.sql")) for name in NAMES)
+
+
+def applied(con: Connection) -> list[tuple[int, str, str, str]]:
+    """(number, name, checksum, version of Hector) of what the database has seen."""
+    con.execute(_TABLE)
+    return [
+        (number, name, checksum, version)
+        for number, name, checksum, version in con.all(
+            "SELECT number, name, checksum, hector FROM migrations ORDER BY number"
+        )
+    ]
+
+
+def pending(seen: Sequence[tuple[int, str, str, str]], migrations: Sequence[Migration], place: str) -> list[Migration]:
+    """What is still to be applied. Raises SchemaTooNew, and StartupError when an applied migration has been changed."""
+    newest = migrations[-1].number
+    if seen and seen[-1][0] > newest:
+        raise SchemaTooNew(
+            f"database {place} has schema {seen[-1][0]}, made by Hector {seen[-1][3]}; this is Hector {__version__}, "
+            f"which knows schema {newest}: use the newer Hector, or choose another database with --database"
+        )
+    by_number = {migration.number: migration for migration in migrations}
+    for number, name, checksum, version in seen:
+        found = by_number.get(number)
+        if found is None or found.checksum != checksum:
+            raise StartupError(
+                f"database {place}: migration {name}, applied by Hector {version}, is not the one that Hector "
+                f"{__version__} carries: reinstall Hector, or restore the database from a backup"
+            )
+    done = {number for number, *_ in seen}
+    return [migration for migration in migrations if migration.number not in done]
+
+
+def apply(con: Connection, migration: Migration, statements: Sequence[str], at: int) -> None:
+    """Run one migration and note it; the caller wraps both in one transaction."""
+    for statement in statements:
+        con.execute(statement)
+    con.execute(
+        "INSERT INTO migrations (number, name, checksum, hector, applied) VALUES (?, ?, ?, ?, ?)",
+        (migration.number, migration.name, migration.checksum, __version__, at),
+    )

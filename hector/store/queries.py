@@ -1,0 +1,29 @@
+"""Named SQL statements: `sql/<file>.sql`, one per `-- name` or `-- name @dialect` header."""
+
+import pkgutil
+import re
+from collections.abc import Mapping
+from typing import Final
+
+FILES: Final = ("sessions", "tasks")
+_HEADER: Final = re.compile(r"^-- (\w+)(?: @(\w+))?\n", re.MULTILINE)
+_REMARK: Final = re.compile(r"^--.*\n", re.MULTILINE)
+
+
+def text(path: str) -> str:
+    """A file of `sql/`, from a folder, a zip archive or an executable alike."""
+    data = pkgutil.get_data("hector.store", f"sql/{path}")
+    if data is None:
+        raise FileNotFoundError(f"hector/store/sql/{path} is missing from this installation")
+    return data.decode()
+
+
+def load(file: str, dialect: str) -> Mapping[str, str]:
+    """Statements of one file by name; a dialect's own version wins over the shared one."""
+    _, *parts = _HEADER.split(text(f"{file}.sql"))
+    shared: dict[str, str] = {}
+    special: dict[str, str] = {}
+    for name, only, body in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
+        if only is None or only == dialect:  # split() yields None for the absent group
+            (special if only else shared)[name] = _REMARK.sub("", body).strip().rstrip(";")
+    return shared | special

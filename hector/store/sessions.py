@@ -1,0 +1,146 @@
+"""Sessions: conversations as append-only event logs with scoped state."""
+
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from hector.core.errors import NotFound, NotSupported
+from hector.core.event import Event
+from hector.core.task import Caller
+from hector.store.codec import EventRow, event_from_row
+from hector.store.database import Connection, Database
+from hector.store.paging import check_size, decode_token, encode_token
+from hector.store.queries import load
+from hector.store.state import StateChange, apply_changes, state_from_rows
+
+SEQ_BITS: Final = 24
+"""An event's key is `session key << SEQ_BITS | seq`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A conversation as it stands. `state` is the merged view: keys of `app:` and `user:` scope, bare ones its own."""
+
+    id: str
+    agent: str
+    events: tuple[Event, ...]
+    state: dict[str, Any]
+    created: float
+    updated: float
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSummary:
+    """A session in a listing; times in seconds since the epoch."""
+
+    id: str
+    agent: str
+    created: float
+    updated: float
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPage:
+    """One page, the most recently used first; `next_token` is empty on the last one."""
+
+    sessions: tuple[SessionSummary, ...]
+    next_token: str
+
+
+def bounds(session: int) -> tuple[int, int]:
+    """The first key of a session's events and tasks, and the first one after them."""
+    return session << SEQ_BITS, (session + 1) << SEQ_BITS
+
+
+class Sessions:
+    """The repository. Every method is one unit of work."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._sql = load("sessions", database.dialect)
+
+    def load(self, caller: Caller, context_id: str) -> Awaitable[Session]:
+        """All events and the merged state. Raises NotFound."""
+        return self._database.read(lambda con: self._load(con, caller, context_id))
+
+    def list(self, caller: Caller, *, page_size: int = 50, page_token: str | None = None) -> Awaitable[SessionPage]:
+        """The caller's sessions. Raises InvalidRequest on a bad token or size."""
+        check_size(page_size)
+        after = decode_token(page_token)
+        return self._database.read(lambda con: self._list(con, caller, page_size, after))
+
+    def delete(self, caller: Caller, context_id: str) -> Awaitable[bool]:
+        """Delete a session with its events, state, tasks and artifacts; False when there is none."""
+        return self._database.write(lambda con: self._delete(con, caller, context_id))
+
+    def _load(self, con: Connection, caller: Caller, context_id: str) -> Session:
+        found = con.one(self._sql["find"], (caller.app, caller.user, context_id))
+        if found is None:
+            raise NotFound("session", context_id)
+        key, session_id, agent, created, updated, _ = found
+        events = tuple(event_from_row(row) for row in con.all(self._sql["events"], bounds(key)))
+        return Session(session_id, agent, events, self.state(con, caller, key), created / 1000, updated / 1000)
+
+    def _list(self, con: Connection, caller: Caller, size: int, after: tuple[int, str] | None) -> SessionPage:
+        rows = con.all(self._sql["page"], (caller.app, caller.user, *(after or (None, None)), size + 1))
+        found = tuple(
+            SessionSummary(session_id, agent, created / 1000, updated / 1000, events)
+            for session_id, agent, created, updated, events in rows[:size]
+        )
+        token = encode_token(rows[size - 1][3], rows[size - 1][0]) if len(rows) > size else ""
+        return SessionPage(found, token)
+
+    def _delete(self, con: Connection, caller: Caller, context_id: str) -> bool:
+        found = con.one(self._sql["position"], (caller.app, caller.user, context_id))
+        if found is None:
+            return False
+        for statement in ("delete_artifacts", "delete_tasks", "delete_events"):
+            con.execute(self._sql[statement], bounds(found[0]))
+        con.execute(self._sql["delete_state"], (found[0],))
+        con.execute(self._sql["delete"], (found[0],))
+        return True
+
+    # What a unit of work of another repository needs inside its own transaction.
+
+    def enter(self, con: Connection, caller: Caller, context_id: str, agent: str, at: int) -> tuple[int, int, bool]:
+        """Take the next place in a session, creating it if needed: its key, the place, and whether it is new."""
+        created = con.insert(self._sql["create"], (caller.app, caller.user, context_id, agent, at, at))
+        if created:
+            return created, 0, True
+        found = con.one(self._sql["position"], (caller.app, caller.user, context_id))
+        if found is None:
+            raise NotFound("session", context_id)
+        key, seq = found
+        self.advance(con, key, seq, 1, at)
+        return key, seq, False
+
+    def advance(self, con: Connection, session: int, seq: int, count: int, at: int) -> None:
+        """Move a session's end by `count` events. Raises NotSupported when it is full."""
+        if seq + count >= 1 << SEQ_BITS:
+            raise NotSupported(f"this conversation has reached {seq:,} events: begin a new one (another context id)")
+        con.execute(self._sql["advance"], (seq + count, at, session))
+
+    def append(
+        self,
+        con: Connection,
+        caller: Caller,
+        place: tuple[int, int, int],
+        rows: Sequence[EventRow],
+        changes: Sequence[StateChange],
+    ) -> None:
+        """Append events with their state changes. `place` is session key, first seq, task key."""
+        session, seq, task = place
+        first = session << SEQ_BITS | seq
+        con.many(self._sql["append"], [(first + offset, task, *row) for offset, row in enumerate(rows)])
+        if changes:
+            apply_changes(con, self._sql, caller, session, changes)
+
+    def key(self, con: Connection, caller: Caller, context_id: str) -> int | None:
+        """The key of a session, None when there is none."""
+        found = con.one(self._sql["position"], (caller.app, caller.user, context_id))
+        return found[0] if found else None
+
+    def state(self, con: Connection, caller: Caller, session: int) -> dict[str, Any]:
+        """The merged state that a session sees."""
+        return state_from_rows(con.all(self._sql["state"], (caller.app, caller.user, session)))

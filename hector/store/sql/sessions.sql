@@ -1,0 +1,70 @@
+-- create
+-- A new session whose first event is about to be appended; does nothing when it exists.
+INSERT INTO sessions (app, user, id, agent, created, updated, next_seq)
+VALUES (?, ?, ?, ?, ?, ?, 1)
+ON CONFLICT (app, user, id) DO NOTHING;
+
+-- position
+SELECT key, next_seq FROM sessions WHERE app = ? AND user = ? AND id = ?;
+
+-- advance
+UPDATE sessions SET next_seq = ?, updated = ? WHERE key = ?;
+
+-- find
+SELECT key, id, agent, created, updated, next_seq FROM sessions WHERE app = ? AND user = ? AND id = ?;
+
+-- page
+SELECT id, agent, created, updated, next_seq FROM sessions
+WHERE app = ?1 AND user = ?2 AND (?3 IS NULL OR (updated, id) < (?3, ?4))
+ORDER BY updated DESC, id DESC LIMIT ?5;
+
+-- append
+INSERT INTO events (key, task, id, invocation, author, branch, at, shown, body)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- events
+SELECT key, id, invocation, author, branch, at, body FROM events WHERE key >= ? AND key < ? ORDER BY key;
+
+-- state
+-- Everything that one session sees, with the prefixes of its scopes.
+SELECT 'app:' || name, value FROM app_state WHERE app = ?1
+UNION ALL
+SELECT 'user:' || name, value FROM user_state WHERE app = ?1 AND user = ?2
+UNION ALL
+SELECT name, value FROM session_state WHERE session = ?3;
+
+-- set_app
+INSERT INTO app_state (app, name, value) VALUES (?, ?, ?)
+ON CONFLICT (app, name) DO UPDATE SET value = excluded.value;
+
+-- set_user
+INSERT INTO user_state (app, user, name, value) VALUES (?, ?, ?, ?)
+ON CONFLICT (app, user, name) DO UPDATE SET value = excluded.value;
+
+-- set_session
+INSERT INTO session_state (session, name, value) VALUES (?, ?, ?)
+ON CONFLICT (session, name) DO UPDATE SET value = excluded.value;
+
+-- unset_app
+DELETE FROM app_state WHERE app = ? AND name = ?;
+
+-- unset_user
+DELETE FROM user_state WHERE app = ? AND user = ? AND name = ?;
+
+-- unset_session
+DELETE FROM session_state WHERE session = ? AND name = ?;
+
+-- delete_artifacts
+DELETE FROM artifacts WHERE task >= ? AND task < ?;
+
+-- delete_tasks
+DELETE FROM tasks WHERE key >= ? AND key < ?;
+
+-- delete_events
+DELETE FROM events WHERE key >= ? AND key < ?;
+
+-- delete_state
+DELETE FROM session_state WHERE session = ?;
+
+-- delete
+DELETE FROM sessions WHERE key = ?;

@@ -1,0 +1,244 @@
+"""SQLite: one file, write-ahead log, one writing thread, readers apart."""
+
+import os
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from hector.core.clock import SystemClock
+from hector.core.errors import HectorError, StartupError
+from hector.store import migrations
+from hector.store.codec import milliseconds
+from hector.store.database import Connection, Row
+from hector.store.faults import translate
+from hector.store.groupcommit import BATCH, Outcome, Pool, Unit
+from hector.store.lock import FileLock
+
+T = TypeVar("T")
+
+MEMORY: Final = ":memory:"
+READERS: Final = 2
+OLDEST: Final = (3, 24, 0)
+"""The first SQLite with `ON CONFLICT DO UPDATE`."""
+
+_PRAGMAS: Final = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = NORMAL",
+    "PRAGMA temp_store = MEMORY",
+    "PRAGMA wal_autocheckpoint = 4000",
+    "PRAGMA journal_size_limit = 67108864",
+)
+
+
+class SqliteConnection:
+    """`database.Connection` over the standard library's module."""
+
+    def __init__(self, raw: sqlite3.Connection) -> None:
+        self.raw = raw
+        self._cursor = raw.cursor()
+
+    def execute(self, sql: str, args: Sequence[Any] = ()) -> int:
+        return self._cursor.execute(sql, args).rowcount
+
+    def insert(self, sql: str, args: Sequence[Any]) -> int:
+        cursor = self._cursor.execute(sql, args)
+        return (cursor.lastrowid or 0) if cursor.rowcount else 0
+
+    def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        self._cursor.executemany(sql, rows)
+
+    def one(self, sql: str, args: Sequence[Any] = ()) -> Row | None:
+        found = self._cursor.execute(sql, args).fetchall()
+        return found[0] if found else None
+
+    def all(self, sql: str, args: Sequence[Any] = ()) -> list[Row]:
+        return self._cursor.execute(sql, args).fetchall()
+
+
+class _SpoiledError(Exception):
+    """A unit failed after its first change, or the transaction is gone: nobody's changes may be committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Runs units many to a commit."""
+
+    con: SqliteConnection
+    place: str
+
+    def run(self, batch: Sequence[Unit]) -> list[Outcome]:
+        """All in one transaction; when that fails, each again in its own."""
+        if len(batch) > 1:
+            try:
+                return self._together(batch)
+            except (_SpoiledError, sqlite3.Error):
+                self._rollback()
+        return [self._alone(unit) for unit in batch]
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self.con.raw.close()
+
+    def _together(self, batch: Sequence[Unit]) -> list[Outcome]:
+        con, raw = self.con, self.con.raw
+        con.execute("BEGIN IMMEDIATE")
+        outcomes: list[Outcome] = []
+        for work, future in batch:
+            before = raw.total_changes
+            try:
+                outcomes.append((future, work(con), None))
+            except Exception as error:
+                if raw.total_changes != before or not raw.in_transaction:
+                    raise _SpoiledError from error
+                outcomes.append((future, None, translate(error, self.place)))
+        con.execute("COMMIT")
+        return outcomes
+
+    def _alone(self, unit: Unit) -> Outcome:
+        work, future = unit
+        try:
+            self.con.execute("BEGIN IMMEDIATE")
+            value = work(self.con)
+            self.con.execute("COMMIT")
+        except Exception as error:  # noqa: BLE001 - belongs to the unit's caller
+            self._rollback()
+            return future, None, translate(error, self.place)
+        return future, value, None
+
+    def _rollback(self) -> None:
+        if self.con.raw.in_transaction:
+            self.con.raw.rollback()
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Runs units one by one, each on one snapshot."""
+
+    con: SqliteConnection
+    place: str
+
+    def run(self, batch: Sequence[Unit]) -> list[Outcome]:
+        """Each in a read transaction of its own."""
+        return [self._one(unit) for unit in batch]
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self.con.raw.close()
+
+    def _one(self, unit: Unit) -> Outcome:
+        work, future = unit
+        try:
+            self.con.execute("BEGIN")
+            return future, work(self.con), None
+        except Exception as error:  # noqa: BLE001 - belongs to the unit's caller
+            return future, None, translate(error, self.place)
+        finally:
+            if self.con.raw.in_transaction:
+                self.con.raw.rollback()
+
+
+class SqliteDatabase:
+    """`database.Database` on one file, or in memory."""
+
+    dialect = "sqlite"
+
+    def __init__(self, path: str) -> None:
+        """Open, create and migrate. Raises StartupError or SchemaTooNew."""
+        self._place = path if path == MEMORY else str(Path(path).absolute())
+        self._lock = None if path == MEMORY else _prepare(Path(self._place))
+        try:
+            writer = Writer(_open(self._place), self._place)
+            _migrate(writer.con, self._place)
+            readers = [] if path == MEMORY else [Reader(_open(self._place), self._place) for _ in range(READERS)]
+        except sqlite3.Error as error:
+            self._unlock()
+            raise StartupError(str(translate(error, self._place))) from error
+        except HectorError:
+            self._unlock()
+            raise
+        self._writer = Pool("hector-store-write", [writer], BATCH)
+        # A database in memory exists on one connection only.
+        self._readers = Pool("hector-store-read", readers, 1) if readers else self._writer
+
+    @property
+    def dsn(self) -> str:
+        """The address that it was opened with, its path made absolute."""
+        return f"sqlite://{self._place}"
+
+    def describe(self) -> str:
+        """Engine, version and place."""
+        return f"SQLite {sqlite3.sqlite_version}, {'in memory' if self._place == MEMORY else self._place}"
+
+    def write(self, work: Callable[[Connection], T]) -> Awaitable[T]:
+        """One unit, committed together with its neighbours."""
+        return self._writer.submit(work)
+
+    def read(self, work: Callable[[Connection], T]) -> Awaitable[T]:
+        """One unit on a snapshot."""
+        return self._readers.submit(work)
+
+    async def ping(self) -> None:
+        """Begin and end a write transaction."""
+        await self._writer.submit(lambda con: con.one("SELECT 1"))
+
+    async def aclose(self) -> None:
+        """Readers first: the last connection to close folds the log into the file."""
+        await self._readers.aclose()
+        await self._writer.aclose()
+        self._unlock()
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+
+def _prepare(path: Path) -> FileLock:
+    """Create folder and file for this user alone, then lock."""
+    try:
+        for parent in reversed(path.parents):
+            if not parent.exists():
+                parent.mkdir(mode=0o700, exist_ok=True)
+        lock = FileLock(path.resolve())
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise StartupError(
+            f"database {path}: {error.strerror or error}. Give this user write permission on the file and its folder, "
+            "or choose another with --database sqlite://<path>"
+        ) from error
+    return lock
+
+
+def _open(place: str) -> SqliteConnection:
+    if sqlite3.sqlite_version_info < OLDEST:
+        raise StartupError(
+            f"SQLite {sqlite3.sqlite_version} is too old: {'.'.join(map(str, OLDEST))} or newer is needed"
+        )
+    raw = sqlite3.connect(place, timeout=5.0, isolation_level=None, check_same_thread=False, cached_statements=128)
+    for pragma in _PRAGMAS:
+        raw.execute(pragma)
+    return SqliteConnection(raw)
+
+
+def _migrate(con: SqliteConnection, place: str) -> None:
+    tables = {name for (name,) in con.all("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if tables and "migrations" not in tables:
+        raise StartupError(f"database {place} belongs to another program: choose another file with --database")
+    now = milliseconds(SystemClock().now())
+    for migration in migrations.pending(migrations.applied(con), migrations.known(), place):
+        con.execute("BEGIN IMMEDIATE")
+        migrations.apply(con, migration, _statements(migration.sql), now)
+        con.execute("COMMIT")
+
+
+def _statements(script: str) -> list[str]:
+    """The statements of a script (executescript would commit before it begins)."""
+    found, pending = [], ""
+    for line in script.splitlines(keepends=True):
+        pending += line
+        if sqlite3.complete_statement(pending):
+            found.append(pending.strip())
+            pending = ""
+    return found

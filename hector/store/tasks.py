@@ -1,0 +1,292 @@
+"""Tasks: accepted, recorded step by step, ended once, listed."""
+
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+
+from hector.core.content import JsonObject, Message, Text
+from hector.core.errors import InvalidRequest, NotFound, NotSupported
+from hector.core.event import Artifact, Event
+from hector.core.ids import new_id
+from hector.core.task import Caller, ClientMessage, Status, Task, TaskPage, TaskQuery, TaskState
+from hector.store.codec import (
+    EventRow,
+    artifact_from_text,
+    artifact_to_text,
+    client_message_from_text,
+    client_message_to_text,
+    decoded,
+    dumps,
+    event_from_row,
+    event_row,
+    loads,
+    milliseconds,
+)
+from hector.store.database import Connection, Database, Row
+from hector.store.history import history
+from hector.store.paging import check_size, decode_token, encode_token
+from hector.store.queries import load
+from hector.store.sessions import SEQ_BITS, Session, Sessions, bounds
+from hector.store.state import StateChange, state_changes
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """A client's message that begins a task or, with `resume`, answers one that waits.
+
+    `context_id` None means a fresh conversation, or that of the resumed task. `event` is the user's
+    (`history.user_event`). `state` is the one that the task enters.
+    """
+
+    caller: Caller
+    agent: str
+    task_id: str
+    context_id: str | None
+    event: Event
+    at: float
+    state: TaskState = TaskState.WORKING
+    metadata: JsonObject | None = None
+    resume: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What now stands. `session` is given for a new session, which then needs no loading."""
+
+    new_session: bool
+    task: Task
+    session: Session | None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A step of a run: events, artifacts (those of the events included by themselves) and perhaps a new status.
+
+    `discard` deletes the task, for an agent that answered with a direct message; the session keeps its events.
+    """
+
+    caller: Caller
+    task_id: str
+    context_id: str
+    events: tuple[Event, ...] = ()
+    artifacts: tuple[Artifact, ...] = ()
+    status: Status | None = None
+    discard: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A task that some process was working on."""
+
+    caller: Caller
+    task: Task
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A Record in stored form, made before it is handed to the writer."""
+
+    rows: tuple[EventRow, ...]
+    changes: tuple[StateChange, ...]
+    artifacts: tuple[tuple[str, str], ...]
+    status: tuple[str, int, str | None] | None
+
+
+class Tasks:
+    """The repository. Every method is one unit of work."""
+
+    def __init__(self, database: Database, sessions: Sessions) -> None:
+        self._database = database
+        self._sessions = sessions
+        self._sql = load("tasks", database.dialect)
+
+    def accept(self, accept: Accept) -> Awaitable[Accepted]:
+        """Create the task, or move a waiting one on, and append the user's event.
+
+        Raises NotFound (not there, or not this caller's or agent's), InvalidRequest (another context than the task's)
+        and NotSupported (the task does not wait).
+        """
+        row = event_row(accept.event)
+        changes = state_changes((accept.event,))
+        if accept.resume:
+            return self._database.write(lambda con: self._resume(con, accept, row, changes))
+        context_id = accept.context_id or new_id()
+        metadata = None if accept.metadata is None else dumps(accept.metadata)
+        return self._database.write(lambda con: self._begin(con, accept, context_id, metadata, row, changes))
+
+    def record(self, record: Record) -> Awaitable[bool]:
+        """Append events, upsert artifacts, set the status; False, with nothing written, if the task has ended or is gone."""
+        step = _prepare(record)
+        return self._database.write(lambda con: self._record(con, record, step))
+
+    def get(
+        self, caller: Caller, task_id: str, agent: str | None = None, history_length: int | None = None
+    ) -> Awaitable[Task]:
+        """A snapshot with artifacts; history: None for all, 0 for none, n for the last n. Raises NotFound."""
+        return self._database.read(lambda con: self._get(con, caller, task_id, agent, history_length))
+
+    def list(self, caller: Caller, agent: str | None, query: TaskQuery) -> Awaitable[TaskPage]:
+        """The caller's tasks that fit all filters. Raises InvalidRequest on a bad token or size."""
+        check_size(query.page_size)
+        after = decode_token(query.page_token)
+        return self._database.read(lambda con: self._list(con, caller, agent, query, after))
+
+    def unfinished(self) -> Awaitable[tuple[Unfinished, ...]]:
+        """All tasks, of whomever, that are submitted or working, oldest session first."""
+        return self._database.read(self._unfinished)
+
+    def fail_interrupted(self, text: str, at: float) -> Awaitable[int]:
+        """End every submitted or working task as failed, with this text; how many there were. For start-up."""
+        return self._database.write(lambda con: self._fail(con, text, at))
+
+    def _begin(
+        self,
+        con: Connection,
+        accept: Accept,
+        context_id: str,
+        metadata: str | None,
+        row: EventRow,
+        changes: Sequence[StateChange],
+    ) -> Accepted:
+        caller, at = accept.caller, milliseconds(accept.at)
+        session, seq, new = self._sessions.enter(con, caller, context_id, accept.agent, at)
+        key = session << SEQ_BITS | seq
+        values = (key, caller.app, caller.user, accept.task_id, accept.agent, accept.state.value, at, metadata, at)
+        con.execute(self._sql["create"], values)
+        self._sessions.append(con, caller, (session, seq, key), (row,), changes)
+        said = history((accept.event,), context_id=context_id, task_id=accept.task_id)
+        status = Status(accept.state, at / 1000)
+        task = Task(accept.task_id, context_id, accept.agent, status, (), said, accept.metadata)
+        if not new:
+            return Accepted(False, task, None)
+        state = self._sessions.state(con, caller, session)
+        return Accepted(True, task, Session(context_id, accept.agent, (accept.event,), state, at / 1000, at / 1000))
+
+    def _resume(self, con: Connection, accept: Accept, row: EventRow, changes: Sequence[StateChange]) -> Accepted:
+        found = self._find(con, accept.caller, accept.task_id, accept.agent)
+        _check_resumable(found, accept)
+        key, seq, at = found[0], found[8], milliseconds(accept.at)
+        session = key >> SEQ_BITS
+        self._sessions.advance(con, session, seq, 1, at)
+        con.execute(self._sql["set_status"], (accept.state.value, at, None, key))
+        self._sessions.append(con, accept.caller, (session, seq, key), (row,), changes)
+        return Accepted(False, self._get(con, accept.caller, accept.task_id, None, None), None)
+
+    def _record(self, con: Connection, record: Record, step: _Step) -> bool:
+        caller = record.caller
+        found = con.one(self._sql["position"], (record.task_id, caller.app, caller.user, record.context_id))
+        if found is None or TaskState(found[1]).terminal:
+            return False
+        key, _, seq = found
+        if step.rows:
+            session, at = key >> SEQ_BITS, milliseconds(record.events[-1].at)
+            self._sessions.advance(con, session, seq, len(step.rows), at)
+            self._sessions.append(con, caller, (session, seq, key), step.rows, step.changes)
+        if record.discard:
+            con.execute(self._sql["discard_artifacts"], (key,))
+            con.execute(self._sql["discard"], (key,))
+            return True
+        for artifact_id, body in step.artifacts:
+            con.execute(self._sql["put_artifact"], (key, artifact_id, body))
+        if step.status is not None:
+            con.execute(self._sql["set_status"], (*step.status, key))
+        return True
+
+    def _find(self, con: Connection, caller: Caller, task_id: str, agent: str | None) -> Row:
+        found = con.one(self._sql["find"], (task_id, caller.app, caller.user))
+        if found is None or (agent is not None and found[3] != agent):
+            raise NotFound("task", task_id)
+        return found
+
+    def _get(
+        self, con: Connection, caller: Caller, task_id: str, agent: str | None, history_length: int | None
+    ) -> Task:
+        return self._task(con, self._find(con, caller, task_id, agent), history_length)
+
+    def _task(self, con: Connection, row: Row, history_length: int | None, artifacts: bool = True) -> Task:
+        key, task_id, context_id, agent, state, changed, message, metadata = row[:8]
+        said = None if message is None else decoded("tasks", key, client_message_from_text, message)
+        return Task(
+            task_id,
+            context_id,
+            agent,
+            Status(TaskState(state), changed / 1000, said),
+            self._artifacts(con, key) if artifacts else (),
+            self._history(con, row, history_length, said),
+            None if metadata is None else decoded("tasks", key, loads, metadata),
+        )
+
+    def _artifacts(self, con: Connection, key: int) -> tuple[Artifact, ...]:
+        rows = con.all(self._sql["artifacts"], (key,))
+        return tuple(decoded("artifacts", number, artifact_from_text, body) for number, body in rows)
+
+    def _history(
+        self, con: Connection, row: Row, length: int | None, current: ClientMessage | None
+    ) -> tuple[ClientMessage, ...] | None:
+        """Client and agent messages in order. A question that is still the status is not yet history."""
+        if length == 0:
+            return None
+        key, task_id, context_id = row[:3]
+        rows = con.all(self._sql["history"], (key, -1 if length is None else length + 1))
+        events = [event_from_row(found) for found in reversed(rows)]
+        said = history(events, context_id=context_id, task_id=task_id)
+        if said and current is not None and said[-1].id == current.id:
+            said = said[:-1]
+        return said if length is None else said[-length:]
+
+    def _list(
+        self, con: Connection, caller: Caller, agent: str | None, query: TaskQuery, after: tuple[int, str] | None
+    ) -> TaskPage:
+        since = None if query.updated_after is None else milliseconds(query.updated_after)
+        filters = (caller.app, caller.user, agent, query.state and query.state.value, since)
+        suffix: str = ""
+        within: tuple[int, ...] = ()
+        if query.context_id is not None:
+            session = self._sessions.key(con, caller, query.context_id)
+            if session is None:
+                return TaskPage((), "", 0)
+            suffix, within = "_of_session", bounds(session)
+        total = con.one(self._sql["count" + suffix], (*filters, *within))
+        size = query.page_size
+        rows = con.all(self._sql["page" + suffix], (*filters, *(after or (None, None)), size + 1, *within))
+        tasks = tuple(self._task(con, row, query.history_length, query.include_artifacts) for row in rows[:size])
+        token = encode_token(rows[size - 1][5], rows[size - 1][1]) if len(rows) > size else ""
+        return TaskPage(tasks, token, total[0] if total else 0)
+
+    def _unfinished(self, con: Connection) -> tuple[Unfinished, ...]:
+        rows = con.all(self._sql["unfinished"])
+        return tuple(Unfinished(Caller(row[9], row[10]), self._task(con, row, 0, artifacts=False)) for row in rows)
+
+    def _fail(self, con: Connection, text: str, at: float) -> int:
+        rows = con.all(self._sql["unfinished"])
+        for key, task_id, context_id, *_ in rows:
+            said = ClientMessage(new_id(), Message("assistant", (Text(text),)), context_id, task_id)
+            values = (TaskState.FAILED.value, milliseconds(at), client_message_to_text(said), key)
+            con.execute(self._sql["set_status"], values)
+        return len(rows)
+
+
+def _prepare(record: Record) -> _Step:
+    artifacts = {artifact.id: artifact for event in record.events for artifact in event.artifacts}
+    artifacts.update((artifact.id, artifact) for artifact in record.artifacts)
+    status = record.status
+    return _Step(
+        tuple(event_row(event) for event in record.events),
+        state_changes(record.events),
+        tuple((name, artifact_to_text(artifact)) for name, artifact in artifacts.items()),
+        None if status is None else _status_values(status),
+    )
+
+
+def _status_values(status: Status) -> tuple[str, int, str | None]:
+    said = None if status.message is None else client_message_to_text(status.message)
+    return status.state.value, milliseconds(status.at), said
+
+
+def _check_resumable(found: Row, accept: Accept) -> None:
+    if accept.context_id is not None and accept.context_id != found[2]:
+        raise InvalidRequest(f"task {accept.task_id!r} belongs to another context than {accept.context_id!r}")
+    state = TaskState(found[4])
+    if state.terminal:
+        raise NotSupported(f"task {accept.task_id!r} has ended ({state.value}): send a new message without a task id")
+    if not state.interrupted:
+        raise NotSupported(f"task {accept.task_id!r} is {state.value}: wait until it asks for input")
