@@ -22,8 +22,6 @@ Framing: TypeAlias = Literal["sse", "ndjson"]
 REPLAY: Final = "replay"
 """The one `dropped` name that is not remembered: leave out the provider's own items for this request only."""
 
-NO_NAMES: Final[Mapping[str, str]] = {}
-
 
 @dataclass(frozen=True, slots=True)
 class HttpCall:
@@ -36,7 +34,7 @@ class HttpCall:
     path: str
     body: JsonObject
     headers: Mapping[str, str] = field(default_factory=dict)
-    names: Mapping[str, str] = NO_NAMES
+    names: Mapping[str, str] = field(default_factory=dict)
     output_tool: str | None = None
 
 
