@@ -22,8 +22,9 @@ class Failure:
     """What is known about a failed call.
 
     `status` is None when there was no usable answer (no connection, a timeout, a cut-off response); `retryable` says
-    whether the cause can pass, where that is known. `error_code` is the provider's own word; `asked` a wait in seconds that it named in the
-    body; `visible` that somebody has already seen part of the answer. `now` is seconds since the epoch, for dates.
+    whether the cause can pass, where that is known. `error_code` is the provider's own word; `asked` a wait in seconds
+    that it named in the body; `visible` that somebody has already seen part of the answer. `now` is seconds since the
+    epoch, for dates.
     """
 
     status: int | None = None
@@ -54,7 +55,7 @@ Decision: TypeAlias = Retry | GiveUp
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """`max_attempts` counts all tries; `max_delay` caps our own waits, `patience` the wait that a server may ask for."""
+    """`max_attempts` counts all tries. `max_delay` caps our own waits, `patience` those that a server asks for."""
 
     max_attempts: int = 4
     initial_delay: float = 0.5
