@@ -1,0 +1,91 @@
+"""What only the executable promises: its size, its start, and that it needs nothing of the machine."""
+
+import os
+import re
+import resource
+import shutil
+import statistics
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.smoke.frontdoor import DIST, Hector, answer_text
+from tests.smoke.test_frontdoor import SCRIPTED, write
+
+pytestmark = pytest.mark.frozen
+ONE_FILE_LIMIT = 26_000_000  # bytes
+VERSION_LIMIT = 0.06  # CPU seconds, user and system
+SOMEBODY = 65532  # a user id that no account has
+
+
+def cpu_seconds(command: list[str]) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, env={}, stdout=subprocess.DEVNULL, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+@pytest.mark.proves("binary.size", "binary.one-file", "binary.build")
+def test_one_file_is_small() -> None:
+    assert (DIST / "hector").stat().st_size <= ONE_FILE_LIMIT
+
+
+@pytest.mark.proves("binary.start-up", "binary.one-folder")
+def test_version_is_quick_in_the_one_folder_form() -> None:
+    command = [str(DIST / "hector-onedir" / "hector"), "version"]
+    cpu_seconds(command)  # the first run reads the disk
+    assert statistics.median(cpu_seconds(command) for _ in range(7)) <= VERSION_LIMIT
+
+
+def needed_from_outside(folder: Path) -> set[Path]:
+    """The shared libraries that the files in `folder` take from the machine, the loader included."""
+    found: set[Path] = set()
+    for path in folder.rglob("*"):
+        if not path.is_file() or path.is_symlink() or path.read_bytes()[:4] != b"\x7fELF":
+            continue
+        env = {"LD_LIBRARY_PATH": f"{folder}:{folder / '_internal'}", "PATH": "/usr/bin:/bin"}
+        listing = subprocess.run(["ldd", str(path)], env=env, capture_output=True, text=True, check=False).stdout
+        found |= {Path(name) for name in re.findall(r"(/\S+) \(0x", listing) if folder not in Path(name).parents}
+    return found
+
+
+@pytest.fixture(params=["one-folder", "one-file"])
+def bare_root(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A root that holds the executable, the C library and three empty folders, and the command within it."""
+    if os.geteuid() != 0:
+        pytest.skip("chroot needs root")
+    if os.environ.get("CI") != "true" and not shutil.which("chroot"):
+        pytest.skip("no chroot command")
+    root = tmp_path / "root"
+    for name in ("tmp", "data"):
+        (root / name).mkdir(parents=True)
+        (root / name).chmod(0o1777)
+    for library in needed_from_outside(DIST / "hector-onedir"):
+        target = root / library.relative_to("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(library, target)
+    command = "/hector"
+    if request.param == "one-folder":
+        shutil.copytree(DIST / "hector-onedir", root / "app", symlinks=True)
+        command = "/app/hector"
+    else:
+        shutil.copy2(DIST / "hector", root / "hector")
+    tmp_path.chmod(0o755)
+    yield root, command
+    shutil.rmtree(root)
+
+
+@pytest.mark.proves("binary.chroot", "binary.no-dependencies", "binary.linux", "sovereign.offline")
+def test_runs_where_there_is_nothing_else(bare_root: tuple[Path, str]) -> None:
+    root, command = bare_root
+    inside = ("chroot", f"--userspec={SOMEBODY}:{SOMEBODY}", str(root), command)
+    write(root / "data", SCRIPTED)
+    outside = Hector(inside, root / "data", {"HOME": "/data", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+    done = outside.run("version")
+    assert done.returncode == 0, done.stderr
+    assert outside.run("validate", "--config", "/data/agents.yaml").returncode == 0
+    with outside.serve("--config", "/data/agents.yaml", "--database", "sqlite:///data/hector.db") as server:
+        assert answer_text(server.say("parrot", "ping")) == "pong"
+        assert server.stop() == 0
