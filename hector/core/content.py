@@ -25,11 +25,13 @@ class Replay:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Plain text."""
+    """Text; `media_type` and `name` where it is a file rather than talk."""
 
     text: str
     replay: Replay | None = None
     metadata: JsonObject | None = None
+    media_type: str | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +122,9 @@ def _replay(replay: Replay | None) -> JsonObject | None:
 def part_to_json(part: Part) -> JsonObject:
     """The stored form of a part: `{"type": ..., ...}` without nulls."""
     match part:
-        case Text(text, replay, metadata):
-            return _set({"type": "text", "text": text}, replay=_replay(replay), metadata=metadata)
+        case Text(text, replay, metadata, media_type, name):
+            found = {"type": "text", "text": text}
+            return _set(found, replay=_replay(replay), metadata=metadata, media_type=media_type, name=name)
         case Thinking(text, replay):
             return _set({"type": "thinking", "text": text}, replay=_replay(replay))
         case Media(media_type, data, url, name, metadata):
@@ -148,7 +151,9 @@ def content_from_json(value: JsonObject) -> Content:
     """A text, media or data part. Raises KeyError or ValueError on any other shape."""
     match value["type"]:
         case "text":
-            return Text(value["text"], _replay_from(value), value.get("metadata"))
+            return Text(
+                value["text"], _replay_from(value), value.get("metadata"), value.get("media_type"), value.get("name")
+            )
         case "media":
             return Media(
                 value["media_type"], value.get("data"), value.get("url"), value.get("name"), value.get("metadata")

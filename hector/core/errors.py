@@ -12,6 +12,7 @@ HectorError
     NotSupported         the operation does not exist for this object
     TaskNotCancelable    it has already ended
     TooLarge             a body or a part is over the limit
+    ContentNotAccepted   a part has a media type that the agent does not take
   ModelError             a model call failed
     ModelUnavailable     down, overloaded, rate limited, cut off: retryable
     ModelRejected        the provider refuses this request
@@ -116,6 +117,12 @@ class TooLarge(RequestError):  # noqa: N818
     """The body, or one part of it, is over the limit."""
 
     code, http_status = "too_large", 413
+
+
+class ContentNotAccepted(RequestError):  # noqa: N818
+    """A part has a media type that the agent does not take (and enforces that)."""
+
+    code = "content_not_accepted"
 
 
 class ModelError(HectorError):

@@ -1,0 +1,1 @@
+"""Tools that an agent may call: Python functions, and the generic ones that every agent may have."""

@@ -1,0 +1,62 @@
+"""Which handlers a configuration may name: the generic ones, those registered from Python, those of installed packages.
+
+YAML never names a Python path. A package offers tools through the entry-point group `hector.tools`; a program passes
+functions to `hector.__main__.main(tools=[...])`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Final
+
+from hector.core.errors import ConfigError
+from hector.core.ports import Tool
+from hector.tools import generic
+from hector.tools.function import function_tool
+
+GROUP: Final = "hector.tools"
+GENERIC: Final[Mapping[str, Callable[..., Any]]] = {
+    "save_artifact": generic.save_artifact,
+    "ask_user": generic.ask_user,
+    "reject_task": generic.reject_task,
+    "reply_directly": generic.reply_directly,
+}
+
+
+class Catalog:
+    """Handlers by name. Installed packages are looked at only for a name that nobody registered."""
+
+    def __init__(self, functions: Iterable[Callable[..., Any]] = ()) -> None:
+        self._functions: dict[str, Callable[..., Any]] = dict(GENERIC)
+        self._functions |= {function.__name__: function for function in functions}
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._functions or name in {point.name for point in _installed()}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted({*self._functions, *(point.name for point in _installed())}))
+
+    def create(
+        self,
+        handler: str,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        fixed: Mapping[str, Any] | None = None,
+    ) -> Tool:
+        """The tool behind a handler, under `name`. Raises ConfigError for an unknown handler, naming the known ones."""
+        function = self._functions.get(handler, None) or _load(handler)
+        if function is None:
+            raise ConfigError(f"no function tool is registered as {handler!r}; registered are: {', '.join(self)}")
+        return function_tool(function, name=name or handler, description=description, fixed=fixed)
+
+
+def _installed() -> Iterable[EntryPoint]:
+    return entry_points(group=GROUP)
+
+
+def _load(handler: str) -> Callable[..., Any] | None:
+    for point in _installed():
+        if point.name == handler:
+            function: Callable[..., Any] = point.load()
+            return function
+    return None

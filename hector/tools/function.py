@@ -1,0 +1,111 @@
+"""A Python function as a tool: its signature is the schema, its docstring the description."""
+
+import asyncio
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from hector.core.content import Data, JsonObject, Media, Text
+from hector.core.errors import ToolError
+from hector.core.ports import ToolContext, ToolOutput, ToolSpec
+
+_CONTENT: Final = (Text, Media, Data)
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionTool:
+    """Checks the arguments, calls the function (a thread for a plain one), and turns what it returns into content.
+
+    `fixed` are arguments that the configuration sets; the model neither sees nor overrides them. `context` is the name
+    of the parameter that takes the ToolContext, if the function has one.
+    """
+
+    spec: ToolSpec
+    function: Callable[..., Any]
+    arguments: type[BaseModel]
+    context: str | None
+    fixed: Mapping[str, Any]
+
+    async def call(self, args: JsonObject, context: ToolContext) -> ToolOutput:
+        """Raises ToolError when the arguments do not fit the signature."""
+        values = self._check(args)
+        if self.context is not None:
+            values[self.context] = context
+        if inspect.iscoroutinefunction(self.function):
+            result = await self.function(**values)
+        else:
+            result = await asyncio.to_thread(self.function, **values)
+        return output_of(result)
+
+    def _check(self, args: JsonObject) -> dict[str, Any]:
+        try:
+            checked = self.arguments.model_validate(dict(args) | dict(self.fixed))
+        except ValidationError as error:
+            found = "; ".join(
+                f"{'.'.join(map(str, item['loc'])) or 'arguments'}: {item['msg']}" for item in error.errors()
+            )
+            raise ToolError(f"the arguments of {self.spec.name} do not fit: {found}") from None
+        return {name: getattr(checked, name) for name in type(checked).model_fields}
+
+
+def output_of(result: object) -> ToolOutput:
+    """What a function returned, as content: text stays text, content stays content, anything else becomes JSON."""
+    if isinstance(result, ToolOutput):
+        return result
+    if result is None:
+        return ToolOutput((Text("done"),))
+    if isinstance(result, str):
+        return ToolOutput((Text(result),))
+    if isinstance(result, _CONTENT):
+        return ToolOutput((result,))
+    if isinstance(result, BaseModel):
+        return ToolOutput((Text(result.model_dump_json()),))
+    try:
+        return ToolOutput((Text(json.dumps(result, ensure_ascii=False)),))
+    except (TypeError, ValueError) as error:
+        raise ToolError(f"the tool returned a {type(result).__name__} that is not JSON: {error}") from None
+
+
+def function_tool(
+    function: Callable[..., Any],
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    fixed: Mapping[str, Any] | None = None,
+) -> FunctionTool:
+    """Make a tool of a function with type hints.
+
+    A parameter annotated with ToolContext receives the context. Parameter descriptions come from
+    `Annotated[str, Field(description=...)]`. Raises TypeError for a parameter without a type hint.
+    """
+    hints = get_type_hints(function, include_extras=True)
+    fields: dict[str, Any] = {}
+    context: str | None = None
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.name not in hints or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise TypeError(f"{function.__name__}: parameter {parameter.name!r} needs a type hint")
+        if hints[parameter.name] is ToolContext:
+            context = parameter.name
+            continue
+        default = ... if parameter.default is parameter.empty else parameter.default
+        fields[parameter.name] = (hints[parameter.name], Field(default=default))
+    tool_name = name or function.__name__
+    arguments = create_model(f"{tool_name}_arguments", __config__=ConfigDict(extra="forbid"), **fields)
+    text = description or inspect.cleandoc(function.__doc__ or "")
+    return FunctionTool(
+        ToolSpec(tool_name, text, _schema(arguments, fixed or {})), function, arguments, context, fixed or {}
+    )
+
+
+def _schema(arguments: type[BaseModel], fixed: Mapping[str, Any]) -> JsonObject:
+    schema = arguments.model_json_schema()
+    for field in schema.get("properties", {}).values():
+        field.pop("title", None)
+    schema.pop("title", None)
+    schema["properties"] = {key: value for key, value in schema.get("properties", {}).items() if key not in fixed}
+    schema["required"] = [key for key in schema.get("required", []) if key not in fixed]
+    return schema

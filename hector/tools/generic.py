@@ -1,0 +1,61 @@
+"""Tools that belong to the protocol rather than to a job: give a result, ask, decline, answer directly."""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from hector.core.content import Content, Data, Media, Text
+from hector.core.errors import ToolError
+from hector.core.event import Artifact, DirectReply, InputRequired, Rejected
+from hector.core.ids import new_id
+from hector.core.ports import ToolContext, ToolOutput
+
+
+def save_artifact(
+    context: ToolContext,
+    name: Annotated[str, Field(description="file name or title of the result")],
+    text: Annotated[str | None, Field(description="the result as text")] = None,
+    data: Annotated[Any, Field(description="the result as a JSON value")] = None,
+    url: Annotated[str | None, Field(description="where the result can be fetched")] = None,
+    bytes: Annotated[str | None, Field(description="the result as base64")] = None,
+    media_type: Annotated[str | None, Field(description="for example text/markdown or image/png")] = None,
+    description: Annotated[str | None, Field(description="what it is, in one sentence")] = None,
+    artifact_id: Annotated[str | None, Field(description="give the id of an earlier result to replace it")] = None,
+) -> ToolOutput:
+    """Hand a result to the user as an artifact. Give exactly one of text, data, url or bytes."""
+    given = {"text": text, "data": data, "url": url, "bytes": bytes}
+    chosen = [key for key, value in given.items() if value is not None]
+    if len(chosen) != 1:
+        raise ToolError(f"give exactly one of text, data, url or bytes; got {', '.join(chosen) or 'none'}")
+    part = _part(chosen[0], given[chosen[0]], name, media_type)
+    artifact = Artifact(artifact_id or new_id(), (part,), name, description)
+    return ToolOutput((Text(f"saved artifact {artifact.id} ({name})"),), artifacts=(artifact,))
+
+
+def _part(kind: str, value: Any, name: str, media_type: str | None) -> Content:
+    match kind:
+        case "text":
+            return Text(value, media_type=media_type, name=name if "." in name else None)
+        case "data":
+            return Data(value, media_type)
+        case "url":
+            return Media(media_type or "application/octet-stream", url=value, name=name)
+        case _:
+            return Media(media_type or "application/octet-stream", data=value, name=name)
+
+
+def ask_user(
+    context: ToolContext, question: Annotated[str, Field(description="what you need to know", min_length=1)]
+) -> ToolOutput:
+    """Ask the user and wait. The next message of the user is this tool's result."""
+    return ToolOutput(control=InputRequired(context.call_id, question))
+
+
+def reject_task(reason: Annotated[str, Field(description="why the task is declined", min_length=1)]) -> ToolOutput:
+    """Decline the task. Nothing more is done for it."""
+    return ToolOutput((Text("rejected"),), control=Rejected(reason))
+
+
+def reply_directly(text: Annotated[str, Field(description="the whole answer", min_length=1)]) -> ToolOutput:
+    """Answer with one message when no task needs to be kept, such as for a greeting or a short fact."""
+    return ToolOutput((Text("sent"),), control=DirectReply(text))
