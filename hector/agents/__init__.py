@@ -1,0 +1,1 @@
+"""Agents: async generators of what happens. Think, act, delegate."""

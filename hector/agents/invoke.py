@@ -1,0 +1,70 @@
+"""Tool calls of one model turn: side by side, each answered, none able to take the run down."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from hector.core.content import Text, ToolCall, ToolResult
+from hector.core.errors import ToolError
+from hector.core.event import Artifact, Control, InputRequired
+from hector.core.ports import Tool, ToolContext, ToolOutput
+
+log = logging.getLogger("hector.agents")
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """All results of a turn, in the order of the calls, and what the tools asked for."""
+
+    results: tuple[ToolResult, ...]
+    artifacts: tuple[Artifact, ...]
+    state: Mapping[str, object]
+    control: Control | None
+
+
+async def call_all(calls: Sequence[ToolCall], tools: Mapping[str, Tool], context: ToolContext) -> Answered:
+    """Run independent calls at the same time. A question to the user gets its result later, from the user."""
+    async with asyncio.TaskGroup() as group:
+        running = [group.create_task(_call(call, tools, replace(context, call_id=call.id))) for call in calls]
+    outputs = [task.result() for task in running]
+    control = next((output.control for output in outputs if output.control), None)
+    results = tuple(
+        _result(call, output, control) for call, output in zip(calls, outputs, strict=True) if not _waits(call, control)
+    )
+    artifacts = tuple(artifact for output in outputs for artifact in output.artifacts)
+    state = {key: value for output in outputs for key, value in output.state.items()}
+    return Answered(results, artifacts, state, control)
+
+
+def _waits(call: ToolCall, control: Control | None) -> bool:
+    return isinstance(control, InputRequired) and control.call_id == call.id
+
+
+def _result(call: ToolCall, output: ToolOutput, control: Control | None) -> ToolResult:
+    if isinstance(output.control, InputRequired) and output.control is not control:
+        return _error(call, "only one question can be open at a time; ask again after the user has answered")
+    return ToolResult(call.id, call.name, output.content or (Text("(no output)"),), output.is_error)
+
+
+async def _call(call: ToolCall, tools: Mapping[str, Tool], context: ToolContext) -> ToolOutput:
+    tool = tools.get(call.name)
+    if tool is None:
+        return _failed(f"there is no tool named {call.name!r}; there are: {', '.join(tools) or 'none'}")
+    if call.raw is not None:
+        return _failed(f"the arguments of {call.name} are not a JSON object: {call.raw[:200]}")
+    try:
+        return await tool.call(call.args, context)
+    except ToolError as error:
+        return _failed(str(error))
+    except Exception as error:
+        log.exception("tool failed", extra={"tool": call.name, "agent": context.agent})
+        return _failed(f"{call.name} failed: {type(error).__name__}: {error}")
+
+
+def _failed(text: str) -> ToolOutput:
+    return ToolOutput((Text(text),), is_error=True)
+
+
+def _error(call: ToolCall, text: str) -> ToolResult:
+    return ToolResult(call.id, call.name, (Text(text),), is_error=True)

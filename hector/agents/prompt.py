@@ -1,0 +1,39 @@
+"""The system text of an agent: its parts in a fixed order, templates filled from the session's state."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from hector.agents.template import Template, parse
+from hector.config.agents import LlmAgent
+
+TOOL_RELIABILITY: Final = (
+    "When you call a tool, wait for its result and build on what it really returned; "
+    "never make up a result or claim an action that no tool has confirmed."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Parsed once, rendered for each run."""
+
+    parts: tuple[Template, ...]
+
+    def render(self, state: Mapping[str, Any]) -> str:
+        """The non-empty parts, a blank line between them. Raises AgentError for a missing required value."""
+        texts = (part.render(state).strip() for part in self.parts)
+        return "\n\n".join(text for text in texts if text)
+
+
+def compose(agent: LlmAgent, *, has_tools: bool) -> Prompt:
+    """Order: global instruction, role, instruction (or the system prompt), guidance, completion, tool reliability."""
+    prompt, reasoning = agent.prompt, agent.reasoning
+    texts = [
+        agent.global_instruction,
+        prompt.role,
+        prompt.system_prompt or agent.instruction,
+        prompt.guidance,
+        reasoning.completion_instruction,
+        TOOL_RELIABILITY if has_tools and not agent.disable_safety_protocols else "",
+    ]
+    return Prompt(tuple(parse(text) for text in texts if text))

@@ -1,0 +1,61 @@
+"""Instruction templates: `{name}` is replaced from state, anything else in braces is left as it is.
+
+    {name} {app:name} {user:name} {temp:name}     a value of that scope
+    {name?}                                       the same, empty where there is none
+
+Lookup only: no attributes, no calls. A template is parsed once and rendered for each run.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from hector.core.errors import AgentError
+
+_PLACEHOLDER: Final = re.compile(r"\{((?:app:|user:|temp:)?[A-Za-z_][A-Za-z0-9_]*)(\?)?\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Placeholder:
+    """A key of the state, and whether it may be missing."""
+
+    key: str
+    optional: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """Literal text and placeholders in order."""
+
+    segments: tuple[str | Placeholder, ...]
+
+    def render(self, state: Mapping[str, Any]) -> str:
+        """Raises AgentError naming the first required key that the state lacks."""
+        return "".join(part if isinstance(part, str) else _value(part, state) for part in self.segments)
+
+
+def parse(text: str) -> Template:
+    """Split a text at its placeholders. Never fails: what is no placeholder is text."""
+    segments: list[str | Placeholder] = []
+    position = 0
+    for match in _PLACEHOLDER.finditer(text):
+        if match.start() > position:
+            segments.append(text[position : match.start()])
+        segments.append(Placeholder(match[1], match[2] is not None))
+        position = match.end()
+    segments.append(text[position:])
+    return Template(tuple(segments))
+
+
+def _value(placeholder: Placeholder, state: Mapping[str, Any]) -> str:
+    value = state.get(placeholder.key)
+    if value is None:
+        if placeholder.optional:
+            return ""
+        raise AgentError(
+            f"the instruction needs {{{placeholder.key}}}, which has no value in this session; "
+            f"set it, or write {{{placeholder.key}?}} where it may be missing"
+        )
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
