@@ -1,0 +1,25 @@
+"""The command `hector`."""
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hector import __version__
+
+
+def main(argv: Sequence[str] | None = None, *, tools: Sequence[Callable[..., Any]] = ()) -> int:
+    """Run one command and return its exit code. `tools` are functions that configurations may name as handlers.
+
+    0: done; 1: it ran and failed; 2: the input, the configuration or the surroundings are wrong.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments in (["version"], ["--version"]):
+        sys.stdout.write(f"hector {__version__}\n")
+        return 0
+    from hector.cli.main import run  # noqa: PLC0415 - `version` answers without loading anything
+
+    return run(arguments, tools)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Apps: a configuration turned into running agents."""

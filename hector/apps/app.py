@@ -1,0 +1,71 @@
+"""An app: one configuration, its agents and the model clients that they share."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from hector.agents.llm import Agent
+from hector.config.root import HectorConfig
+from hector.core.errors import HectorError
+from hector.core.ports import ChatModel
+
+log = logging.getLogger("hector.apps")
+
+
+@runtime_checkable
+class Startable(Protocol):
+    """A model that has something to bring up before its first answer, such as a child process."""
+
+    async def start(self) -> None:
+        """Bring it up. Raises ModelError."""
+
+
+class Models:
+    """Model clients by id, each made when it is first needed and closed with the app."""
+
+    def __init__(self, create: Callable[[str], ChatModel]) -> None:
+        self._create = create
+        self._made: dict[str, ChatModel] = {}
+
+    def get(self, name: str) -> ChatModel:
+        """The client of one model. Raises ModelError or ConfigError when it cannot be made."""
+        model = self._made.get(name)
+        if model is None:
+            model = self._made[name] = self._create(name)
+        return model
+
+    async def aclose(self) -> None:
+        """Close every client; one that fails to close does not keep the others open."""
+        for name, model in self._made.items():
+            try:
+                await model.aclose()
+            except Exception:
+                log.exception("model could not be closed", extra={"model": name})
+        self._made.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """Immutable once built: a reload builds another one, and running tasks keep the one they began with."""
+
+    id: str
+    config: HectorConfig
+    agents: Mapping[str, Agent]
+    models: Models
+    eager: tuple[str, ...] = field(default=())
+
+    async def start(self) -> None:
+        """Bring up what answers should not have to wait for. Failures are logged: the first call reports them again."""
+        async with asyncio.TaskGroup() as group:
+            for name in self.eager:
+                group.create_task(self._start_model(name))
+
+    async def _start_model(self, name: str) -> None:
+        try:
+            model = self.models.get(name)
+            if isinstance(model, Startable):
+                await model.start()
+        except HectorError as error:
+            log.warning("model is not ready", extra={"model": name, "error": str(error)})

@@ -1,0 +1,80 @@
+"""The wiring of an app: from frozen configuration to agents that run. Nothing else puts parts together."""
+
+from collections.abc import Mapping
+
+from hector.agents.llm import Agent
+from hector.agents.prompt import compose
+from hector.apps.app import App, Models
+from hector.config.agents import LlmAgent
+from hector.config.root import HectorConfig
+from hector.config.tools import FunctionTool
+from hector.core.ports import ChatModel, OutputSchema, Tool
+from hector.models.registry import create
+from hector.tools.catalog import GENERIC, Catalog
+from hector.tools.wrappers import Cut, Timed
+
+EAGER_PROVIDERS = frozenset({"local"})
+
+
+def build(config: HectorConfig, catalog: Catalog, app_id: str = "default") -> App:
+    """Raises ConfigError for a handler that nobody registered."""
+
+    def create_model(name: str) -> ChatModel:
+        return create(name, config.llms[name])
+
+    models = Models(create_model)
+    declared = {name: _function_tool(name, tool, catalog) for name, tool in config.tools.items() if tool.enabled}
+    agents = {name: _agent(name, agent, config, models, declared, catalog) for name, agent in config.agents.items()}
+    used = {model_of(agent, config) for agent in config.agents.values()}
+    eager = tuple(name for name in sorted(used) if config.llms[name].provider in EAGER_PROVIDERS)
+    return App(app_id, config, agents, models, eager)
+
+
+def model_of(agent: LlmAgent, config: HectorConfig) -> str:
+    """The id of the model that an agent uses: its own, the default, `default`, or the first one."""
+    for name in (agent.llm, config.defaults.llm, "default"):
+        if name and name in config.llms:
+            return name
+    return next(iter(config.llms))
+
+
+def _agent(
+    agent_id: str,
+    agent: LlmAgent,
+    config: HectorConfig,
+    models: Models,
+    declared: Mapping[str, Tool],
+    catalog: Catalog,
+) -> Agent:
+    model = model_of(agent, config)
+    cut = config.llms[model].max_tool_output_length
+    tools = _tools_of(agent, declared, catalog)
+    output = agent.structured_output
+    return Agent(
+        agent_id,
+        lambda: models.get(model),
+        compose(agent, has_tools=bool(tools)),
+        {name: Cut(tool, cut) if cut else tool for name, tool in tools.items()},
+        OutputSchema(output.json_schema, output.name, output.strict) if output else None,
+        agent.streaming,
+        agent.reasoning.max_iterations,
+    )
+
+
+def _tools_of(agent: LlmAgent, declared: Mapping[str, Tool], catalog: Catalog) -> dict[str, Tool]:
+    """Every enabled tool when the agent names none; otherwise those it names, generic ones included."""
+    if agent.tools is None:
+        chosen = dict(declared)
+    else:
+        chosen = {name: declared[name] for name in agent.tools if name in declared}
+        chosen |= {name: catalog.create(name) for name in agent.tools if name not in declared and name in GENERIC}
+    if agent.reply == "auto" and "reply_directly" not in chosen:
+        chosen["reply_directly"] = catalog.create("reply_directly")
+    return chosen
+
+
+def _function_tool(name: str, config: FunctionTool, catalog: Catalog) -> Tool:
+    tool = catalog.create(config.handler, name=name, description=config.description or None, fixed=config.parameters)
+    if config.timeout:
+        tool = Timed(tool, config.timeout)
+    return Cut(tool, config.max_output) if config.max_output else tool

@@ -1,0 +1,1 @@
+"""Tasks: accept a message durably, run it, let anyone follow it."""

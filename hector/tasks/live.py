@@ -1,0 +1,68 @@
+"""A task while it runs: what has been published so far, as a snapshot at any moment."""
+
+from dataclasses import dataclass, field, replace
+
+from hector.core.content import Text
+from hector.core.event import Artifact, TextDelta
+from hector.core.task import AnswerDelta, ArtifactUpdate, ClientMessage, Status, StatusUpdate, Task, Update
+
+ANSWER: str = "answer"
+
+
+@dataclass(slots=True)
+class LiveTask:
+    """Folds updates into a task. The answer grows in pieces, so that a long stream costs linear time."""
+
+    base: Task
+    artifacts: dict[str, Artifact] = field(default_factory=dict)
+    answer_id: str = ""
+    pieces: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, task: Task) -> "LiveTask":
+        """Begin with what is stored. The answer of this run gets an id of its own."""
+        artifacts = {artifact.id: artifact for artifact in task.artifacts}
+        earlier = sum(key.startswith(ANSWER) for key in artifacts)
+        return cls(task, artifacts, f"{ANSWER}-{earlier + 1}")
+
+    @property
+    def status(self) -> Status:
+        """Where it stands."""
+        return self.base.status
+
+    def apply(self, update: Update) -> None:
+        """Take in one published update."""
+        match update:
+            case StatusUpdate(status):
+                self.base = replace(self.base, status=status)
+            case ArtifactUpdate(artifact, append=False):
+                self.artifacts[artifact.id] = artifact
+            case AnswerDelta(deltas=deltas):
+                self.pieces += [delta.text for delta in deltas if isinstance(delta, TextDelta)]
+            case _:
+                pass
+
+    def answer(self, media_type: str | None = None) -> Artifact | None:
+        """The answer so far as one artifact, or None while there is none."""
+        if not self.pieces:
+            return None
+        if len(self.pieces) > 1:
+            self.pieces[:] = ["".join(self.pieces)]
+        return Artifact(self.answer_id, (Text(self.pieces[0], media_type=media_type),), name="response")
+
+    def snapshot(self, history_length: int | None = None) -> Task:
+        """The task as it is now; `history_length` as A2A has it: None is all, 0 leaves the history out."""
+        artifacts = dict(self.artifacts)
+        answer = self.answer()
+        if answer is not None:
+            artifacts.setdefault(answer.id, answer)
+        return replace(
+            self.base, artifacts=tuple(artifacts.values()), history=last(self.base.history or (), history_length)
+        )
+
+
+def last(history: tuple[ClientMessage, ...], length: int | None) -> tuple[ClientMessage, ...] | None:
+    """The last `length` messages: all for None, no history at all for 0."""
+    if length is None:
+        return history
+    return history[-length:] if length else None
