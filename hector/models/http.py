@@ -12,20 +12,22 @@ import logging
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol, assert_never
 
+from hector.config.llms import LlmBase
 from hector.core.clock import Clock, SystemClock
-from hector.core.errors import ModelError, ModelRejected, ModelUnavailable
+from hector.core.errors import ConfigError, ModelError, ModelRejected, ModelUnavailable
 from hector.core.event import Delta
 from hector.core.ports import ModelReply, ModelRequest
 from hector.models.faults import read_fault, rejected_parameter
 from hector.models.wire import REPLAY, AskAgain, Decoder, HttpCall, Wire
-from hector.net.caller import Answer, Caller
+from hector.net.caller import Answer, Caller, CallerOptions, open_caller, origin_of
 from hector.net.errors import BadRequestHead, ConnectFailed, NetError, NetTimeout, ProxyFailed, TlsFailed
 from hector.net.ndjson import NdjsonDecoder
 from hector.net.retry import Failure, GiveUp, Retry, RetryPolicy
 from hector.net.sse import SseDecoder
-from hector.observe.redact import redact
+from hector.observe.redact import redact, remember
 
 _log: Final = logging.getLogger("hector.models")
 _encode: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
@@ -169,13 +171,19 @@ class HttpModel:
     async def _send(self, call: HttpCall) -> Answer:
         """The answer to one POST, if its status is good. Raises NetError, and ModelError for any other status."""
         if self._caller is None:
-            self._caller = self._open_caller()
+            self._caller = self._opened()
         body = _encode(call.body).encode("utf-8", "replace")
         headers = {**_JSON_HEADERS, **call.headers} if call.headers else _JSON_HEADERS
         answer = await self._caller.send("POST", call.path, body=body, headers=headers)
         if 200 <= answer.status < 300:
             return answer
         raise self._refusal(answer.status, answer.headers, await answer.read(ERROR_LIMIT))
+
+    def _opened(self) -> Caller:
+        try:
+            return self._open_caller()
+        except ConfigError as error:
+            raise ModelRejected(f"{self._wire.label}: {redact(str(error))}") from error
 
     def _refusal(self, status: int, headers: Mapping[str, str], body: bytes) -> ModelError:
         """What an answer of a bad status means; a refused parameter that can be left out is told apart."""
@@ -281,6 +289,30 @@ class HttpModel:
     def _remember(self, tries: _Tries) -> None:
         """Later requests leave out at once what this server has refused for this model."""
         self._refused |= tries.dropped - {REPLAY}
+
+
+def connect(wire: Wire, llm: LlmBase, *, base_url: str, headers: Mapping[str, str], secret: str = "") -> HttpModel:
+    """The model of one configuration section. `headers` are the format's own; those of the section win over them.
+
+    Opens no connection. From now on `secret` is left out of every log line and error text. Raises ConfigError.
+    """
+    origin_of(base_url)
+    remember(secret)
+    options = CallerOptions(
+        base_url=base_url,
+        headers={**headers, **{name.lower(): value for name, value in llm.headers.items()}},
+        proxy=llm.proxy,
+        ca_bundle=llm.ca_bundle,
+        connect_timeout=llm.connect_timeout,
+        read_timeout=llm.timeout,
+    )
+    retry = RetryPolicy(
+        max_attempts=llm.retry.max_attempts,
+        initial_delay=llm.retry.initial_delay,
+        max_delay=llm.retry.max_delay,
+        patience=llm.retry.max_delay,
+    )
+    return HttpModel(wire, partial(open_caller, options), retry)
 
 
 async def _drain(pieces: AsyncIterator[bytes]) -> None:
