@@ -17,6 +17,7 @@ class LiveTask:
     artifacts: dict[str, Artifact] = field(default_factory=dict)
     answer_id: str = ""
     pieces: list[str] = field(default_factory=list)
+    media_type: str | None = None
 
     @classmethod
     def of(cls, task: Task) -> "LiveTask":
@@ -42,13 +43,13 @@ class LiveTask:
             case _:
                 pass
 
-    def answer(self, media_type: str | None = None) -> Artifact | None:
+    def answer(self) -> Artifact | None:
         """The answer so far as one artifact, or None while there is none."""
         if not self.pieces:
             return None
         if len(self.pieces) > 1:
             self.pieces[:] = ["".join(self.pieces)]
-        return Artifact(self.answer_id, (Text(self.pieces[0], media_type=media_type),), name="response")
+        return Artifact(self.answer_id, (Text(self.pieces[0], media_type=self.media_type),), name="response")
 
     def snapshot(self, history_length: int | None = None) -> Task:
         """The task as it is now; `history_length` as A2A has it: None is all, 0 leaves the history out."""

@@ -54,7 +54,6 @@ class Run:
     unsaved: list[Event] = field(default_factory=list)
     started: bool = False
     direct: Reply | None = None
-    _media_type: str | None = None
     _streamed: bool = False
     _thought: bool = False
     _decided: asyncio.Event = field(default_factory=asyncio.Event)
@@ -147,7 +146,7 @@ class Run:
                 found.append(ThinkingDelta(part.text))
             elif isinstance(part, Text) and part.text and not self._streamed:
                 found.append(TextDelta(part.text))
-                self._media_type = part.media_type
+                self.live.media_type = part.media_type
         return tuple(found)
 
     async def _conclude(self, last: Event | None) -> None:
@@ -206,7 +205,7 @@ class Run:
 
     async def _record(self, status: Status | None = None, *, discard: bool = False) -> bool:
         """Store what is not stored yet. False: the task had already ended, nothing was written."""
-        answer = self.live.answer(self._media_type) if status else None
+        answer = self.live.answer() if status else None
         artifacts = (answer,) if answer else ()
         record = Record(
             self.caller, self.task_id, self.live.base.context_id, tuple(self.unsaved), artifacts, status, discard
