@@ -2,8 +2,10 @@
 
 import re
 from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 SECRET_KEYS: Final = re.compile(r"(?i)(api[_-]?key|password|passwd|secret|token|credential|authorization|cookie)$")
 """Keys whose values are never shown: neither in messages nor in a printed configuration."""
@@ -53,6 +55,23 @@ Size = Annotated[
     WithJsonSchema({"type": ["integer", "string"], "format": "size", "minimum": 0}),
 ]
 """A number of bytes."""
+
+
+def web_address(value: str) -> str:
+    """An http(s) address without its last slash. Raises the complaint that the loader turns into a finding."""
+    try:
+        parts = urlsplit(value)
+        good = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        good = False
+    if not good:
+        message = {"message": "this is no web address", "allowed": "http://host:port/path or https://host/path"}
+        raise PydanticCustomError("hector", "{message}; allowed: {allowed}", message)
+    return value.rstrip("/")
+
+
+Address = Annotated[str, AfterValidator(web_address), WithJsonSchema({"type": "string", "format": "uri"})]
+"""An http or https address."""
 
 Names = Annotated[tuple[str, ...], BeforeValidator(split)]
 """A list of texts; a comma-separated text is taken for one."""

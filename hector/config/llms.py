@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
 
-from hector.config.base import Duration, Section
+from hector.config.base import Address, Duration, Section
 
 Finish: TypeAlias = Literal["stop", "tool_calls", "length", "content_filter", "error"]
 
@@ -45,7 +45,7 @@ class LlmBase(Section):
     )
     connect_timeout: Duration = Field(10.0, description="Longest wait for a connection.")
     headers: dict[str, str] = Field({}, description="Extra HTTP headers for every call.")
-    proxy: str | None = Field(
+    proxy: Address | None = Field(
         None, description="HTTP proxy for this provider, as http://user:password@host:port. Left out: no proxy."
     )
     ca_bundle: str | None = Field(
@@ -64,7 +64,7 @@ class AnthropicLlm(LlmBase):
     provider: Literal["anthropic"] = Field("anthropic", description="Anthropic's Messages API.")
     model: str = Field("claude-sonnet-5-5", min_length=1, description="Model id, as the provider writes it.")
     api_key: str = Field("", repr=False, description="Key; left out: ANTHROPIC_API_KEY from the environment.")
-    base_url: str = Field(
+    base_url: Address = Field(
         "https://api.anthropic.com",
         description="Address of the API; left out: ANTHROPIC_BASE_URL, then Anthropic's own.",
     )
@@ -78,7 +78,7 @@ class OpenAiLlm(LlmBase):
     provider: Literal["openai"] = Field("openai", description="OpenAI or a server that speaks the same wire format.")
     model: str = Field("gpt-6.2-sol", min_length=1, description="Model id, as the provider writes it.")
     api_key: str = Field("", repr=False, description="Key; left out: OPENAI_API_KEY from the environment.")
-    base_url: str = Field(
+    base_url: Address = Field(
         "https://api.openai.com/v1", description="Address of the API; left out: OPENAI_BASE_URL, then OpenAI's own."
     )
     api: Literal["auto", "responses", "chat"] = Field(
@@ -99,7 +99,7 @@ class GeminiLlm(LlmBase):
     api_key: str = Field(
         "", repr=False, description="Key; left out: GEMINI_API_KEY, then GOOGLE_API_KEY from the environment."
     )
-    base_url: str = Field(
+    base_url: Address = Field(
         "https://generativelanguage.googleapis.com", description="Address of the API, without version."
     )
     api_version: str = Field("v1beta", description="Version in the path of the API.")
@@ -111,7 +111,7 @@ class OllamaLlm(LlmBase):
     provider: Literal["ollama"] = Field("ollama", description="A local or remote Ollama server.")
     model: str = Field("llama3.2", min_length=1, description="Model id, as `ollama list` shows it.")
     api_key: str = Field("", repr=False, description="Sent as a bearer token, for Ollama behind a gateway.")
-    base_url: str = Field(
+    base_url: Address = Field(
         "http://localhost:11434",
         description="Address of Ollama; left out: OLLAMA_BASE_URL, then OLLAMA_HOST, then localhost.",
     )

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from hector.config.base import Duration, Section, Size
+from hector.config.base import Address, Duration, Section, Size
 
 
 class Server(Section):
@@ -12,7 +12,7 @@ class Server(Section):
 
     host: str = Field("127.0.0.1", min_length=1, description="Interface to listen on; 0.0.0.0 means all.")
     port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 means any free one.")
-    public_url: str | None = Field(
+    public_url: Address | None = Field(
         None, description="Address under which clients reach this server, for agent cards. Left out: from the request."
     )
     max_body_bytes: Size = Field(10 * 2**20, ge=1024, description='Largest request body, for example "10 MiB".')

@@ -74,6 +74,8 @@ class Document:
     """Texts as they stand in the file, where a variable has changed them."""
     unset: dict[Where, str] = field(default_factory=dict)
     """Paths that were left out because the variable they consist of is not set: path -> name."""
+    set_aside: set[Where] = field(default_factory=set)
+    """Blocks that were refused as a whole; references to them are no further mistakes."""
     findings: list[Finding] = field(default_factory=list)
 
     def place(self, where: Where, *, key: bool = False) -> Position | None:

@@ -1,0 +1,104 @@
+"""Older spellings, turned into ours before anything is checked."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from hector.config.findings import Where
+from hector.config.source import Document, at, matches
+
+
+@dataclass(frozen=True, slots=True)
+class Renamed:
+    """A key that now stands elsewhere: `to` is a path from the block that held it."""
+
+    pattern: str
+    to: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Respelled:
+    """Values of a key that are written differently now. `to` None leaves the key out."""
+
+    pattern: str
+    values: dict[str, str | None]
+
+
+KEYS: Final[tuple[Renamed, ...]] = (
+    Renamed("agents.*.prompt.system", ("system_prompt",)),
+    Renamed("agents.*.system_prompt", ("prompt", "system_prompt")),
+    Renamed("tools.*.max_execution_time", ("timeout",)),
+    Renamed("databases.*.path", ("database",)),
+    Renamed("databases.*.dsn", ("database",)),
+)
+
+MOVES: Final[tuple[tuple[Where, Where], ...]] = (
+    (("server", "tasks"), ("storage", "tasks")),
+    (("server", "sessions"), ("storage", "sessions")),
+    (("server", "storage"), ("storage",)),
+)
+
+VALUES: Final[tuple[Respelled, ...]] = (
+    Respelled("databases.*.driver", {"sqlite3": "sqlite"}),
+    Respelled("storage.*.backend", {"memory": "inmemory", "in_memory": "inmemory", "sqlite": "sql"}),
+    Respelled("logger.format", {"simple": "text", "verbose": "text", "custom": "text"}),
+    Respelled("logger.level", {"warning": "warn"}),
+    Respelled("agents.*.workflow", {"llm": None, "": None}),
+)
+
+
+def apply(document: Document) -> None:
+    """Bring the document into today's spelling. Old and new name together are a duplicate."""
+    for renamed in KEYS:
+        for where in list(matches(document.value, renamed.pattern)):
+            _move(document, where, (*where[:-1], *renamed.to))
+    for old, new in MOVES:
+        if next(matches(document.value, ".".join(map(str, old))), None):
+            _move(document, old, new)
+    for respelled in VALUES:
+        for where in list(matches(document.value, respelled.pattern)):
+            _respell(document, respelled, where)
+    for where in list(matches(document.value, "databases.*.database")):
+        _strip_scheme(document, where)
+
+
+def _move(document: Document, old: Where, new: Where) -> None:
+    holder: Any = document.value
+    for step in new[:-1]:
+        holder = holder.get(step, {}) if isinstance(holder, dict) else None
+    if not isinstance(holder, dict):
+        return
+    if new[-1] in holder:
+        document.report(
+            "duplicate",
+            old,
+            f"{old[-1]!r} is another name of {new[-1]!r}, which is given too",
+            key=True,
+            hint="keep one",
+        )
+        del at(document.value, old[:-1])[old[-1]]
+        return
+    document.move(old, new)
+
+
+def _respell(document: Document, row: Respelled, where: Where) -> None:
+    value = at(document.value, where)
+    if not isinstance(value, str) or value.strip().lower() not in row.values:
+        return
+    new = row.values[value.strip().lower()]
+    holder = at(document.value, where[:-1])
+    if new is None:
+        del holder[where[-1]]
+    else:
+        document.written.setdefault(where, value)
+        holder[where[-1]] = new
+
+
+def _strip_scheme(document: Document, where: Where) -> None:
+    """`dsn: sqlite://file` names a file, and its driver."""
+    value, holder = at(document.value, where), at(document.value, where[:-1])
+    if not isinstance(value, str) or "://" not in value:
+        return
+    scheme, _, rest = value.partition("://")
+    document.written.setdefault(where, value)
+    holder.setdefault("driver", {"sqlite3": "sqlite"}.get(scheme, scheme))
+    holder["database"] = rest

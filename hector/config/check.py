@@ -1,0 +1,230 @@
+"""What no single field can know: what is left out, what refers to what, which files must exist."""
+
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from hector.config import providers
+from hector.config.environment import Environment
+from hector.config.findings import Where
+from hector.config.planned import HANDLERS, REASON
+from hector.config.shape import peek
+from hector.config.skill import body_of
+from hector.config.source import Document, matches
+from hector.config.tools import GENERIC_TOOLS
+from hector.config.translate import found, suggest
+
+_PATTERNS: Final = ("user", "system", "tool_result_matches")
+
+
+@dataclass(slots=True)
+class Surroundings:
+    """What a configuration is checked against. `files` collects what was read beside it."""
+
+    folder: Path
+    environment: Environment
+    handlers: Collection[str] = ()
+    files: list[Path] = field(default_factory=list)
+
+
+def drop_empty(document: Document) -> None:
+    """`key:` without a value means that the key is left out; an id without a value is a block of defaults."""
+    for name in ("llms", "agents", "tools"):
+        block = document.value.get(name)
+        if isinstance(block, dict):
+            document.value[name] = {key: {} if value is None else value for key, value in block.items()}
+    document.value = _without_none(document.value)
+
+
+def _without_none(value: Any, depth: int = 0) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: inner if key in {"schema", "parameters", "args"} and depth > 1 else _without_none(inner, depth + 1)
+            for key, inner in value.items()
+            if inner is not None
+        }
+    return [_without_none(inner, depth + 1) for inner in value] if isinstance(value, list) else value
+
+
+def blocks(document: Document, name: str) -> dict[str, dict[str, Any]]:
+    """The well-formed entries of a map of blocks."""
+    found_blocks = document.value.get(name)
+    if not isinstance(found_blocks, dict):
+        return {}
+    return {key: value for key, value in found_blocks.items() if isinstance(value, dict)}
+
+
+def declared(document: Document, name: str) -> list[str]:
+    """Ids under a block, those that were refused included."""
+    entries = document.value.get(name)
+    ids = [str(key) for key in entries] if isinstance(entries, dict) else []
+    return ids + [str(where[1]) for where in document.set_aside if len(where) == 2 and where[0] == name]
+
+
+def complete(document: Document, around: Surroundings) -> None:
+    """Put in the model and the agent that an empty file means, and what each of them may leave out."""
+    value = document.value
+    if not declared(document, "llms") and isinstance(value.setdefault("llms", {}), dict):
+        value["llms"]["default"] = {}
+    if not declared(document, "agents") and isinstance(value.setdefault("agents", {}), dict):
+        value["agents"]["assistant"] = {}
+    for name, llm in blocks(document, "llms").items():
+        providers.complete(llm, around.environment)
+        _need_key(document, name, llm)
+    fallback = _default_llm(document)
+    for agent in blocks(document, "agents").values():
+        agent.setdefault("llm", fallback)
+
+
+def _need_key(document: Document, name: str, llm: dict[str, Any]) -> None:
+    provider = providers.lacks_key(llm)
+    if provider is None:
+        return
+    where: Where = ("llms", name, "api_key")
+    unset = document.unset.get(where)
+    message = f"the variable {unset} is not set" if unset else "the key is missing"
+    variables = " or ".join(provider.keys)
+    document.report(
+        "variable" if unset else "missing",
+        where if unset or "api_key" in llm else where[:-1],
+        f"{message}, and {provider.name} wants one",
+        allowed=f"a key, as text or as ${{{unset or provider.keys[0]}}}",
+        hint=f"set {unset or variables} in the environment or in a .env file",
+    )
+
+
+def _default_llm(document: Document) -> str:
+    chosen = peek(document.value, ("defaults", "llm"))
+    if isinstance(chosen, str) and chosen:
+        return chosen
+    ids = declared(document, "llms")
+    if "default" in ids or not ids:
+        return "default"
+    if len(ids) > 1 and any("llm" not in agent for agent in blocks(document, "agents").values()):
+        document.report(
+            "reference",
+            ("llms",),
+            f"no model is named 'default'; agents that name none use the first one, {ids[0]!r}",
+            key=True,
+            hint=f"set defaults.llm to one of {', '.join(ids)}",
+            severity="warning",
+        )
+    return ids[0]
+
+
+def references(document: Document, around: Surroundings) -> None:
+    """Every reference must lead to something."""
+    llms, tools = declared(document, "llms"), declared(document, "tools")
+    _refer(document, "defaults.llm", "model", llms)
+    _refer(document, "agents.*.llm", "model", llms)
+    _refer(document, "storage.*.database", "database", declared(document, "databases"))
+    if isinstance(document.value.get("agents"), dict):
+        for agent in blocks(document, "agents"):
+            _tools_of(document, agent, tools)
+    _refer(document, "tools.*.handler", "handler", [*GENERIC_TOOLS, *around.handlers])
+
+
+def _refer(document: Document, pattern: str, noun: str, known: Collection[str]) -> None:
+    for where in matches(document.value, pattern):
+        name = peek(document.value, where)
+        if isinstance(name, str) and name and name not in known:
+            _dangling(document, where, name, noun, known)
+
+
+def _tools_of(document: Document, agent: str, tools: Collection[str]) -> None:
+    where: Where = ("agents", agent, "tools")
+    value = peek(document.value, where)
+    names = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else []
+    for index, name in enumerate(names):
+        step = (*where, index) if isinstance(value, list) else where
+        if not isinstance(name, str) or name.strip() in tools or name.strip() in GENERIC_TOOLS:
+            continue
+        if name.strip() in HANDLERS:
+            document.report("planned", step, f"built-in tool {name.strip()!r} {REASON}", hint="remove it from the list")
+        else:
+            _dangling(document, step, name.strip(), "tool", [*tools, *GENERIC_TOOLS])
+
+
+def _dangling(document: Document, where: Where, name: str, noun: str, known: Iterable[str]) -> None:
+    ids = sorted(known)
+    document.report(
+        "reference",
+        where,
+        f"there is no {noun} {name!r}",
+        found=found(document, where),
+        allowed=", ".join(ids) or f"nothing, since no {noun} is declared",
+        hint=suggest(name, ids),
+    )
+
+
+def files(document: Document, around: Surroundings) -> None:
+    """Read the instruction files and make the other paths absolute; what is missing is reported."""
+    for where in matches(document.value, "agents.*.instruction_file"):
+        _instruction(document, where, around)
+    for pattern in ("llms.*.ca_bundle", "llms.*.path"):
+        for where in matches(document.value, pattern):
+            path = _existing(document, where, around)
+            if path is not None:
+                _holder(document, where)[str(where[-1])] = str(path)
+
+
+def _holder(document: Document, where: Where) -> dict[str, Any]:
+    holder = peek(document.value, where[:-1])
+    return holder if isinstance(holder, dict) else {}
+
+
+def _existing(document: Document, where: Where, around: Surroundings) -> Path | None:
+    written = peek(document.value, where)
+    if not isinstance(written, str) or not written:
+        return None
+    path = (around.folder / Path(written).expanduser()).absolute()
+    if path.is_file():
+        return path
+    message = "this is a folder, not a file" if path.is_dir() else "there is no such file"
+    document.report("file", where, message, found=found(document, where), hint=f"looked for {path}")
+    return None
+
+
+def _instruction(document: Document, where: Where, around: Surroundings) -> None:
+    path = _existing(document, where, around)
+    if path is None:
+        return
+    around.files.append(path)
+    try:
+        _holder(document, where)["instruction"] = body_of(path.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError:
+        document.report("file", where, "the file is not UTF-8 text", found=found(document, where))
+    except OSError as error:
+        document.report("file", where, f"the file cannot be read: {error.strerror}", found=found(document, where))
+
+
+def patterns(document: Document) -> None:
+    """Regular expressions of scripted models must compile."""
+    for name in _PATTERNS:
+        for where in matches(document.value, f"llms.*.rules.*.{name}"):
+            text = peek(document.value, where)
+            try:
+                re.compile(text if isinstance(text, str) else "")
+            except re.error as error:
+                document.report(
+                    "range", where, "this is no regular expression", found=found(document, where), hint=str(error)
+                )
+
+
+def storage(document: Document) -> None:
+    """Tasks and sessions are written in one transaction, so they live in one place."""
+    sides = [peek(document.value, ("storage", side)) for side in ("tasks", "sessions")]
+    if all(isinstance(side, dict) for side in sides) and _place(sides[0]) != _place(sides[1]):
+        document.report(
+            "range", ("storage", "sessions"), "tasks and sessions must be kept in the same place",
+            hint="give both the same backend and database, or leave one out",
+        )  # fmt: skip
+    for where in matches(document.value, "storage.*.database"):
+        if _holder(document, where).get("backend") == "inmemory":
+            document.report("range", where, "an inmemory backend has no database", hint="remove the key")
+
+
+def _place(side: Any) -> tuple[Any, Any]:
+    return side.get("backend", "sql"), side.get("database")

@@ -1,0 +1,185 @@
+"""Capabilities that the format knows and this version lacks: refused by name, never ignored.
+
+When one is built, its rows leave this module and its section enters the package. A row may list values that mean "off":
+they say what is the case anyway and are dropped without a word.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from hector.config.findings import Where
+from hector.config.source import Document, at, matches
+
+REASON: Final = "is not available in this version"
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """`pattern` is a path with stars; `what` names the capability; `off` are values that ask for nothing."""
+
+    pattern: str
+    what: str
+    off: tuple[Any, ...] = (None,)
+    instead: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedValue:
+    """Values of a key that are not available. With `whole`, the block around the key is set aside with it."""
+
+    pattern: str
+    values: frozenset[str]
+    what: str
+    whole: bool = False
+    instead: str = ""
+
+
+_NONE: Final[tuple[Any, ...]] = (None, {}, [])
+_OFF: Final[tuple[Any, ...]] = (None, False)
+
+TOP: Final = (
+    Planned("guardrails", "guardrails", _NONE),
+    Planned("vector_stores", "retrieval", _NONE),
+    Planned("embedders", "retrieval", _NONE),
+    Planned("document_stores", "retrieval", _NONE),
+    Planned("rate_limiting", "rate limiting", (*_NONE, {"enabled": False})),
+    Planned("observability", "tracing and metrics", _NONE),
+)
+
+_DELEGATION: Final = "working with other agents"
+_CONDITIONAL: Final = "the agent type conditional"
+_REMOTE: Final = "the agent type remote"
+_HISTORY: Final = "shortening of long conversations"
+
+AGENTS: Final = (
+    *(Planned(f"agents.*.{key}", _DELEGATION, _NONE) for key in ("sub_agents", "agent_tools")),
+    Planned("agents.*.document_stores", "retrieval", _NONE),
+    Planned("agents.*.include_context", "retrieval", _OFF),
+    *(
+        Planned(f"agents.*.{key}", "retrieval")
+        for key in ("include_context_limit", "include_context_max_length", "search")
+    ),
+    Planned("agents.*.guardrails", "guardrails", (None, "")),
+    Planned("agents.*.trigger", "schedules and webhooks", (None, {})),
+    Planned("agents.*.notifications", "notifications", _NONE),
+    Planned(
+        "agents.*.max_iterations",
+        "the agent type loop",
+        instead="the limit of an llm agent is reasoning.max_iterations",
+    ),
+    *(
+        Planned(f"agents.*.{key}", _CONDITIONAL)
+        for key in ("condition_agent", "condition_field", "on_true_agent", "on_false_response")
+    ),
+    *(
+        Planned(f"agents.*.{key}", _REMOTE)
+        for key in ("url", "agent_card_url", "agent_card_file", "headers", "timeout", "credentials")
+    ),
+    Planned("agents.*.reasoning.enable_exit_tool", "the agent type loop", _OFF),
+    Planned("agents.*.reasoning.enable_escalate_tool", _DELEGATION, _OFF),
+    Planned("agents.*.reasoning.termination_conditions", "choosing when a turn ends", _NONE),
+    *(
+        Planned(f"agents.*.context.{key}", _HISTORY)
+        for key in ("window_size", "budget", "threshold", "target", "preserve_recent", "summarizer_llm")
+    ),
+)
+
+TOOLS: Final = (
+    *(
+        Planned(f"tools.*.{key}", "the tool type mcp")
+        for key in ("url", "transport", "command", "args", "env", "filter", "headers")
+    ),
+    *(
+        Planned(f"tools.*.{key}", "the tool type command")
+        for key in ("allowed_commands", "denied_commands", "working_directory")
+    ),
+    Planned("tools.*.deny_by_default", "the tool type command", _OFF),
+    Planned("tools.*.require_approval", "approval of tool calls", _OFF),
+    Planned("tools.*.approval_prompt", "approval of tool calls"),
+)
+
+OPERATIONS: Final = (
+    Planned("server.grpc_port", "gRPC", (None, 0)),
+    Planned("server.transport", "gRPC", (None, "json-rpc", "jsonrpc", "http", "rest", "http+json"),
+            "JSON-RPC and HTTP+JSON are both always served"),
+    Planned("server.tls", "TLS", (None, {}, {"enabled": False}), "put a TLS proxy in front"),
+    Planned("server.cors", "cross-origin access"),
+    Planned("server.auth", "authentication", (None, {}, {"enabled": False}), "listen on 127.0.0.1 only"),
+    Planned("server.studio", "Studio", (None, {}, {"enabled": False})),
+    Planned("server.rate_limiting", "rate limiting", (*_NONE, {"enabled": False})),
+    Planned("server.credentials", "authentication"),
+    *(
+        Planned(f"databases.*.{key}", "PostgreSQL and MySQL")
+        for key in ("host", "port", "username", "user", "password", "ssl_mode", "max_conns", "max_idle",
+                    "max_open_conns", "max_idle_conns", "conn_max_lifetime", "conn_max_idle_time")
+    ),
+    Planned("storage.memory", "long-term memory", _NONE),
+    Planned("storage.checkpoint", "checkpoints", (None, {}, {"enabled": False})),
+)  # fmt: skip
+
+KEYS: Final[tuple[Planned, ...]] = (*TOP, *AGENTS, *TOOLS, *OPERATIONS)
+
+HANDLERS: Final = frozenset(
+    ("apply_patch", "bash", "edit", "editor", "execute_command", "exit_loop", "escalate", "grep", "grep_search",
+     "memory", "memory_search", "read_file", "request_approval", "search", "search_replace", "str_replace_editor",
+     "text_editor", "todo", "todo_write", "transfer_to_agent", "web_fetch", "web_request", "web_search", "write_file",
+     "filetool", "webtool", "commandtool", "memorytool", "searchtool", "todotool", "approvaltool", "agenttool")
+)  # fmt: skip
+"""Built-in tools of later versions."""
+
+VALUES: Final[tuple[PlannedValue, ...]] = (
+    PlannedValue(
+        "agents.*.type", frozenset(("sequential", "parallel", "loop", "conditional", "remote", "runner")), "agent type",
+        whole=True,
+    ),
+    PlannedValue("agents.*.workflow", frozenset(("sequential", "parallel", "loop")), "agent type", whole=True),
+    PlannedValue(
+        "agents.*.context.strategy",
+        frozenset(("buffer_window", "token_window", "summary_buffer", "sliding_window", "summary")), "strategy",
+        whole=True,
+    ),
+    PlannedValue("tools.*.type", frozenset(("mcp", "command")), "tool type", whole=True),
+    PlannedValue("tools.*.handler", HANDLERS, "built-in tool", whole=True),
+    PlannedValue(
+        "llms.*.provider", frozenset(("deepseek", "groq", "mistral", "cohere")), "provider", whole=True,
+        instead="use provider openai with the base_url of its compatible interface",
+    ),
+    PlannedValue(
+        "databases.*.driver", frozenset(("postgres", "postgresql", "pgx", "mysql", "mariadb")), "database", whole=True,
+        instead="use driver sqlite",
+    ),
+)  # fmt: skip
+
+
+def refuse(document: Document) -> None:
+    """Report everything planned and take it out of the document, so that nothing else complains about it."""
+    for choice in VALUES:
+        for where in reversed(list(matches(document.value, choice.pattern))):
+            _refuse_value(document, choice, where)
+    for row in KEYS:
+        for where in list(matches(document.value, row.pattern)):
+            _refuse_key(document, row, where)
+
+
+def _refuse_value(document: Document, row: PlannedValue, where: Where) -> None:
+    value = at(document.value, where)
+    if not isinstance(value, str) or value.strip().lower() not in row.values:
+        return
+    document.report(
+        "planned",
+        where,
+        f"{row.what} {value!r} {REASON}",
+        hint=row.instead or "remove the block" if row.whole else "remove the key",
+    )
+    out = where[:-1] if row.whole else where
+    del at(document.value, out[:-1])[out[-1]]
+    document.set_aside.add(out)
+
+
+def _refuse_key(document: Document, row: Planned, where: Where) -> None:
+    holder = at(document.value, where[:-1])
+    value = holder.pop(where[-1])
+    if not any(value == off and type(value) is type(off) for off in row.off):
+        hint = row.instead or "remove the key"
+        what = "" if row.what.replace(" ", "_") == where[-1] else f" ({row.what})"
+        document.report("planned", where, f"{where[-1]!r}{what} {REASON}", key=True, hint=hint)

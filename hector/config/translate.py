@@ -1,0 +1,189 @@
+"""The type check, in our own words: every complaint of pydantic becomes a finding at its line."""
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from hector.config.base import SECRET_KEYS
+from hector.config.findings import Finding, Kind, Where
+from hector.config.shape import choices, field_at, keys_of, path_of, peek, section_at, sections
+from hector.config.source import Document
+
+_ID_RULE: Final = (
+    "a letter, then letters, digits, '_' and '-', 64 signs at most ('_' in front is kept for generated ids)"
+)
+
+TYPES: Final[Mapping[str, tuple[str, str]]] = {
+    "int": ("must be a whole number", "a whole number"),
+    "float": ("must be a number", "a number"),
+    "finite": ("must be a number", "a number that is not infinite"),
+    "bool": ("must be true or false", "true, false"),
+    "string": ("must be a text", "a text"),
+    "dict": ("must be a block of keys", "keys and values"),
+    "model": ("must be a block of keys", "keys and values"),
+    "tuple": ("must be a list", "a list"),
+    "list": ("must be a list", "a list"),
+}
+"""First word of pydantic's error type -> message and what is allowed."""
+
+
+def translate(error: ValidationError, document: Document) -> list[Finding]:
+    """One finding per complaint, each at the line it is about."""
+    return [_finding(item, document) for item in error.errors(include_url=False, include_input=False)]
+
+
+def _finding(item: Any, document: Document) -> Finding:
+    code: str = item["type"]
+    where = path_of(item["loc"], document.value)
+    if where[-1:] == ("[key]",):
+        return _bad_id(where[:-1], document)
+    if code == "extra_forbidden":
+        return _unknown(where, document)
+    if code.startswith("union_tag"):
+        where = (*where, "provider")
+    kind, message, allowed = _explain(code, item.get("ctx", {}), field_at(where, document.value))
+    if kind == "missing":
+        message = f"the key {where[-1]!r} is missing"
+    return Finding(
+        kind,
+        message,
+        where,
+        document.file,
+        document.place(where),
+        found="" if kind == "missing" else found(document, where),
+        allowed=allowed,
+        hint=_hint(where, document, allowed, kind),
+    )
+
+
+def _explain(code: str, context: Mapping[str, Any], field: FieldInfo | None) -> tuple[Kind, str, str]:
+    word = code.split("_", maxsplit=1)[0]
+    match code:
+        case "missing":
+            return "missing", "", describe(field)
+        case "literal_error" | "union_tag_invalid" | "enum":
+            return "type", "this is not one of the possible values", _choices(context, field)
+        case "union_tag_not_found":
+            return "missing", "the provider is missing", ""
+        case "too_short" | "string_too_short":
+            return "range", "must not be empty", _length(context)
+        case "string_pattern_mismatch":
+            return "range", "holds signs that are not possible here", "letters, digits, '_' and '-', 64 signs at most"
+        case "hector":
+            return "type", str(context["message"]), str(context["allowed"])
+        case _ if word in {"greater", "less"}:
+            return "range", "is out of range", _numbers(field, "a number")
+        case _:
+            message, allowed = TYPES.get(word, ("has the wrong form", describe(field)))
+            return "type", *_with_units(field, message, _numbers(field, allowed))
+
+
+def _numbers(field: FieldInfo | None, allowed: str) -> str:
+    return f"{allowed} {limits(field)}".strip()
+
+
+def _with_units(field: FieldInfo | None, message: str, allowed: str) -> tuple[str, str]:
+    formats = {extra.get("format") for extra in _json_extras(field)}
+    if "duration" in formats:
+        return "must be a time span", 'seconds, or a text such as "30s", "1h30m", "200ms"'
+    return ("must be a size", 'bytes, or a text such as "10 MiB"') if "size" in formats else (message, allowed)
+
+
+def _json_extras(field: FieldInfo | None) -> Iterator[dict[str, Any]]:
+    for part in field.metadata if field else ():
+        schema = getattr(part, "json_schema", None)
+        if isinstance(schema, dict):
+            yield schema
+
+
+def _choices(context: Mapping[str, Any], field: FieldInfo | None) -> str:
+    text = str(context.get("expected") or context.get("expected_tags") or "")
+    values = [str(value) for value in choices(field.annotation)] if field else []
+    return ", ".join(values) or text.replace("'", "").replace(" or ", ", ")
+
+
+def _length(context: Mapping[str, Any]) -> str:
+    least = context.get("min_length", 1)
+    return "at least one entry" if "field_type" in context else f"at least {least} sign" + "s" * (least > 1)
+
+
+def limits(field: FieldInfo | None) -> str:
+    """ "from 0 to 2", "of at least 1" or the empty text."""
+    if field is None:
+        return ""
+    low = next((part.ge for part in field.metadata if hasattr(part, "ge")), None)
+    high = next((part.le for part in field.metadata if hasattr(part, "le")), None)
+    if low is not None and high is not None:
+        return f"from {low} to {high}"
+    return f"of at least {low}" if low is not None else f"of at most {high}" if high is not None else ""
+
+
+def describe(field: FieldInfo | None) -> str:
+    """The field's own description, as a last resort for `allowed`."""
+    return (field.description or "").rstrip(".") if field else ""
+
+
+def _bad_id(where: Where, document: Document) -> Finding:
+    name = str(where[-1])
+    message = "ids that begin with '_' are reserved" if name.startswith("_") else "this is no valid id"
+    place = document.place(where, key=True)
+    return Finding("range", message, where, document.file, place, found=repr(name), allowed=_ID_RULE)
+
+
+def _unknown(where: Where, document: Document) -> Finding:
+    section = section_at(where[:-1], document.value)
+    known = keys_of(section) if section else []
+    name = str(where[-1])
+    return Finding(
+        "unknown",
+        f"unknown key {name!r}",
+        where,
+        document.file,
+        document.place(where, key=True),
+        allowed=", ".join(known),
+        hint=suggest(name, known) or _elsewhere(name),
+    )
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """ "did you mean 'x'?", or the empty text."""
+    folded = {candidate.lower().replace("-", "_"): candidate for candidate in known}
+    near = difflib.get_close_matches(name.lower().replace("-", "_"), folded, n=1, cutoff=0.6)
+    return f"did you mean {folded[near[0]]!r}?" if near else ""
+
+
+def _elsewhere(name: str) -> str:
+    """Where a key belongs that is known, but not here."""
+    homes = [where for where, section in sections() if name in keys_of(section)]
+    return f"it belongs under {homes[0]}" if homes and homes[0] else "it belongs to the top level" if homes else ""
+
+
+def _hint(where: Where, document: Document, allowed: str, kind: Kind) -> str:
+    value = peek(document.value, where)
+    if isinstance(value, str) and kind == "type" and "," in allowed and " " not in allowed.replace(", ", ","):
+        return suggest(value, allowed.split(", "))
+    return ""
+
+
+def found(document: Document, where: Where) -> str:
+    """A value as it stands in the file, short and without secrets."""
+    if any(isinstance(step, str) and SECRET_KEYS.search(step) for step in where):
+        return "(hidden)"
+    value = document.written.get(where, peek(document.value, where))
+    if isinstance(value, dict):
+        return "a block of keys"
+    if isinstance(value, list):
+        return "a list"
+    if isinstance(value, str):
+        return repr(hide_userinfo(value if len(value) <= 60 else value[:57] + "..."))
+    return "nothing" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def hide_userinfo(text: str) -> str:
+    """An address without user and password."""
+    head, mark, rest = text.partition("://")
+    user, at_sign, host = rest.rpartition("@")
+    return f"{head}{mark}***@{host}" if mark and at_sign and "/" not in user else text
