@@ -1,0 +1,1 @@
+"""The servers that Hector is measured against, and the way each is started."""
