@@ -1,0 +1,84 @@
+"""Those who watch a task: late ones, many, ones that go away."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from hector.core.content import Text
+from hector.core.event import TextDelta
+from hector.core.task import AnswerDelta, Status, StatusUpdate, Task, TaskState, Update
+from hector.tasks.service import SendOptions, TaskService, TaskStream
+from tests.tasks.conftest import Start
+from tests.tasks.test_service import ANA, answer_of, collect, say
+
+WORDS = " ".join(f"w{number}" for number in range(40))
+PACED: list[dict[str, Any]] = [{"text": WORDS, "pace": "5ms"}]
+
+
+def text_of(stream: TaskStream, updates: list[Update]) -> str:
+    """What a client that joins snapshot and updates has in the end."""
+    assert isinstance(stream.first, Task)
+    known = "".join(p.text for a in stream.first.artifacts for p in a.parts if isinstance(p, Text))
+    return known + "".join(
+        d.text for u in updates if isinstance(u, AnswerDelta) for d in u.deltas if isinstance(d, TextDelta)
+    )
+
+
+async def begin(service: TaskService) -> Task:
+    task = await service.send(ANA, "helper", say("go"), SendOptions(return_immediately=True))
+    assert isinstance(task, Task)
+    return task
+
+
+@pytest.mark.a2a("STREAM-SUB-002")
+async def test_whoever_joins_at_any_moment_has_the_whole_text_once(start: Start) -> None:
+    async with start(PACED) as service, asyncio.timeout(10):
+        task = await begin(service)
+        results: list[str] = []
+
+        async def join(delay: float) -> None:
+            await asyncio.sleep(delay)
+            stream = await service.subscribe(ANA, "helper", task.id)
+            results.append(text_of(stream, await collect(stream)))
+
+        async with asyncio.TaskGroup() as group:
+            for step in range(8):
+                group.create_task(join(step * 0.02))
+        assert results == [WORDS] * 8
+
+
+async def test_a_watcher_that_goes_away_cancels_nothing(start: Start) -> None:
+    async with start(PACED) as service, asyncio.timeout(10):
+        stream = await service.stream(ANA, "helper", say("go"), SendOptions())
+        assert isinstance(stream.first, Task)
+        await anext(stream)
+        await stream.aclose()
+        follower = await service.subscribe(ANA, "helper", stream.first.id)
+        updates = await collect(follower)
+        assert isinstance(updates[-1], StatusUpdate)
+        assert updates[-1].status.state is TaskState.COMPLETED
+        assert answer_of(await service.get(ANA, "helper", stream.first.id)) == WORDS
+
+
+async def test_states_never_go_back(start: Start) -> None:
+    async with start(PACED) as service, asyncio.timeout(10):
+        stream = await service.stream(ANA, "helper", say("go"), SendOptions())
+        assert isinstance(stream.first, Task)
+        seen: list[Status] = [stream.first.status]
+        seen += [update.status for update in await collect(stream) if isinstance(update, StatusUpdate)]
+    assert [status.state for status in seen] == [TaskState.SUBMITTED, TaskState.WORKING, TaskState.COMPLETED]
+    assert sorted(status.at for status in seen) == [status.at for status in seen]
+
+
+async def test_stopping_the_service_ends_streams_and_leaves_nothing_working(start: Start) -> None:
+    async with asyncio.timeout(10):
+        async with start([{"text": "late", "delay": "60s"}]) as service:
+            task = await begin(service)
+            follower = await service.subscribe(ANA, "helper", task.id)
+            reading = asyncio.create_task(collect(follower))
+            await asyncio.sleep(0)
+            await service.drain(grace=0.05)
+        await reading
+        async with start(PACED) as service:
+            assert (await service.get(ANA, "helper", task.id)).status.state is TaskState.FAILED
