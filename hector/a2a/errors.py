@@ -1,0 +1,118 @@
+"""Core errors in A2A's words: JSON-RPC code, HTTP status, canonical status and machine-readable reason.
+
+Table: A2A 1.0.1 section 5.4. Errors that the table does not know keep the plain JSON-RPC codes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from hector.core import errors
+from hector.core.content import JsonObject
+
+DOMAIN: Final = "a2a-protocol.org"
+ERROR_INFO: Final = "type.googleapis.com/google.rpc.ErrorInfo"
+BAD_REQUEST: Final = "type.googleapis.com/google.rpc.BadRequest"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One row: `reason` for machines, `code` for JSON-RPC, `status` for HTTP, `canonical` from google.rpc.Code."""
+
+    reason: str
+    code: int
+    status: int
+    canonical: str
+
+
+PARSE_ERROR: Final = Fault("PARSE_ERROR", -32700, 400, "INVALID_ARGUMENT")
+INVALID_REQUEST: Final = Fault("INVALID_REQUEST", -32600, 400, "INVALID_ARGUMENT")
+METHOD_NOT_FOUND: Final = Fault("METHOD_NOT_FOUND", -32601, 404, "NOT_FOUND")
+INVALID_PARAMS: Final = Fault("INVALID_PARAMS", -32602, 400, "INVALID_ARGUMENT")
+INTERNAL: Final = Fault("INTERNAL_ERROR", -32603, 500, "INTERNAL")
+UNAVAILABLE: Final = Fault("UNAVAILABLE", -32603, 503, "UNAVAILABLE")
+TOO_LARGE: Final = Fault("REQUEST_TOO_LARGE", -32600, 413, "INVALID_ARGUMENT")
+TIMED_OUT: Final = Fault("REQUEST_TIMEOUT", -32600, 408, "DEADLINE_EXCEEDED")
+NO_SUCH_PATH: Final = Fault("PATH_NOT_FOUND", -32601, 404, "NOT_FOUND")
+NO_SUCH_VERB: Final = Fault("HTTP_METHOD_NOT_ALLOWED", -32601, 405, "UNIMPLEMENTED")
+FORBIDDEN: Final = Fault("CROSS_ORIGIN", -32600, 403, "PERMISSION_DENIED")
+AGENT_NOT_FOUND: Final = Fault("AGENT_NOT_FOUND", -32602, 404, "NOT_FOUND")
+TASK_NOT_FOUND: Final = Fault("TASK_NOT_FOUND", -32001, 404, "NOT_FOUND")
+TASK_NOT_CANCELABLE: Final = Fault("TASK_NOT_CANCELABLE", -32002, 400, "FAILED_PRECONDITION")
+PUSH_NOT_SUPPORTED: Final = Fault("PUSH_NOTIFICATION_NOT_SUPPORTED", -32003, 400, "FAILED_PRECONDITION")
+UNSUPPORTED_OPERATION: Final = Fault("UNSUPPORTED_OPERATION", -32004, 400, "FAILED_PRECONDITION")
+CONTENT_NOT_SUPPORTED: Final = Fault("CONTENT_TYPE_NOT_SUPPORTED", -32005, 400, "INVALID_ARGUMENT")
+BODY_NOT_JSON: Final = Fault("CONTENT_TYPE_NOT_SUPPORTED", -32005, 415, "INVALID_ARGUMENT")
+"""The request's own Content-Type header, as opposed to the media type of a part, is HTTP's business: 415."""
+CARD_NOT_CONFIGURED: Final = Fault("EXTENDED_AGENT_CARD_NOT_CONFIGURED", -32007, 400, "FAILED_PRECONDITION")
+VERSION_NOT_SUPPORTED: Final = Fault("VERSION_NOT_SUPPORTED", -32009, 400, "FAILED_PRECONDITION")
+
+_BY_CLASS: Final[Mapping[type[errors.HectorError], Fault]] = {
+    errors.InvalidRequest: INVALID_PARAMS,
+    errors.NotSupported: UNSUPPORTED_OPERATION,
+    errors.TaskNotCancelable: TASK_NOT_CANCELABLE,
+    errors.ContentNotAccepted: CONTENT_NOT_SUPPORTED,
+    errors.TooLarge: TOO_LARGE,
+    errors.RequestError: INVALID_REQUEST,
+    errors.StoreUnavailable: UNAVAILABLE,
+}
+_NOT_FOUND: Final[Mapping[str, Fault]] = {"agent": AGENT_NOT_FOUND, "task": TASK_NOT_FOUND}
+
+
+class ProtocolError(errors.RequestError):
+    """The request breaks a rule of the protocol itself; `fault` says which."""
+
+    code = "protocol"
+
+    def __init__(self, fault: Fault, message: str) -> None:
+        super().__init__(message)
+        self.fault = fault
+
+
+def fault_of(error: errors.HectorError) -> Fault:
+    """The row for an error; INTERNAL for what no caller can mend."""
+    if isinstance(error, ProtocolError):
+        return error.fault
+    if isinstance(error, errors.NotFound):
+        return _NOT_FOUND.get(error.kind, TASK_NOT_FOUND)
+    for base in type(error).__mro__:
+        if base in _BY_CLASS:
+            return _BY_CLASS[base]
+    return INTERNAL
+
+
+def text_of(error: errors.HectorError, fault: Fault) -> str:
+    """What the caller may read. Causes inside the server stay there."""
+    if fault is INTERNAL:
+        return "the server could not handle this request; its log says why"
+    if fault is UNAVAILABLE:
+        return "the server cannot reach its database at the moment; try again"
+    return str(error)
+
+
+def details_of(error: errors.HectorError, fault: Fault) -> list[JsonObject]:
+    """google.rpc.ErrorInfo, and google.rpc.BadRequest where single fields are wrong."""
+    found: list[JsonObject] = [{"@type": ERROR_INFO, "reason": fault.reason, "domain": DOMAIN, "metadata": {}}]
+    if isinstance(error, errors.InvalidRequest) and error.violations:
+        fields = [{"field": wrong.field, "description": wrong.description} for wrong in error.violations]
+        found.append({"@type": BAD_REQUEST, "fieldViolations": fields})
+    return found
+
+
+def rpc_error(error: errors.HectorError) -> JsonObject:
+    """The `error` member of a JSON-RPC response."""
+    fault = fault_of(error)
+    return {"code": fault.code, "message": text_of(error, fault), "data": details_of(error, fault)}
+
+
+def rest_error(error: errors.HectorError) -> JsonObject:
+    """The body of an HTTP+JSON error response (AIP-193)."""
+    fault = fault_of(error)
+    return {
+        "error": {
+            "code": fault.status,
+            "status": fault.canonical,
+            "message": text_of(error, fault),
+            "details": details_of(error, fault),
+        }
+    }
