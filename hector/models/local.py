@@ -1,0 +1,117 @@
+"""A model file on this machine: chat/completions against a llama.cpp of our own."""
+
+import os
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from pathlib import Path
+
+from hector.config.llms import LocalLlm
+from hector.config.modelfile import FOLDER, VARIABLE, find_model, is_model_file
+from hector.core.errors import ConfigError, ModelUnavailable
+from hector.core.event import Delta
+from hector.core.ports import ModelReply, ModelRequest
+from hector.models.http import HttpModel, connect
+from hector.models.llama import LlamaServer, Patience
+from hector.models.llama_launch import Launch, find_program, thread_count
+from hector.models.openai_chat import ChatWire
+
+
+class LocalModel:
+    """ChatModel over a supervised llama.cpp. `start` loads the model ahead of the first call, which else does it."""
+
+    def __init__(self, llm: LocalLlm, name: str, server: LlamaServer) -> None:
+        # Small models may never stop by themselves: without a limit, half of the context is for the answer.
+        self._llm = llm if llm.max_tokens else llm.with_changes(max_tokens=max(1, llm.context_size // 2))
+        self._name = name
+        self._server = server
+        self._client: HttpModel | None = None
+        self._client_url = ""
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of llama.cpp; None while it does not run."""
+        return self._server.pid
+
+    async def start(self) -> None:
+        """Begin to load the model; returns at once."""
+        await self._server.start()
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[tuple[Delta, ...] | ModelReply, None]:
+        """As ChatModel says. Waits while the model loads; asks once more when llama.cpp was started again meanwhile."""
+        shown = False
+        url = await self._connect()
+        try:
+            async with aclosing(self._inner.stream(request)) as items:
+                async for item in items:
+                    shown = True
+                    yield item
+            return
+        except ModelUnavailable:
+            if shown or self._server.is_at(url):
+                raise
+        await self._connect()
+        async with aclosing(self._inner.stream(request)) as items:
+            async for item in items:
+                yield item
+
+    async def complete(self, request: ModelRequest) -> ModelReply:
+        """The same without streaming."""
+        url = await self._connect()
+        try:
+            return await self._inner.complete(request)
+        except ModelUnavailable:
+            if self._server.is_at(url):
+                raise
+        await self._connect()
+        return await self._inner.complete(request)
+
+    async def aclose(self) -> None:
+        """Stop llama.cpp."""
+        if self._client is not None:
+            await self._client.aclose()
+        await self._server.aclose()
+
+    @property
+    def _inner(self) -> HttpModel:
+        assert self._client is not None, "_connect() makes it"  # noqa: S101
+        return self._client
+
+    async def _connect(self) -> str:
+        """Get ready to talk to the healthy llama.cpp, wherever it listens now."""
+        url = await self._server.url()
+        if url != self._client_url:
+            if self._client is not None:
+                await self._client.aclose()
+            key = self._server.key
+            wire = ChatWire(self._name, self._llm, f"{url}/v1")
+            headers = {"authorization": f"Bearer {key}"}
+            self._client = connect(wire, self._llm, base_url=f"{url}/v1", headers=headers, secret=key)
+            self._client_url = url
+        return url
+
+
+def model_path(llm: LocalLlm, name: str) -> Path:
+    """The model file to run. Raises ConfigError when there is none, or when it is something else."""
+    path = Path(llm.path).expanduser() if llm.path else find_model()
+    where = f"llms.{name}.path"
+    if path is None:
+        raise ConfigError(
+            f"{where}: no model file was found; name a GGUF file here or in {VARIABLE}, or put one in {FOLDER}/"
+        )
+    if not path.is_file():
+        raise ConfigError(f"{where}: there is no file {str(path)!r}; name a GGUF file here or in {VARIABLE}")
+    if not is_model_file(path):
+        raise ConfigError(f"{where}: {str(path)!r} cannot be read as a GGUF file")
+    return path
+
+
+def create(llm: LocalLlm, name: str) -> LocalModel:
+    """The model that `llms.<name>` describes. Starts nothing yet. Raises ConfigError."""
+    path = model_path(llm, name)
+    try:
+        program = find_program(llm.executable, os.environ)
+    except ConfigError as error:
+        raise ConfigError(f"llms.{name}: {error}") from error
+    launch = Launch(path, llm.model, llm.host, llm.port, llm.context_size, thread_count(llm.threads), program)
+    label = f"llm {name!r} ({path.name})"
+    return LocalModel(llm, name, LlamaServer(launch, label, Patience(start=llm.startup_timeout)))
