@@ -19,8 +19,10 @@ from hector.core.event import Delta, TextDelta, ThinkingDelta
 from hector.core.ports import ModelReply, ModelRequest
 from hector.core.usage import FinishReason, Usage
 from hector.models.faults import Fault, to_error
+from hector.net.retry import Failure, GiveUp, RetryPolicy
 
 _WORD: Final = re.compile(r"\s*\S+\s*$|\s*\S+|\s+")
+ONE_TRY: Final = RetryPolicy(max_attempts=1)
 _REFERENCE: Final = re.compile(r"\\(?:(\d)|g<(\w+)>)")
 
 
@@ -102,20 +104,19 @@ class ScriptedModel:
         *,
         name: str = "scripted",
         model: str = "scripted",
+        retry: RetryPolicy = ONE_TRY,
         clock: Clock | None = None,
     ) -> None:
         self._rules = tuple(rules)
         self._failed = [0] * len(self._rules)
         self._who = f"llm {name!r} (scripted)"
         self._model = model
+        self._retry = retry
         self._clock = clock or SystemClock()
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[tuple[Delta, ...] | ModelReply, None]:
-        """One tuple per word, then the reply."""
-        rule, groups, error = self._choose(situation(request))
-        await self._clock.sleep(rule.delay)
-        if error is not None:
-            raise to_error(self._who, Fault(error.message, status=error.status, retry_after=error.retry_after))
+        """One tuple per word, then the reply. Scripted failures are retried as those of a real provider are."""
+        rule, groups = await self._settle(situation(request))
         reply = self._reply(rule, groups, request)
         for delta in _deltas(reply.message):
             yield (delta,)
@@ -132,6 +133,22 @@ class ScriptedModel:
 
     async def aclose(self) -> None:
         """Nothing is held."""
+
+    async def _settle(self, now: Situation) -> tuple[ScriptRule, Mapping[str, str]]:
+        """The rule that gets to answer, after its delay and after the failures that come first."""
+        failures = 0
+        while True:
+            rule, groups, error = self._choose(now)
+            await self._clock.sleep(rule.delay)
+            if error is None:
+                return rule, groups
+            failures += 1
+            failed = to_error(self._who, Fault(error.message, status=error.status, retry_after=error.retry_after))
+            failure = Failure(status=failed.status, asked=failed.retry_after, retryable=failed.retryable)
+            decision = self._retry.decide(failure, failures)
+            if isinstance(decision, GiveUp):
+                raise failed
+            await self._clock.sleep(decision.delay)
 
     def _choose(self, now: Situation) -> tuple[ScriptRule, Mapping[str, str], ScriptError | None]:
         for at, rule in enumerate(self._rules):
@@ -225,4 +242,6 @@ def _size(message: Message) -> int:
 
 def create(llm: ScriptedLlm, name: str) -> ScriptedModel:
     """The model that `llms.<name>` describes."""
-    return ScriptedModel(llm.rules, name=name, model=llm.model)
+    wait = llm.retry
+    retry = RetryPolicy(wait.max_attempts, wait.initial_delay, wait.max_delay, patience=wait.max_delay)
+    return ScriptedModel(llm.rules, name=name, model=llm.model, retry=retry)

@@ -190,6 +190,17 @@ async def test_an_error_with_times_passes(rules: list[dict[str, Any]]) -> None:
 
 
 @pytest.mark.proves("models.scripted")
+async def test_configured_retries_ride_over_passing_errors() -> None:
+    rules = [{"user": "busy", "error": {"status": 529, "times": 2}, "text": "at last"}, {"error": {"status": 400}}]
+    scripted = create(ScriptedLlm.model_validate({"rules": rules, "retry": {"initial_delay": "1ms"}}), "main")
+    assert await answer(scripted, ask(user("busy"))) == "at last"
+    began = time.monotonic()
+    with pytest.raises(ModelRejected):
+        await scripted.complete(ask(user("x")))
+    assert time.monotonic() - began < 1
+
+
+@pytest.mark.proves("models.scripted")
 async def test_no_matching_rule_names_the_text_and_the_rules() -> None:
     scripted = model({"user": "^ping$", "text": "pong"}, {"tool_result": "clock", "turn": 1, "text": "tick"})
     with pytest.raises(ModelRejected) as caught:
