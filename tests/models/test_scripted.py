@@ -6,6 +6,7 @@ from contextlib import aclosing
 from typing import Any
 
 import pytest
+
 from hector.config.llms import ScriptedLlm
 from hector.core.clock import FakeClock
 from hector.core.content import Message, Text, Thinking, ToolCall, ToolResult, user
