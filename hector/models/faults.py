@@ -92,6 +92,17 @@ def _page_text(body: bytes) -> str:
     return " ".join(text.split())[: BODY_LIMIT // 4]
 
 
+def reported(value: Any, fallback: str = "the server reported an error") -> Fault:
+    """The fault that a provider reports without a bad HTTP status: inside a stream, or in an answer of status 200.
+
+    A number given as its code is taken for the status that it would have had.
+    """
+    fields = error_fields(value)
+    code = fields.get("code", "")
+    status = int(code) if code.isdigit() and 400 <= int(code) < 600 else None
+    return Fault(fields.get("message") or fallback, status, fields.get("kind", ""), code, fields.get("param", ""))
+
+
 def to_error(who: str, fault: Fault) -> ModelError:
     """The ModelError that `fault` amounts to. `who` is `Wire.label`."""
     status = f"HTTP {fault.status}" if fault.status else "reported"

@@ -96,7 +96,12 @@ def _words(part: Content) -> str:
         case Media() if part.data is not None and media_kind(part.media_type) == "text":
             return document_text(part)
         case Media():
-            return f"[{part.media_type} {part.name or part.url or 'attached'}]"
+            return placeholder(part)
+
+
+def placeholder(media: Media) -> str:
+    """What stands for a part that a provider cannot be shown."""
+    return f"[{media.media_type} {media.name or media.url or 'attached'}]"
 
 
 def result_media(result: ToolResult) -> tuple[Media, ...]:

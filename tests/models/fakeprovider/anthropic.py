@@ -173,6 +173,8 @@ class AnthropicDialect:
             for block in message["content"]:
                 self._check_block(block, message["role"])
             if message["role"] == "assistant":
+                thought = message["content"][-1]["type"] in {"thinking", "redacted_thinking"}
+                need(not thought, "The final block in an assistant message cannot be `thinking`.")
                 self._check_answered(message["content"], following)
                 self._check_unchanged(message["content"])
         self._check_orphans(messages)

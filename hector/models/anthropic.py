@@ -1,0 +1,366 @@
+"""Anthropic's Messages API, and the servers and gateways that speak it: how a request is written.
+
+What shapes this module: the first message is the user's and roles alternate; results of a turn's tool calls stand first
+in the one user message that follows; thinking goes back unchanged and in its place; newer models refuse sampling
+parameters and fixed thinking budgets. What a model takes is judged by the version in its name.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from hector.config.llms import AnthropicLlm
+from hector.config.llms import Thinking as ThinkingSection
+from hector.core.content import Content, Data, JsonObject, Media, Message, Part, Text, Thinking, ToolCall, ToolResult
+from hector.core.errors import ModelError, UnsupportedContent
+from hector.core.ports import ChatModel, ModelReply, ModelRequest, OutputSchema
+from hector.models import history, names, schema
+from hector.models.anthropic_reply import AnthropicDecoder, Reading, read_reply
+from hector.models.faults import read_fault, to_error
+from hector.models.http import connect
+from hector.models.wire import REPLAY, Framing, HttpCall, join_base, label, own_item
+
+_NUMBER: Final = re.compile(r"(?<!\d)(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
+_ID: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_TAKES: Final = "text, images (png, jpeg, gif, webp), PDF files and text documents"
+_IMAGES: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
+_OUTPUT_TOOL: Final = "give_answer"
+_OUTPUT_HINT: Final = "Gives the final answer. Call this, and only this, when the answer is known."
+_THOUGHTS: Final = frozenset({"thinking", "redacted_thinking"})
+_SMALL_ANSWER: Final = 4096
+_NO_SAMPLING_SINCE: Final = "2026-10-21"
+_EFFORTS: Final = ((2048, "low"), (8192, "medium"), (24576, "high"))
+_INTERLEAVED: Final = {"anthropic-beta": "interleaved-thinking-2025-05-14"}
+_DROPPABLE: Final = {
+    "temperature": "temperature",
+    "max_tokens": "max_tokens",
+    "signature": REPLAY,
+    "thinking": "thinking",
+    "adaptive": "thinking",
+    "budget_tokens": "thinking",
+    "effort": "effort",
+    "output_config.effort": "effort",
+    "output_config": "output_config",
+    "cache_control": "cache_control",
+    "disable_parallel_tool_use": "parallel_tool_calls",
+}
+
+
+def model_version(model: str) -> tuple[int, int]:
+    """(5, 5) for "claude-sonnet-5-5", (3, 7) for "claude-3-7-sonnet-20250219"; (0, 0) for names of other kinds."""
+    _, claude, rest = model.lower().partition("claude")
+    found = _NUMBER.search(rest) if claude else None
+    return (int(found[1]), int(found[2] or 0)) if found else (0, 0)
+
+
+def create(llm: AnthropicLlm, name: str) -> ChatModel:
+    """The model that `llms.<name>` describes."""
+    wire = AnthropicWire(llm, name)
+    headers = {"anthropic-version": llm.api_version}
+    if llm.api_key:
+        headers["x-api-key"] = llm.api_key
+    return connect(wire, llm, base_url=join_base(llm.base_url, "v1"), headers=headers, secret=llm.api_key)
+
+
+class AnthropicWire:
+    """Requests and answers of one configured model."""
+
+    framing: Framing = "sse"
+    droppable: Mapping[str, str] = _DROPPABLE
+
+    def __init__(self, llm: AnthropicLlm, name: str) -> None:
+        self.origin = f"anthropic:{llm.model}"
+        self.label = label(name, llm.model, llm.base_url)
+        self._llm = llm
+        self._version = model_version(llm.model)
+        self._thinks = llm.thinking is not None and llm.thinking.enabled
+        self._adaptive = self._version >= (4, 6)
+        self._samples = self._version < (4, 7) and llm.api_version < _NO_SAMPLING_SINCE
+
+    def encode(self, request: ModelRequest, *, stream: bool, dropped: frozenset[str]) -> HttpCall:
+        """One POST to /v1/messages. Raises UnsupportedContent."""
+        mangled = names.mangle(names.request_names(request))
+        conversation = _Conversation("" if REPLAY in dropped else self.origin, self.label, mangled)
+        messages = conversation.encode(request.messages)
+        thinking = self._thinking(dropped, messages)
+        output_tool = self._output_tool(request, dropped)
+        body: JsonObject = {
+            "model": self._llm.model,
+            "max_tokens": self._max_tokens(thinking, dropped),
+            "messages": messages,
+        }
+        if request.system.strip():
+            body["system"] = [{"type": "text", "text": request.system}]
+        if thinking:
+            body["thinking"] = thinking
+        tools = [_tool(spec.name, spec.description, spec.parameters, mangled) for spec in request.tools]
+        if request.output is not None and output_tool:
+            tools.append(_tool(output_tool, _OUTPUT_HINT, request.output.schema, {}))
+        if tools:
+            body["tools"] = tools
+            _set(body, "tool_choice", self._tool_choice(request, thinking, output_tool, dropped))
+        _set(body, "output_config", self._output_config(request.output, thinking, dropped))
+        _set(body, "temperature", self._temperature(thinking, dropped))
+        if stream:
+            body["stream"] = True
+        if self._llm.cache and "cache_control" not in dropped:
+            _mark_for_cache(body)
+        manual = thinking.get("type") == "enabled"
+        headers = _INTERLEAVED if manual and tools and self._version >= (4, 0) else {}
+        return HttpCall("/v1/messages", body, headers, names.reverse(mangled), output_tool)
+
+    def decode(self, body: JsonObject, call: HttpCall) -> ModelReply:
+        """A non-streaming answer."""
+        return read_reply(body, Reading(self.origin, self.label, call))
+
+    def decoder(self, call: HttpCall) -> AnthropicDecoder:
+        """A reader for one stream."""
+        return AnthropicDecoder(Reading(self.origin, self.label, call))
+
+    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> ModelError:
+        """What an error answer means."""
+        return to_error(self.label, read_fault(status, headers, body))
+
+    def _thinking(self, dropped: frozenset[str], messages: Sequence[JsonObject]) -> JsonObject:
+        """The `thinking` field; empty where it is to be left out."""
+        section = self._llm.thinking
+        if section is None or "thinking" in dropped:
+            return {}
+        if not section.enabled:
+            return {"type": "disabled"} if self._adaptive else {}
+        if self._adaptive:
+            return {"type": "adaptive", "display": "summarized"}
+        old = (0, 0) < self._version < (3, 7)
+        if old or not _starts_with_thought(messages):
+            return {}
+        return {"type": "enabled", "budget_tokens": max(section.budget_tokens, 1024)}
+
+    def _max_tokens(self, thinking: JsonObject, dropped: frozenset[str]) -> int:
+        """The mandatory limit. It counts thinking, so that a fixed budget is added when the limit leaves no room."""
+        if "max_tokens" in dropped:
+            return _SMALL_ANSWER + int(thinking.get("budget_tokens", 0))
+        limit = self._llm.max_tokens or _usual_limit(self._version)
+        budget = int(thinking.get("budget_tokens", 0))
+        return limit if limit > budget else limit + budget
+
+    def _output_tool(self, request: ModelRequest, dropped: frozenset[str]) -> str | None:
+        """Models that cannot be given a schema are given a tool to call with the answer."""
+        if request.output is None or (self._version >= (4, 5) and "output_config" not in dropped):
+            return None
+        name = _OUTPUT_TOOL
+        while any(tool.name == name for tool in request.tools):
+            name += "_"
+        return name
+
+    def _output_config(self, output: OutputSchema | None, thinking: JsonObject, dropped: frozenset[str]) -> JsonObject:
+        config: JsonObject = {}
+        if "output_config" in dropped:
+            return config
+        if thinking.get("type") == "adaptive" and self._llm.thinking and "effort" not in dropped:
+            config["effort"] = effort(self._llm.thinking)
+        if output is not None and self._version >= (4, 5):
+            config["format"] = {"type": "json_schema", "schema": schema.close(output.schema)}
+        return config
+
+    def _tool_choice(
+        self, request: ModelRequest, thinking: JsonObject, output_tool: str | None, dropped: frozenset[str]
+    ) -> JsonObject:
+        """Manual thinking forbids forcing a tool; then the model is only offered it."""
+        single = self._llm.parallel_tool_calls is False and "parallel_tool_calls" not in dropped
+        choice: JsonObject = {"disable_parallel_tool_use": True} if single else {}
+        free = thinking.get("type") != "enabled"
+        if output_tool and free and request.tool_choice != "none":
+            return {"type": "any", **choice} if request.tools else {"type": "tool", "name": output_tool}
+        if output_tool:
+            return {"type": "auto"} if not free else {"type": "tool", "name": output_tool}
+        if request.tool_choice == "none":
+            return {"type": "none"}
+        if request.tool_choice == "required" and free:
+            return {"type": "any", **choice}
+        return {"type": "auto", **choice} if choice else {}
+
+    def _temperature(self, thinking: JsonObject, dropped: frozenset[str]) -> float | None:
+        """Only when it was set, and only for models that take it; the scale ends at 1."""
+        wanted = self._llm.temperature
+        if wanted is None or not self._samples or "temperature" in dropped or thinking.get("type") == "enabled":
+            return None
+        return min(wanted, 1.0)
+
+
+def effort(section: ThinkingSection) -> str:
+    """The level for models that think as much as they find right; derived from the budget when none is given."""
+    if section.effort is not None:
+        return section.effort
+    return next((level for limit, level in _EFFORTS if section.budget_tokens <= limit), "xhigh")
+
+
+def _usual_limit(version: tuple[int, int]) -> int:
+    if version >= (4, 6):
+        return 16384
+    return _SMALL_ANSWER if (0, 0) < version < (3, 5) else 8192
+
+
+def _set(body: JsonObject, key: str, value: Any) -> None:
+    """Leave out what is not to be said."""
+    if value is not None and value != {}:
+        body[key] = value
+
+
+def _tool(name: str, description: str, parameters: JsonObject, mangled: Mapping[str, str]) -> JsonObject:
+    tool: JsonObject = {"name": mangled.get(name, name), "input_schema": schema.parameters(parameters)}
+    if description:
+        tool["description"] = description
+    return tool
+
+
+def _starts_with_thought(messages: Sequence[JsonObject]) -> bool:
+    """With a fixed budget, a tool loop that began without thinking (elsewhere, perhaps) must go on without."""
+    last = next((message["content"] for message in reversed(messages) if message["role"] == "assistant"), None)
+    if last is None or messages[-1]["content"][0].get("type") != "tool_result":
+        return True
+    return last[0].get("type") in _THOUGHTS
+
+
+def _mark_for_cache(body: JsonObject) -> None:
+    """Two marks: after what is the same in every conversation, and after what is the same in this one's next turn."""
+    stable = body.get("system") or body.get("tools")
+    if stable:
+        stable[-1]["cache_control"] = {"type": "ephemeral"}
+    last = body["messages"][-1] if body["messages"] else None
+    if last is not None and last["role"] == "user":
+        last["content"][-1]["cache_control"] = {"type": "ephemeral"}
+
+
+class _Conversation:
+    """Encodes one conversation. Ids of calls from other providers are made to fit, and to differ."""
+
+    def __init__(self, origin: str, label: str, mangled: Mapping[str, str]) -> None:
+        self._origin = origin
+        self._label = label
+        self._mangled = mangled
+        self._taken: set[str] = set()
+        self._ids: dict[str, str] = {}
+        self._messages: list[JsonObject] = []
+
+    def encode(self, messages: Sequence[Message]) -> list[JsonObject]:
+        """Alternating messages, the user's first. Raises UnsupportedContent for parts not answered yet."""
+        settled = history.settle(messages)
+        fresh = max((at for at, message in enumerate(settled) if message.role == "assistant"), default=-1)
+        for at, message in enumerate(settled):
+            if message.role == "assistant":
+                self._add("assistant", self._assistant(message.parts))
+            elif message.role == "tool":
+                self._add("user", [self._result(part) for part in message.parts if isinstance(part, ToolResult)])
+            else:
+                self._add("user", self._user(message.parts, strict=at > fresh))
+        return self._messages
+
+    def _add(self, role: str, blocks: list[JsonObject]) -> None:
+        if not blocks:
+            return
+        if not self._messages and role == "assistant":
+            self._messages.append({"role": "user", "content": [_text("Continue.")]})
+        if self._messages and self._messages[-1]["role"] == role:
+            self._messages[-1]["content"] += blocks
+        else:
+            self._messages.append({"role": role, "content": blocks})
+
+    def _user(self, parts: Iterable[Part], *, strict: bool) -> list[JsonObject]:
+        found = [self._content(part, strict=strict) for part in parts if isinstance(part, Text | Media | Data)]
+        return [block for block in found if block is not None]
+
+    def _assistant(self, parts: Iterable[Part]) -> list[JsonObject]:
+        blocks: list[JsonObject] = []
+        self._ids = {}
+        for part in parts:
+            block = self._own(part) or self._said(part)
+            if block is not None:
+                blocks.append(block)
+        while blocks and blocks[-1]["type"] in _THOUGHTS:  # the API refuses a turn that ends in a thought
+            blocks.pop()
+        return blocks
+
+    def _own(self, part: Part) -> JsonObject | None:
+        """The provider's own block, if this model made it."""
+        replay = part.replay if isinstance(part, Text | Thinking | ToolCall) else None
+        return own_item(replay, self._origin)
+
+    def _said(self, part: Part) -> JsonObject | None:
+        match part:
+            case ToolCall(call_id, name, args):
+                self._ids[call_id] = self._fitting(call_id)
+                name = self._mangled.get(name, name)
+                return {"type": "tool_use", "id": self._ids[call_id], "name": name, "input": args}
+            case Media():
+                return _text(history.placeholder(part))
+            case Text() | Data():
+                return self._content(part, strict=False)
+            case _:
+                return None
+
+    def _fitting(self, call_id: str) -> str:
+        candidate = call_id
+        while not _ID.fullmatch(candidate) or candidate in self._taken:
+            digest = hashlib.sha256(f"{len(self._taken)}:{candidate}".encode()).hexdigest()[:8]
+            candidate = f"{re.sub(r'[^a-zA-Z0-9_-]', '_', call_id)[:55]}_{digest}"
+        self._taken.add(candidate)
+        return candidate
+
+    def _result(self, result: ToolResult) -> JsonObject:
+        block: JsonObject = {"type": "tool_result", "tool_use_id": self._ids[result.call_id]}
+        content = self._user(result.content, strict=False)
+        if len(content) == 1 and content[0]["type"] == "text":
+            block["content"] = content[0]["text"]
+        elif content:
+            block["content"] = content
+        if result.is_error:
+            block["is_error"] = True
+        return block
+
+    def _content(self, part: Content, *, strict: bool) -> JsonObject | None:
+        """A block of a user message or a tool result. Not strict: a part that cannot be shown is named instead."""
+        match part:
+            case Text(text):
+                return _text(text) if text.strip() else None
+            case Data():
+                return _text(history.data_text(part))
+            case Media():
+                try:
+                    return self._media(part)
+                except UnsupportedContent:
+                    if strict:
+                        raise
+                    return _text(history.placeholder(part))
+
+    def _media(self, media: Media) -> JsonObject | None:
+        kind = history.media_kind(media.media_type)
+        if kind == "image":
+            return {"type": "image", "source": self._source(media, _image_type(media))}
+        if kind == "pdf":
+            return _titled({"type": "document", "source": self._source(media, "application/pdf")}, media)
+        if kind == "text" and media.data is not None:
+            text = history.document_text(media)
+            source = {"type": "text", "media_type": "text/plain", "data": text}
+            return _titled({"type": "document", "source": source}, media) if text.strip() else None
+        raise history.unsupported(self._label, media.media_type, _TAKES)
+
+    def _source(self, media: Media, media_type: str) -> JsonObject:
+        if media.data is None:
+            return {"type": "url", "url": media.url}
+        if media_type.startswith("image/") and media_type not in _IMAGES:
+            raise history.unsupported(self._label, media.media_type, _TAKES)
+        return {"type": "base64", "media_type": media_type, "data": media.data}
+
+
+def _text(text: str) -> JsonObject:
+    return {"type": "text", "text": text}
+
+
+def _image_type(media: Media) -> str:
+    found = media.media_type.partition(";")[0].strip().lower()
+    return "image/jpeg" if found == "image/jpg" else found
+
+
+def _titled(block: JsonObject, media: Media) -> JsonObject:
+    return {**block, "title": media.name} if media.name else block
