@@ -57,11 +57,16 @@ def speaks_responses(host: str, path: str) -> bool:
     return is_openai_host(host)
 
 
+def never_reasons(model: str) -> bool:
+    """Models that are known to have no reasoning at all: GPT up to 4, and the `-chat` ones after it."""
+    return bool(_PLAIN.match(family(model)))
+
+
 def is_reasoning(model: str) -> bool:
     """OpenAI's reasoning models: the o series and GPT from 5 on, but for the `-chat` ones."""
     name = family(model)
     version = gpt_version(model)
-    return not _PLAIN.match(name) and (bool(_O_SERIES.match(name)) or (version is not None and version >= (5, 0)))
+    return not never_reasons(model) and (bool(_O_SERIES.match(name)) or (version is not None and version >= (5, 0)))
 
 
 def token_parameter(host: str, model: str) -> TokenParameter:
@@ -80,7 +85,7 @@ def effort_of(model: str, thinking: ThinkingSetting | None) -> Effort | None:
     A named effort wins over the budget in tokens. Models that are known not to reason get none; what a model does not
     offer is lowered (or raised) to the nearest that it does.
     """
-    if thinking is None or _PLAIN.match(family(model)):
+    if thinking is None or never_reasons(model):
         return None
     if not thinking.enabled:
         return _lowest(model) if is_reasoning(model) else None

@@ -1,0 +1,98 @@
+"""What chat/completions and Responses have in common: files as data URLs, limits on ids, usage, errors in a stream."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+from hector.core.content import Data, JsonObject, Media, Part, Text, Thinking, ToolCall, ToolResult
+from hector.core.errors import ModelError, UnsupportedContent
+from hector.core.usage import Usage
+from hector.models.faults import Fault, error_fields, to_error
+from hector.models.history import data_text, unsupported
+from hector.models.quirks import ThinkingSetting
+
+_AUDIO: Final = {
+    "audio/wav": "wav", "audio/x-wav": "wav", "audio/wave": "wav", "audio/vnd.wave": "wav",
+    "audio/mpeg": "mp3", "audio/mp3": "mp3", "audio/mpeg3": "mp3", "audio/x-mp3": "mp3",
+}  # fmt: skip
+
+
+class Generation(Protocol):
+    """The settings of a configured model that go into every request."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def temperature(self) -> float | None: ...
+    @property
+    def max_tokens(self) -> int: ...
+    @property
+    def thinking(self) -> ThinkingSetting | None: ...
+    @property
+    def parallel_tool_calls(self) -> bool | None: ...
+
+
+def data_url(media: Media) -> str:
+    """`data:image/png;base64,...`"""
+    return f"data:{media.media_type};base64,{media.data}"
+
+
+def audio(who: str, media: Media) -> JsonObject:
+    """The `input_audio` object of a sound. Raises UnsupportedContent unless it is inline WAV or MP3."""
+    kind = _AUDIO.get(media.media_type.partition(";")[0].strip().lower())
+    if kind is None:
+        raise unsupported(who, media.media_type, "sound as audio/wav or audio/mpeg")
+    if media.data is None:
+        raise UnsupportedContent(f"{who} takes sound inline only, not by URL; send the bytes of {media.url}")
+    return {"data": media.data, "format": kind}
+
+
+def said(part: Part) -> str:
+    """A part of the model's own turn as text; empty for reasoning, calls and results."""
+    match part:
+        case Text(text):
+            return text
+        case Data():
+            return data_text(part)
+        case Media(media_type, _, url, name):
+            return f"[{media_type} {name or url or 'attached'}]"
+        case Thinking() | ToolCall() | ToolResult():
+            return ""
+
+
+def error_text(result: ToolResult, text: str) -> str:
+    """`text` of a result, marked when it is an error: neither format has a flag for that."""
+    return f"Error: {text}" if result.is_error and not text.lower().startswith("error") else text
+
+
+def short_id(call_id: str, limit: int) -> str:
+    """`call_id`, or, if it is longer than the provider allows, an id made from it that is always the same."""
+    return call_id if len(call_id) <= limit else f"call_{hashlib.sha256(call_id.encode()).hexdigest()[:32]}"
+
+
+def reported(who: str, value: Any) -> ModelError:
+    """The error inside an answer of status 200. A numeric code is taken for the status that it stands for."""
+    fields = error_fields(value)
+    code = fields.get("code", "")
+    status = int(code) if code.isdigit() and 400 <= int(code) <= 599 else None
+    message = fields.get("message") or "an error without details"
+    return to_error(who, Fault(message, status, fields.get("kind", ""), code, fields.get("param", "")))
+
+
+def count(usage: Mapping[str, Any], *path: str) -> int:
+    """The counter under `path`; 0 where anything on the way is absent or null."""
+    value: Any = usage
+    for key in path:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return int(value) if isinstance(value, int | float) else 0
+
+
+def read_usage(usage: Mapping[str, Any], sent: str, received: str) -> Usage:
+    """`usage` of either format, by its words for sent and received ("prompt" and "completion", say)."""
+    return Usage(
+        input=count(usage, f"{sent}_tokens"),
+        output=count(usage, f"{received}_tokens"),
+        cache_read=count(usage, f"{sent}_tokens_details", "cached_tokens"),
+        cache_write=count(usage, f"{sent}_tokens_details", "cache_write_tokens"),
+        reasoning=count(usage, f"{received}_tokens_details", "reasoning_tokens"),
+    )
