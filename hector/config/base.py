@@ -1,6 +1,7 @@
 """Section: the base of every block of the file; and the value types that people write by hand."""
 
 import re
+from dataclasses import dataclass
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
@@ -40,19 +41,34 @@ def split(value: object) -> object:
     return value
 
 
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Mark of a field that takes a number or a text with a unit."""
+
+    message: str
+    allowed: str
+
+
+TIME: Final = Unit("must be a time span", 'seconds, or a text such as "30s", "1h30m", "200ms"')
+BYTES: Final = Unit("must be a size", 'bytes, or a text such as "10 MiB"')
+
 Duration = Annotated[
     float,
+    TIME,
     BeforeValidator(seconds),
     Field(ge=0, allow_inf_nan=False),
-    WithJsonSchema({"type": ["number", "string"], "format": "duration", "minimum": 0}),
+    WithJsonSchema(
+        {"type": ["number", "string"], "minimum": 0, "pattern": r"^[0-9.]+$|^([0-9.]+(ns|us|ms|s|m|h|d) ?)+$"}
+    ),
 ]
 """A time span in seconds."""
 
 Size = Annotated[
     int,
+    BYTES,
     BeforeValidator(octets),
     Field(ge=0),
-    WithJsonSchema({"type": ["integer", "string"], "format": "size", "minimum": 0}),
+    WithJsonSchema({"type": ["integer", "string"], "minimum": 0, "pattern": r"^[0-9.]+ *([kKmMgG]i?)?[bB]?$"}),
 ]
 """A number of bytes."""
 

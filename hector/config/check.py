@@ -84,6 +84,8 @@ def _need_key(document: Document, name: str, llm: dict[str, Any]) -> None:
         return
     where: Where = ("llms", name, "api_key")
     unset = document.unset.get(where)
+    if unset:
+        document.findings = [finding for finding in document.findings if finding.where != where]
     message = f"the variable {unset} is not set" if unset else "the key is missing"
     variables = " or ".join(provider.keys)
     document.report(

@@ -12,7 +12,9 @@ from hector.config.source import Document
 
 MASK: Final = "***"
 _KEY: Final = r"api[_-]?key|password|passwd|secret|token|credential|authorization|cookie"
-_PAIR: Final = re.compile(rf"(?i)((?:{_KEY})[\"']?\s*[:=]\s*)(\"(?:[^\"\\]|\\.)*\"?|'[^']*'?|[^\s\"',}}#][^,}}#]*)")
+_PAIR: Final = re.compile(
+    rf"(?i)((?:{_KEY})[\"']?\s*[:=]\s*)(\"(?:[^\"\\]|\\.)*\"?|'[^']*'?|\$\{{[^}}]*\}}|[^\s\"',}}#][^,}}#]*)"
+)
 _PLACEHOLDER: Final = re.compile(r"[\"']?\$(\w+|\{\w+(:-?)?\})[\"']?\s*")
 _USERINFO: Final = re.compile(r"(://)[^/\s:@\"']*:[^\s@\"']+@")
 

@@ -1,13 +1,13 @@
 """The type check, in our own words: every complaint of pydantic becomes a finding at its line."""
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from hector.config.base import SECRET_KEYS
+from hector.config.base import SECRET_KEYS, Unit
 from hector.config.findings import Finding, Kind, Where
 from hector.config.shape import choices, field_at, keys_of, path_of, peek, section_at, sections
 from hector.config.source import Document
@@ -64,8 +64,11 @@ def _explain(code: str, context: Mapping[str, Any], field: FieldInfo | None) -> 
     match code:
         case "missing":
             return "missing", "", describe(field)
-        case "literal_error" | "union_tag_invalid" | "enum":
-            return "type", "this is not one of the possible values", _choices(context, field)
+        case "literal_error":
+            return "type", "this is not one of the possible values", _choices(field)
+        case "union_tag_invalid":
+            tags = str(context.get("expected_tags", "")).replace("'", "")
+            return "type", "this is not one of the possible values", tags
         case "union_tag_not_found":
             return "missing", "the provider is missing", ""
         case "too_short" | "string_too_short":
@@ -86,23 +89,12 @@ def _numbers(field: FieldInfo | None, allowed: str) -> str:
 
 
 def _with_units(field: FieldInfo | None, message: str, allowed: str) -> tuple[str, str]:
-    formats = {extra.get("format") for extra in _json_extras(field)}
-    if "duration" in formats:
-        return "must be a time span", 'seconds, or a text such as "30s", "1h30m", "200ms"'
-    return ("must be a size", 'bytes, or a text such as "10 MiB"') if "size" in formats else (message, allowed)
+    unit = next((part for part in (field.metadata if field else ()) if isinstance(part, Unit)), None)
+    return (unit.message, unit.allowed) if unit else (message, allowed)
 
 
-def _json_extras(field: FieldInfo | None) -> Iterator[dict[str, Any]]:
-    for part in field.metadata if field else ():
-        schema = getattr(part, "json_schema", None)
-        if isinstance(schema, dict):
-            yield schema
-
-
-def _choices(context: Mapping[str, Any], field: FieldInfo | None) -> str:
-    text = str(context.get("expected") or context.get("expected_tags") or "")
-    values = [str(value) for value in choices(field.annotation)] if field else []
-    return ", ".join(values) or text.replace("'", "").replace(" or ", ", ")
+def _choices(field: FieldInfo | None) -> str:
+    return ", ".join(str(value) for value in choices(field.annotation)) if field else ""
 
 
 def _length(context: Mapping[str, Any]) -> str:

@@ -1,0 +1,225 @@
+"""What `serve` starts with: flag, then variable, then file, then what is built in."""
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from hector.config.environment import Environment
+from hector.config.findings import Finding, InvalidConfig
+from hector.config.load import DEFAULT_PATH
+from hector.config.root import HectorConfig
+from hector.config.server import Backend
+from hector.config.translate import hide_userinfo, suggest
+
+DEFAULT_DATABASE: Final = "sqlite://.hector/hector.db"
+IN_MEMORY: Final = "sqlite://:memory:"
+LEVELS: Final = ("debug", "info", "warn", "error")
+FORMATS: Final = ("text", "json")
+
+PLANNED_VARIABLES: Final[Mapping[str, str]] = {
+    "HECTOR_AUTH_": "authentication",
+    "HECTOR_RATE_LIMIT": "rate limiting",
+    "HECTOR_METRICS": "metrics",
+    "HECTOR_TRACING": "tracing",
+    "HECTOR_QUEUE_": "setting up the task queue",
+    "HECTOR_SYNC": "database sync",
+}
+"""Beginnings of variables that ask for what this version lacks; ignoring them would be a lie."""
+
+
+@dataclass(frozen=True, slots=True)
+class Startup:
+    """Everything that is settled before the server starts. `config` None: there is no file yet."""
+
+    config: Path | None
+    host: str
+    port: int
+    database: str
+    log_level: str
+    log_format: str
+    log_file: str | None
+    watch: bool
+
+
+def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of `serve`. None stands for "not given", so that variables and the file have their say."""
+    parser.add_argument("-c", "--config", metavar="FILE", help=f"configuration (HECTOR_CONFIG; {DEFAULT_PATH})")
+    parser.add_argument("--host", help="interface to listen on (HECTOR_HOST; 127.0.0.1)")
+    parser.add_argument("--port", help="port to listen on, 0 for any free one (HECTOR_PORT; 8080)")
+    parser.add_argument(
+        "--database", metavar="DSN", help=f"where state is kept (HECTOR_DATABASE, DATABASE_URL; {DEFAULT_DATABASE})"
+    )
+    parser.add_argument("--storage", metavar="KIND", help="sqlite or inmemory; older form of --database")
+    parser.add_argument("--storage-db", metavar="FILE", help="file for --storage sqlite")
+    parser.add_argument("--log-level", metavar="LEVEL", help="debug, info, warn or error (HECTOR_LOG_LEVEL; info)")
+    parser.add_argument("--log-format", metavar="FORMAT", help="text or json (HECTOR_LOG_FORMAT; text)")
+    parser.add_argument("--log-file", metavar="FILE", help="append the log to a file (HECTOR_LOG_FILE; standard error)")
+    parser.add_argument(
+        "--watch",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="reload when the configuration changes (HECTOR_WATCH; off)",
+    )
+    new = parser.add_argument_group("without a configuration", "what the generated one says")
+    add_wish_arguments(new)
+    new.add_argument("--demo", action="store_true", help="scripted answers that show what Hector does; no model runs")
+
+
+def add_wish_arguments(parser: Any) -> None:
+    """The flags of `serve` and `init` that shape a generated configuration."""
+    parser.add_argument("--provider", metavar="NAME", help="anthropic, openai, gemini, ollama, local or scripted")
+    parser.add_argument("--model", metavar="ID", help="model, as the provider writes it")
+    parser.add_argument("--api-key", metavar="KEY", help="used in this process, never written to a file")
+    parser.add_argument("--base-url", metavar="URL", help="address of the provider")
+    parser.add_argument("-i", "--instruction", metavar="TEXT", help="what the agent is told")
+    parser.add_argument(
+        "--tools", metavar="LIST", nargs="?", const="all", help="names with commas; all, or nothing, for every built-in"
+    )
+    parser.add_argument("--name", help="name of the application")
+
+
+def config_path(flag: str | None, environment: Environment) -> Path | None:
+    """The file that is named by flag or variable, else the default one if it exists, else None."""
+    if named := flag or environment.get("HECTOR_CONFIG"):
+        return Path(named)
+    candidates = (Path(DEFAULT_PATH).with_suffix(suffix) for suffix in (".yaml", ".yml", ".json"))
+    return next((path for path in candidates if path.exists()), None)
+
+
+@dataclass(slots=True)
+class _Merge:
+    flags: argparse.Namespace
+    environment: Environment
+    findings: list[Finding]
+
+    def pick(self, name: str, check: Callable[[Any], Any], allowed: str, default: Any) -> Any:
+        """Flag, then HECTOR_ variable, then what the file says; what does not fit is noted."""
+        flag, variable = getattr(self.flags, name, None), "HECTOR_" + name.upper()
+        given = self.environment.first([variable])
+        source, value = (f"--{name.replace('_', '-')}", flag) if flag is not None else (variable, given)
+        if value in {None, ""}:
+            return default
+        try:
+            return check(value)
+        except ValueError:
+            near = suggest(str(value), allowed.split(", ")) if ", " in allowed else ""
+            finding = Finding("range", f"{source} is wrong", found=repr(value), allowed=allowed, hint=near)
+            self.findings.append(finding)
+            return default
+
+
+def merge(
+    flags: argparse.Namespace, environment: Environment, config: HectorConfig, path: Path | None = None
+) -> Startup:
+    """Settle everything. Raises InvalidConfig with all that is wrong in flags and variables."""
+    task = _Merge(flags, environment, [])
+    server, logger = config.server, config.logger
+    startup = Startup(
+        config=path,
+        host=task.pick("host", str, "a host", server.host),
+        port=task.pick("port", _port, "a number from 0 to 65535", server.port),
+        database=_database(task, config),
+        log_level=task.pick("log_level", _one_of(LEVELS, {"warning": "warn"}), ", ".join(LEVELS), logger.level),
+        log_format=task.pick("log_format", _one_of(FORMATS), ", ".join(FORMATS), logger.format),
+        log_file=task.pick("log_file", str, "a file", logger.file),
+        watch=task.pick("watch", _flag, "true, false", False),
+    )
+    task.findings += _planned(environment)
+    if task.findings:
+        raise InvalidConfig(task.findings)
+    return startup
+
+
+def _planned(environment: Environment) -> list[Finding]:
+    return [
+        Finding("planned", f"{name} asks for {what}, which is not available in this version", hint="unset it")
+        for name in sorted(environment.variables)
+        for start, what in PLANNED_VARIABLES.items()
+        if name.startswith(start) and environment.first([name]).lower() not in {"", "0", "false", "off", "no"}
+    ]
+
+
+def _port(value: Any) -> int:
+    port = int(value)
+    if not 0 <= port <= 65535:
+        raise ValueError(port)
+    return port
+
+
+def _flag(value: Any) -> bool:
+    word = str(value).strip().lower()
+    if word not in {"true", "1", "yes", "on", "false", "0", "no", "off"}:
+        raise ValueError(word)
+    return word in {"true", "1", "yes", "on"}
+
+
+def _one_of(values: Sequence[str], aliases: Mapping[str, str] | None = None) -> Callable[[Any], str]:
+    def check(value: Any) -> str:
+        word = str(value).strip().lower()
+        word = (aliases or {}).get(word, word)
+        if word not in values:
+            raise ValueError(word)
+        return word
+
+    return check
+
+
+def _database(task: _Merge, config: HectorConfig) -> str:
+    """The database address: --database, --storage, HECTOR_DATABASE, DATABASE_URL, the file, the default."""
+    flags, environment = task.flags, task.environment
+    storage, file = getattr(flags, "storage", None), getattr(flags, "storage_db", None)
+    given = (
+        ("--database", getattr(flags, "database", None)),
+        ("--storage", _from_storage(storage, file) if storage or file else None),
+        ("HECTOR_DATABASE", environment.first(["HECTOR_DATABASE"])),
+        ("DATABASE_URL", environment.first(["DATABASE_URL"])),
+    )
+    source, value = next(((source, value) for source, value in given if value), ("", ""))
+    if not value:
+        return database_of(config)
+    try:
+        return dsn(value)
+    except ValueError as error:
+        finding = Finding(
+            "planned" if "version" in str(error) else "range", f"{source}: {error}",
+            found=repr(hide_userinfo(value)), allowed="sqlite://path/to/file.db, sqlite://:memory:",
+        )  # fmt: skip
+        task.findings.append(finding)
+        return DEFAULT_DATABASE
+
+
+def _from_storage(kind: str | None, file: str | None) -> str:
+    word = (kind or "sqlite").strip().lower()
+    if word in {"inmemory", "memory"}:
+        return IN_MEMORY
+    if word in {"sqlite", "sqlite3", "sql"}:
+        return file if file and "://" in file else f"sqlite://{file}" if file else DEFAULT_DATABASE
+    return f"{word}://"
+
+
+def dsn(text: str) -> str:
+    """A database address in its one spelling. Raises ValueError that says what is wrong with another."""
+    scheme, mark, rest = text.strip().partition("://")
+    if not mark and (text.strip() == ":memory:" or text.strip().endswith((".db", ".sqlite", ".sqlite3"))):
+        return f"sqlite://{text.strip()}"
+    if scheme in {"postgres", "postgresql", "pgx", "mysql", "mariadb"}:
+        raise ValueError(f"{scheme} is not available in this version")
+    if not mark or scheme not in {"sqlite", "sqlite3"}:
+        raise ValueError("this is no database address")
+    if not rest:
+        raise ValueError("the address names no file")
+    return f"sqlite://{rest}"
+
+
+def database_of(config: HectorConfig) -> str:
+    """What the blocks `storage` and `databases` ask for, else the default."""
+    side: Backend | None = config.storage.tasks or config.storage.sessions
+    if side is not None and side.backend == "inmemory":
+        return IN_MEMORY
+    if side is not None and side.database:
+        return config.databases[side.database].dsn
+    databases = config.databases
+    chosen = databases.get("default") or (next(iter(databases.values())) if len(databases) == 1 else None)
+    return chosen.dsn if chosen else DEFAULT_DATABASE
