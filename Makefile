@@ -18,7 +18,7 @@ setup: ## Create or update .venv with everything that development needs
 
 serve: ## Start the server; without a key or an Ollama it fetches a small local model first
 	@scripts/setup $(VENV) requirements.txt
-	@$(RUN) scripts/fetch_local_model.py --if-needed
+	@$(RUN) scripts/fetch_local_model.py --if-needed $(ARGS)
 	@exec $(RUN) -m hector serve $(ARGS)
 
 test: setup ## Run the test-suite (all but the slow and the frozen tests)
