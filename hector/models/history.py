@@ -53,6 +53,11 @@ def _answers(calls: Sequence[ToolCall], following: Sequence[Message]) -> Iterato
         yield found.get(call.id) or ToolResult(call.id, call.name, (Text(CANCELLED),), is_error=True)
 
 
+def unanswered(settled: Sequence[Message]) -> int:
+    """Index of the first message that no model has seen yet: parts of older ones may be named instead of shown."""
+    return max((at for at, message in enumerate(settled) if message.role == "assistant"), default=-1) + 1
+
+
 def media_kind(media_type: str) -> MediaKind:
     """What a provider would call this part; "text" is anything that can be read as UTF-8 text."""
     kind = media_type.partition(";")[0].strip().lower()
