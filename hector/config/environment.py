@@ -71,6 +71,8 @@ def dotenv_paths(folder: Path, home: Path | None, cwd: Path | None = None) -> li
 class Environment:
     """The variables that a configuration sees. Keep one per process and hand it to every reload.
 
+    `paths` are the places of `.env` files that were looked at, whether or not there is a file.
+
     At the first reading the process wins over the files. At a later one the files win, so that an edited `.env` takes
     effect, and a key that has gone from the files is unset (or what it was before).
     """
@@ -92,9 +94,8 @@ class Environment:
     def read(self, folder: Path) -> None:
         """Take in the `.env` files for a configuration in `folder`."""
         home = self.variables.get("HOME") or self.variables.get("USERPROFILE")
-        files = [load_dotenv(path) for path in dotenv_paths(folder, Path(home) if home else None)]
-        found = [file for file in files if file is not None]
-        self.paths = tuple(file.path for file in found)
+        self.paths = tuple(dotenv_paths(folder, Path(home) if home else None))
+        found = [file for path in self.paths if (file := load_dotenv(path))]
         self.findings = tuple(finding for file in found for finding in file.findings)
         merged: dict[str, str] = {}
         for file in reversed(found):

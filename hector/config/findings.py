@@ -111,12 +111,12 @@ def ordered(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def line_of(finding: Finding) -> str:
-    """One line: place, severity, path, message, details."""
+    """One line: place, severity, path, message, details. What comes from no file needs neither place nor severity."""
     path = dotted(finding.where)
     subject = f"{path}: " if path else ""
-    place = f"{finding.place}: " if finding.place else ""
+    place = f"{finding.place}: {finding.severity}: " if finding.place else ""
     details = f" ({finding.details})" if finding.details else ""
-    return f"{place}{finding.severity}: {subject}{finding.message}{details}"
+    return f"{place}{subject}{finding.message}{details}"
 
 
 def compact(findings: Iterable[Finding]) -> str:

@@ -83,12 +83,18 @@ def complete(llm: dict[str, Any], environment: Environment) -> None:
         return
     if not llm.get("api_key") and (key := environment.first(provider.keys)):
         llm["api_key"] = key
-    if not llm.get("base_url") and (address := environment.first(provider.addresses)):
-        llm["base_url"] = _address(address)
+    if not llm.get("base_url") and (address := address_of(provider, environment)):
+        llm["base_url"] = address
 
 
-def _address(text: str) -> str:
-    """OLLAMA_HOST may be a bare host, and 0.0.0.0 is an address to listen on, not one to call."""
+def address_of(provider: Provider, environment: Environment) -> str:
+    """The address that the environment names, or the empty text.
+
+    OLLAMA_HOST may be a bare host, and 0.0.0.0 is an address to listen on, not one to call.
+    """
+    text = environment.first(provider.addresses)
+    if not text:
+        return ""
     text = text if "://" in text else f"http://{text}"
     scheme, _, rest = text.rstrip("/").partition("://")
     rest = rest.replace("0.0.0.0", "127.0.0.1", 1)  # noqa: S104 - compared, not bound

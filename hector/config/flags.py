@@ -1,0 +1,44 @@
+"""Flags that several commands share; loads nothing, so that every command may declare them."""
+
+import argparse
+from typing import Any, Final
+
+DEFAULT_PATH: Final = ".hector/config.yaml"
+DEFAULT_DATABASE: Final = "sqlite://.hector/hector.db"
+
+
+def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of `serve`. None stands for "not given", so that variables and the file have their say."""
+    parser.add_argument("-c", "--config", metavar="FILE", help=f"configuration (HECTOR_CONFIG; {DEFAULT_PATH})")
+    parser.add_argument("--host", help="interface to listen on (HECTOR_HOST; 127.0.0.1)")
+    parser.add_argument("--port", help="port to listen on, 0 for any free one (HECTOR_PORT; 8080)")
+    parser.add_argument(
+        "--database", metavar="DSN", help=f"where state is kept (HECTOR_DATABASE, DATABASE_URL; {DEFAULT_DATABASE})"
+    )
+    parser.add_argument("--storage", metavar="KIND", help="sqlite or inmemory; older form of --database")
+    parser.add_argument("--storage-db", metavar="FILE", help="file for --storage sqlite")
+    parser.add_argument("--log-level", metavar="LEVEL", help="debug, info, warn or error (HECTOR_LOG_LEVEL; info)")
+    parser.add_argument("--log-format", metavar="FORMAT", help="text or json (HECTOR_LOG_FORMAT; text)")
+    parser.add_argument("--log-file", metavar="FILE", help="append the log to a file (HECTOR_LOG_FILE; standard error)")
+    parser.add_argument(
+        "--watch",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="reload when the configuration changes (HECTOR_WATCH; off)",
+    )
+    new = parser.add_argument_group("without a configuration", "what the generated one says")
+    add_wish_arguments(new)
+    new.add_argument("--demo", action="store_true", help="scripted answers that show what Hector does; no model runs")
+
+
+def add_wish_arguments(parser: Any) -> None:
+    """The flags of `serve` and `init` that shape a generated configuration."""
+    parser.add_argument("--provider", metavar="NAME", help="anthropic, openai, gemini, ollama, local or scripted")
+    parser.add_argument("--model", metavar="ID", help="model, as the provider writes it")
+    parser.add_argument("--api-key", metavar="KEY", help="used in this process, never written to a file")
+    parser.add_argument("--base-url", metavar="URL", help="address of the provider")
+    parser.add_argument("-i", "--instruction", metavar="TEXT", help="what the agent is told")
+    parser.add_argument(
+        "--tools", metavar="LIST", nargs="?", const="all", help="names with commas; all, or nothing, for every built-in"
+    )
+    parser.add_argument("--name", help="name of the application")
