@@ -1,0 +1,195 @@
+"""A2A over HTTP: JSON-RPC in both versions and HTTP+JSON, all through the same eight operations."""
+
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from hector.a2a import parse, render, v03, wire
+from hector.a2a import version as versions
+from hector.a2a.errors import INTERNAL, UNSUPPORTED_OPERATION, ProtocolError, fault_of, rest_error
+from hector.a2a.jsonrpc import Call, Operation
+from hector.a2a.stream import Dialect, EventStream, failure
+from hector.apps.app import App
+from hector.apps.registry import Apps
+from hector.config.server import Server
+from hector.core.content import JsonObject
+from hector.core.errors import HectorError, InvalidRequest, NotFound, Violation
+from hector.core.task import Caller
+from hector.tasks.service import SendOptions, TaskService, TaskStream
+from hector.web.asgi import JSON, Exchange
+from hector.web.paths import Target
+from hector.web.streams import Follower
+
+log = logging.getLogger("hector.web")
+REST_JSON: Final = b'application/a2a+json; also="application/json"'
+"""The media type that A2A prefers; the parameter is for the many clients that look for the plain one's name."""
+NO_CACHE: Final = ((b"cache-control", b"no-store"),)
+_DEFAULT_TENANT: Final = "default"
+_WITH_BODY: Final = frozenset({Operation.SEND, Operation.STREAM})
+
+
+class Protocol:
+    """Reads requests, calls the task service, words the answers."""
+
+    def __init__(self, apps: Apps, tasks: TaskService, settings: Server) -> None:
+        self._apps = apps
+        self._tasks = tasks
+        self._most = settings.max_body_bytes
+
+    async def rpc(self, exchange: Exchange, target: Target) -> None:
+        """One JSON-RPC request. Errors are answered with 200, as JSON-RPC has it, unless HTTP itself has failed."""
+        call = Call()
+        try:
+            exchange.require_json()
+            call.read(await exchange.body(self._most))
+            asked = exchange.header(b"a2a-version") or exchange.query().get("A2A-Version", "")
+            versions.check(asked, old=call.old)
+            dialect: Dialect = v03 if call.old else render
+            assert call.operation is not None  # noqa: S101 - read() has set it or raised
+            done = await self.perform(call.operation, target.agent, call.params or {}, old=call.old)
+            if isinstance(done, TaskStream):
+                events = EventStream(dialect, done.first, call.id)
+                await self._follow(exchange, done, events, call.operation, lambda error: failure(call.error(error)))
+            else:
+                await exchange.reply(200, call.result(done), JSON, NO_CACHE)
+        except HectorError as error:
+            self._note(exchange, error)
+            status = fault_of(error).status
+            status = status if _is_about_http(error) else 200
+            await exchange.reply(status, wire.dumps(call.error(error)).encode("ascii"), JSON, NO_CACHE)
+
+    async def rest(self, exchange: Exchange, target: Target, operation: Operation) -> None:
+        """One HTTP+JSON request."""
+        try:
+            query = exchange.query()
+            versions.check(exchange.header(b"a2a-version") or query.get("A2A-Version", ""), old=False)
+            params = await self._rest_params(exchange, target, operation, query)
+            done = await self.perform(operation, target.agent, params, old=False)
+            if isinstance(done, TaskStream):
+                events = EventStream(render, done.first, None)
+                await self._follow(exchange, done, events, operation, lambda error: failure(rest_error(error)))
+            else:
+                await exchange.reply(200, wire.dumps(done).encode("ascii"), rest_type(exchange), NO_CACHE)
+        except HectorError as error:
+            await self.refuse(exchange, error)
+
+    async def refuse(self, exchange: Exchange, error: HectorError, extra: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+        """An error in the form of HTTP+JSON, which is also the form of everything outside A2A."""
+        self._note(exchange, error)
+        body = wire.dumps(rest_error(error)).encode("ascii")
+        await exchange.reply(fault_of(error).status, body, rest_type(exchange), (*NO_CACHE, *extra))
+
+    async def _rest_params(
+        self, exchange: Exchange, target: Target, operation: Operation, query: dict[str, str]
+    ) -> JsonObject:
+        params: JsonObject = dict(query)
+        if operation in _WITH_BODY or (exchange.method == "POST" and exchange.has_body):
+            exchange.require_json()
+            params = _object(await exchange.body(self._most))
+        if target.task_id is not None:
+            params["id"] = target.task_id
+        if target.tenant is not None:
+            params["tenant"] = target.tenant
+        return params
+
+    async def perform(
+        self, operation: Operation, agent_id: str | None, params: JsonObject, *, old: bool
+    ) -> JsonObject | TaskStream:
+        """Do what was asked. The answer is a JSON value, or a stream."""
+        app = self._apps.current
+        agent = visible_agent(app, agent_id)
+        caller = Caller(app.id)
+        if operation in (Operation.SEND, Operation.STREAM):
+            return await self._send(app, caller, agent, params, operation, old=old)
+        if operation is Operation.LIST:
+            listing = parse.parse_listing(params)
+            _check_tenant(app, listing.tenant)
+            page = await self._tasks.list(caller, agent, listing.query)
+            return render.page(page, listing.query.page_size, artifacts=listing.query.include_artifacts)
+        if operation is Operation.PUSH_CONFIG:
+            raise parse.no_push()
+        if operation is Operation.EXTENDED_CARD:
+            raise ProtocolError(UNSUPPORTED_OPERATION, "this agent has no extended card; its card says everything")
+        return await self._on_task(app, caller, agent, params, operation, old=old)
+
+    async def _send(
+        self, app: App, caller: Caller, agent: str, params: JsonObject, operation: Operation, *, old: bool
+    ) -> JsonObject | TaskStream:
+        sent = v03.parse_send(params) if old else parse.parse_send(params)
+        _check_tenant(app, sent.tenant)
+        options = SendOptions(sent.return_immediately, sent.history_length, sent.accepted_output_modes)
+        if operation is Operation.STREAM:
+            return await self._tasks.stream(caller, agent, sent.message, options)
+        answer = await self._tasks.send(caller, agent, sent.message, options)
+        return v03.answer(answer) if old else render.answer(answer)
+
+    async def _on_task(
+        self, app: App, caller: Caller, agent: str, params: JsonObject, operation: Operation, *, old: bool
+    ) -> JsonObject | TaskStream:
+        found = parse.parse_task(params)
+        if not _is_tenant(app, found.tenant):
+            raise NotFound("task", found.id)
+        if operation is Operation.SUBSCRIBE:
+            return await self._tasks.subscribe(caller, agent, found.id)
+        if operation is Operation.CANCEL:
+            task = await self._tasks.cancel(caller, agent, found.id, found.metadata)
+        else:
+            task = await self._tasks.get(caller, agent, found.id, found.history_length)
+        return v03.task(task) if old else render.task(task)
+
+    async def _follow(
+        self,
+        exchange: Exchange,
+        stream: TaskStream,
+        events: EventStream,
+        operation: Operation,
+        fail: Callable[[HectorError], bytes],
+    ) -> None:
+        follower = Follower(exchange, stream, events)
+        await follower.run(fail, until_interrupted=operation is Operation.STREAM)
+
+    def _note(self, exchange: Exchange, error: HectorError) -> None:
+        """What the client is not told goes to the log."""
+        if fault_of(error) is INTERNAL:
+            log.error("request failed", extra={"request": exchange.id.decode(), "error": str(error)})
+
+
+def visible_agent(app: App, agent_id: str | None) -> str:
+    """The agent that a path means; None is the default one: the first that is not private. Raises NotFound."""
+    agents = app.config.agents
+    if agent_id is None:
+        agent_id = next((name for name, agent in agents.items() if agent.visibility != "private"), None)
+        if agent_id is None:
+            raise NotFound("agent", "default")
+    elif agent_id not in agents or agents[agent_id].visibility == "private":
+        raise NotFound("agent", agent_id)
+    return agent_id
+
+
+def rest_type(exchange: Exchange) -> bytes:
+    """The media type of an answer: plain JSON for those who ask for it by name."""
+    accept = exchange.headers.get(b"accept", b"")
+    return JSON if JSON in accept and b"application/a2a+json" not in accept else REST_JSON
+
+
+def _is_about_http(error: HectorError) -> bool:
+    """Whether a JSON-RPC client should learn of it from the HTTP status as well."""
+    return fault_of(error).status in (408, 413, 503) or (isinstance(error, NotFound) and error.kind == "agent")
+
+
+def _object(body: bytes) -> JsonObject:
+    value = wire.loads(body) if body else {}
+    if not isinstance(value, dict):
+        raise InvalidRequest("the body must be a JSON object", [Violation("", "must be an object")])
+    return value
+
+
+def _is_tenant(app: App, tenant: str | None) -> bool:
+    return tenant in (None, _DEFAULT_TENANT, app.id)
+
+
+def _check_tenant(app: App, tenant: str | None) -> None:
+    if not _is_tenant(app, tenant):
+        raise InvalidRequest(
+            f"there is no tenant {str(tenant)[:80]!r} here", [Violation("tenant", "is not a tenant of this server")]
+        )
