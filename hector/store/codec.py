@@ -11,8 +11,8 @@ from hector.core.task import ClientMessage
 from hector.core.usage import Usage
 
 T = TypeVar("T")
-EventRow: TypeAlias = tuple[str, str, str, str, float, int, str]
-"""id, invocation, author, branch, at, shown, body."""
+EventRow: TypeAlias = tuple[int, str, str, str, str, float, str]
+"""shown, id, invocation, author, branch, at, body."""
 
 # Non-ASCII stays escaped: a model may produce half a surrogate pair, which no UTF-8 column takes.
 dumps: Final[Callable[[Any], str]] = json.JSONEncoder(separators=(",", ":")).encode
@@ -27,7 +27,7 @@ def milliseconds(seconds: float) -> int:
 def event_row(event: Event) -> EventRow:
     """The columns of an event that do not depend on where it is appended."""
     shown = int((event.metadata is not None and "a2a" in event.metadata) or isinstance(event.control, InputRequired))
-    return event.id, event.invocation_id, event.author, event.branch, event.at, shown, dumps(_event_body(event))
+    return shown, event.id, event.invocation_id, event.author, event.branch, event.at, dumps(_event_body(event))
 
 
 def _event_body(event: Event) -> JsonObject:

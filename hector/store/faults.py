@@ -25,7 +25,9 @@ def translate(error: Exception, place: str) -> Exception:
     """A StoreError for an SQLite error at `place` (a file); an error that speaks for itself stays as it is."""
     if isinstance(error, UnicodeEncodeError):
         return InvalidRequest("the text holds half a surrogate pair, which is not valid Unicode")
-    if isinstance(error, HectorError) or not isinstance(error, sqlite3.Error):
+    if isinstance(error, HectorError):
+        return error.with_traceback(None)  # said on purpose: where is of no interest, and the frames hold much
+    if not isinstance(error, sqlite3.Error):
         return error
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the primary code
     if code in _AWAY:

@@ -9,7 +9,7 @@ from hector.core.event import Event
 from hector.core.task import Caller
 from hector.store.codec import EventRow, event_from_row
 from hector.store.database import Connection, Database
-from hector.store.paging import check_size, decode_token, encode_token
+from hector.store.paging import Position, check_size, decode_token, encode_token
 from hector.store.queries import load
 from hector.store.state import StateChange, apply_changes, state_from_rows
 
@@ -82,13 +82,13 @@ class Sessions:
         events = tuple(event_from_row(row) for row in con.all(self._sql["events"], bounds(key)))
         return Session(session_id, agent, events, self.state(con, caller, key), created / 1000, updated / 1000)
 
-    def _list(self, con: Connection, caller: Caller, size: int, after: tuple[int, str] | None) -> SessionPage:
+    def _list(self, con: Connection, caller: Caller, size: int, after: Position | None) -> SessionPage:
         rows = con.all(self._sql["page"], (caller.app, caller.user, *(after or (None, None)), size + 1))
         found = tuple(
             SessionSummary(session_id, agent, created / 1000, updated / 1000, events)
-            for session_id, agent, created, updated, events in rows[:size]
+            for _, session_id, agent, created, updated, events in rows[:size]
         )
-        token = encode_token(rows[size - 1][3], rows[size - 1][0]) if len(rows) > size else ""
+        token = encode_token((rows[size - 1][4], rows[size - 1][0])) if len(rows) > size else ""
         return SessionPage(found, token)
 
     def _delete(self, con: Connection, caller: Caller, context_id: str) -> bool:

@@ -2,7 +2,9 @@
 
 import os
 import sqlite3
+from asyncio import Future
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -13,13 +15,14 @@ from hector.store import migrations
 from hector.store.codec import milliseconds
 from hector.store.database import Connection, Row
 from hector.store.faults import translate
-from hector.store.groupcommit import BATCH, Outcome, Pool, Unit
+from hector.store.groupcommit import Outcome, Pool, Unit, Work
 from hector.store.lock import FileLock
 
 T = TypeVar("T")
 
 MEMORY: Final = ":memory:"
 READERS: Final = 2
+BATCH: Final = 256
 OLDEST: Final = (3, 24, 0)
 """The first SQLite with `ON CONFLICT DO UPDATE`."""
 
@@ -60,6 +63,10 @@ class SqliteConnection:
 class _SpoiledError(Exception):
     """A unit failed after its first change, or the transaction is gone: nobody's changes may be committed."""
 
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
 
 @dataclass(frozen=True, slots=True)
 class Writer:
@@ -69,47 +76,39 @@ class Writer:
     place: str
 
     def run(self, batch: Sequence[Unit]) -> list[Outcome]:
-        """All in one transaction; when that fails, each again in its own."""
-        if len(batch) > 1:
-            try:
-                return self._together(batch)
-            except (_SpoiledError, sqlite3.Error):
-                self._rollback()
-        return [self._alone(unit) for unit in batch]
+        """All in one transaction; when one of them spoils it, each again in its own."""
+        try:
+            self.con.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            return [(future, None, translate(error, self.place)) for _, future in batch]
+        try:
+            outcomes = [self._outcome(work, future) for work, future in batch]
+            self.con.execute("COMMIT")
+        except Exception as error:  # noqa: BLE001 - a thread must live on, and the error belongs to the unit's caller
+            self._rollback()
+            if len(batch) > 1:
+                return [outcome for unit in batch for outcome in self.run((unit,))]
+            cause = error.cause if isinstance(error, _SpoiledError) else error
+            return [(batch[0][1], None, translate(cause, self.place))]
+        return outcomes
 
     def close(self) -> None:
         """Give the connection back."""
         self.con.raw.close()
 
-    def _together(self, batch: Sequence[Unit]) -> list[Outcome]:
-        con, raw = self.con, self.con.raw
-        con.execute("BEGIN IMMEDIATE")
-        outcomes: list[Outcome] = []
-        for work, future in batch:
-            before = raw.total_changes
-            try:
-                outcomes.append((future, work(con), None))
-            except Exception as error:
-                if raw.total_changes != before or not raw.in_transaction:
-                    raise _SpoiledError from error
-                outcomes.append((future, None, translate(error, self.place)))
-        con.execute("COMMIT")
-        return outcomes
-
-    def _alone(self, unit: Unit) -> Outcome:
-        work, future = unit
+    def _outcome(self, work: Work, future: "Future[Any]") -> Outcome:
+        before = self.con.raw.total_changes
         try:
-            self.con.execute("BEGIN IMMEDIATE")
-            value = work(self.con)
-            self.con.execute("COMMIT")
-        except Exception as error:  # noqa: BLE001 - belongs to the unit's caller
-            self._rollback()
+            return future, work(self.con), None
+        except Exception as error:
+            if self.con.raw.total_changes != before or not self.con.raw.in_transaction:
+                raise _SpoiledError(error) from error
             return future, None, translate(error, self.place)
-        return future, value, None
 
     def _rollback(self) -> None:
-        if self.con.raw.in_transaction:
-            self.con.raw.rollback()
+        with suppress(sqlite3.Error):  # the next transaction tries again
+            if self.con.raw.in_transaction:
+                self.con.raw.rollback()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +134,7 @@ class Reader:
         except Exception as error:  # noqa: BLE001 - belongs to the unit's caller
             return future, None, translate(error, self.place)
         finally:
-            if self.con.raw.in_transaction:
+            with suppress(sqlite3.Error):
                 self.con.raw.rollback()
 
 

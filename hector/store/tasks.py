@@ -23,7 +23,7 @@ from hector.store.codec import (
 )
 from hector.store.database import Connection, Database, Row
 from hector.store.history import history
-from hector.store.paging import check_size, decode_token, encode_token
+from hector.store.paging import Position, check_size, decode_token, encode_token
 from hector.store.queries import load
 from hector.store.sessions import SEQ_BITS, Session, Sessions, bounds
 from hector.store.state import StateChange, state_changes
@@ -114,7 +114,7 @@ class Tasks:
         return self._database.write(lambda con: self._begin(con, accept, context_id, metadata, row, changes))
 
     def record(self, record: Record) -> Awaitable[bool]:
-        """Append events, upsert artifacts, set the status; False, with nothing written, if the task has ended or is gone."""
+        """Append, upsert, set the status, all or nothing; False, and nothing, if the task has ended or is gone."""
         step = _prepare(record)
         return self._database.write(lambda con: self._record(con, record, step))
 
@@ -150,7 +150,7 @@ class Tasks:
         caller, at = accept.caller, milliseconds(accept.at)
         session, seq, new = self._sessions.enter(con, caller, context_id, accept.agent, at)
         key = session << SEQ_BITS | seq
-        values = (key, caller.app, caller.user, accept.task_id, accept.agent, accept.state.value, at, metadata, at)
+        values = (key, key, caller.app, caller.user, accept.task_id, accept.agent, accept.state.value, at, metadata, at)
         con.execute(self._sql["create"], values)
         self._sessions.append(con, caller, (session, seq, key), (row,), changes)
         said = history((accept.event,), context_id=context_id, task_id=accept.task_id)
@@ -164,23 +164,24 @@ class Tasks:
     def _resume(self, con: Connection, accept: Accept, row: EventRow, changes: Sequence[StateChange]) -> Accepted:
         found = self._find(con, accept.caller, accept.task_id, accept.agent)
         _check_resumable(found, accept)
-        key, seq, at = found[0], found[8], milliseconds(accept.at)
+        key, seq, at = found[0], found[9], milliseconds(accept.at)
         session = key >> SEQ_BITS
         self._sessions.advance(con, session, seq, 1, at)
-        con.execute(self._sql["set_status"], (accept.state.value, at, None, key))
+        con.execute(self._sql["set_status"], (accept.state.value, at, None, session << SEQ_BITS | seq, key))
         self._sessions.append(con, accept.caller, (session, seq, key), (row,), changes)
         return Accepted(False, self._get(con, accept.caller, accept.task_id, None, None), None)
 
     def _record(self, con: Connection, record: Record, step: _Step) -> bool:
         caller = record.caller
         found = con.one(self._sql["position"], (record.task_id, caller.app, caller.user, record.context_id))
-        if found is None or TaskState(found[1]).terminal:
+        if found is None or TaskState(found[2]).terminal:
             return False
-        key, _, seq = found
+        key, last, _, seq = found
         if step.rows:
             session, at = key >> SEQ_BITS, milliseconds(record.events[-1].at)
             self._sessions.advance(con, session, seq, len(step.rows), at)
             self._sessions.append(con, caller, (session, seq, key), step.rows, step.changes)
+            last = session << SEQ_BITS | seq + len(step.rows) - 1
         if record.discard:
             con.execute(self._sql["discard_artifacts"], (key,))
             con.execute(self._sql["discard"], (key,))
@@ -188,7 +189,9 @@ class Tasks:
         for artifact_id, body in step.artifacts:
             con.execute(self._sql["put_artifact"], (key, artifact_id, body))
         if step.status is not None:
-            con.execute(self._sql["set_status"], (*step.status, key))
+            con.execute(self._sql["set_status"], (*step.status, last, key))
+        elif step.rows:
+            con.execute(self._sql["set_last"], (last, key))
         return True
 
     def _find(self, con: Connection, caller: Caller, task_id: str, agent: str | None) -> Row:
@@ -226,7 +229,7 @@ class Tasks:
         if length == 0:
             return None
         key, task_id, context_id = row[:3]
-        rows = con.all(self._sql["history"], (key, -1 if length is None else length + 1))
+        rows = con.all(self._sql["history"], (key, row[8], -1 if length is None else length + 1))
         events = [event_from_row(found) for found in reversed(rows)]
         said = history(events, context_id=context_id, task_id=task_id)
         if said and current is not None and said[-1].id == current.id:
@@ -234,7 +237,7 @@ class Tasks:
         return said if length is None else said[-length:]
 
     def _list(
-        self, con: Connection, caller: Caller, agent: str | None, query: TaskQuery, after: tuple[int, str] | None
+        self, con: Connection, caller: Caller, agent: str | None, query: TaskQuery, after: Position | None
     ) -> TaskPage:
         since = None if query.updated_after is None else milliseconds(query.updated_after)
         filters = (caller.app, caller.user, agent, query.state and query.state.value, since)
@@ -249,18 +252,18 @@ class Tasks:
         size = query.page_size
         rows = con.all(self._sql["page" + suffix], (*filters, *(after or (None, None)), size + 1, *within))
         tasks = tuple(self._task(con, row, query.history_length, query.include_artifacts) for row in rows[:size])
-        token = encode_token(rows[size - 1][5], rows[size - 1][1]) if len(rows) > size else ""
+        token = encode_token((rows[size - 1][5], rows[size - 1][0])) if len(rows) > size else ""
         return TaskPage(tasks, token, total[0] if total else 0)
 
     def _unfinished(self, con: Connection) -> tuple[Unfinished, ...]:
         rows = con.all(self._sql["unfinished"])
-        return tuple(Unfinished(Caller(row[9], row[10]), self._task(con, row, 0, artifacts=False)) for row in rows)
+        return tuple(Unfinished(Caller(row[10], row[11]), self._task(con, row, 0, artifacts=False)) for row in rows)
 
     def _fail(self, con: Connection, text: str, at: float) -> int:
         rows = con.all(self._sql["unfinished"])
-        for key, task_id, context_id, *_ in rows:
+        for key, task_id, context_id, _, _, _, _, _, last, *_ in rows:
             said = ClientMessage(new_id(), Message("assistant", (Text(text),)), context_id, task_id)
-            values = (TaskState.FAILED.value, milliseconds(at), client_message_to_text(said), key)
+            values = (TaskState.FAILED.value, milliseconds(at), client_message_to_text(said), last, key)
             con.execute(self._sql["set_status"], values)
         return len(rows)
 

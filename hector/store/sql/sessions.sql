@@ -14,12 +14,12 @@ UPDATE sessions SET next_seq = ?, updated = ? WHERE key = ?;
 SELECT key, id, agent, created, updated, next_seq FROM sessions WHERE app = ? AND user = ? AND id = ?;
 
 -- page
-SELECT id, agent, created, updated, next_seq FROM sessions
-WHERE app = ?1 AND user = ?2 AND (?3 IS NULL OR (updated, id) < (?3, ?4))
-ORDER BY updated DESC, id DESC LIMIT ?5;
+SELECT key, id, agent, created, updated, next_seq FROM sessions
+WHERE app = ?1 AND user = ?2 AND (?3 IS NULL OR (updated, key) < (?3, ?4))
+ORDER BY updated DESC, key DESC LIMIT ?5;
 
 -- append
-INSERT INTO events (key, task, id, invocation, author, branch, at, shown, body)
+INSERT INTO events (key, task, shown, id, invocation, author, branch, at, body)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- events

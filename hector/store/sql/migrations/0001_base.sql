@@ -2,7 +2,8 @@
 --
 -- events.key is session * 2^24 + seq: one clustered B-tree holds each session's events side by side, so that loading
 -- fifty of them reads the same few pages in a small database and in a huge one, and no second index is needed.
--- A task's key is the key of the event that began it, hence its session is key >> 24.
+-- A task's key is the key of the event that began it, hence its session is key >> 24; `last` is its newest event so far.
+-- Times are milliseconds since the epoch, an event's `at` excepted (seconds, unrounded).
 
 CREATE TABLE sessions (
     key INTEGER PRIMARY KEY,
@@ -19,16 +20,14 @@ CREATE TABLE sessions (
 CREATE TABLE events (
     key INTEGER PRIMARY KEY,
     task INTEGER NOT NULL,
+    shown INTEGER NOT NULL,
     id TEXT NOT NULL,
     invocation TEXT NOT NULL,
     author TEXT NOT NULL,
     branch TEXT NOT NULL,
     at REAL NOT NULL,
-    shown INTEGER NOT NULL,
     body TEXT NOT NULL
 );
-
-CREATE INDEX events_history ON events (task) WHERE shown = 1;
 
 CREATE TABLE app_state (
     app TEXT NOT NULL,
@@ -54,6 +53,7 @@ CREATE TABLE session_state (
 
 CREATE TABLE tasks (
     key INTEGER PRIMARY KEY,
+    last INTEGER NOT NULL,
     app TEXT NOT NULL,
     user TEXT NOT NULL,
     id TEXT NOT NULL UNIQUE,
@@ -65,7 +65,7 @@ CREATE TABLE tasks (
     created INTEGER NOT NULL
 );
 
-CREATE INDEX tasks_listing ON tasks (app, user, changed DESC, id DESC);
+CREATE INDEX tasks_listing ON tasks (app, user, changed DESC, key DESC);
 CREATE INDEX tasks_unfinished ON tasks (key) WHERE state IN ('submitted', 'working');
 
 CREATE TABLE artifacts (
