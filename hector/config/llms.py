@@ -109,7 +109,9 @@ class OllamaLlm(LlmBase):
     """A model served by Ollama."""
 
     provider: Literal["ollama"] = Field("ollama", description="A local or remote Ollama server.")
-    model: str = Field("llama3.2", min_length=1, description="Model id, as `ollama list` shows it.")
+    model: str = Field(
+        "", description="Model id, as `ollama list` shows it. Left out: the first one that the server has."
+    )
     api_key: str = Field("", repr=False, description="Sent as a bearer token, for Ollama behind a gateway.")
     base_url: Address = Field(
         "http://localhost:11434",
