@@ -1,10 +1,15 @@
 """The command `hector`."""
 
+from __future__ import annotations
+
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any
 
 from hector import __version__
+
+TYPE_CHECKING = False  # importing typing would cost `hector version` a quarter of its time
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
 
 
 def main(argv: Sequence[str] | None = None, *, tools: Sequence[Callable[..., Any]] = ()) -> int:
