@@ -19,10 +19,6 @@ _OVERFLOW: Final = re.compile(
     r"|reduce the length of the (messages|input|prompt)"
     r"|(exceeds?|exceeded|longer than|larger than|greater than|over)\b[^.]{0,60}\bcontext (length|window|size|limit)"
 )
-_RETRYABLE_KINDS: Final = frozenset({
-    "overloaded_error", "api_error", "rate_limit_error", "timeout_error", "server_error", "rate_limit_exceeded",
-    "unavailable_error", "internal_error", "unavailable", "internal", "resource_exhausted", "deadline_exceeded",
-})  # fmt: skip
 _AUTH_KINDS: Final = frozenset({"authentication_error", "permission_error", "invalid_api_key", "permission_denied"})
 _SPENT: Final = frozenset({"insufficient_quota", "billing_error", "enforced_spend_limit_reached"})
 _RETRYABLE_STATUS: Final = frozenset({408, 409, 425, 429})
@@ -131,7 +127,7 @@ def _classify(fault: Fault) -> tuple[type[ModelError], str]:
 def _by_status(status: int | None, names: set[str]) -> tuple[type[ModelError], str]:
     if status is None:
         return (ModelRejected, "") if any("invalid" in name for name in names) else (ModelUnavailable, "")
-    if status in _RETRYABLE_STATUS or status >= 500 or names & _RETRYABLE_KINDS:
+    if status in _RETRYABLE_STATUS or status >= 500:
         return ModelUnavailable, ""
     if status == 404:
         return ModelRejected, "check `model` and `base_url` of this llm"
@@ -139,11 +135,14 @@ def _by_status(status: int | None, names: set[str]) -> tuple[type[ModelError], s
 
 
 def rejected_parameter(fault_text: str, droppable: Mapping[str, str]) -> str | None:
-    """Which droppable parameter a provider's refusal names, the earliest mentioned first; None if it names none."""
+    """Which droppable parameter a provider's refusal names; None if it names none.
+
+    The earliest mention counts, and of those that begin at one place the longest.
+    """
     text = fault_text.lower()
     hits = [
-        (found.start(), name)
+        (found.start(), -len(word), name)
         for word, name in droppable.items()
         if (found := re.search(rf"(?<![a-z0-9_]){re.escape(word)}(?![a-z0-9_])", text))
     ]
-    return min(hits)[1] if hits else None
+    return min(hits)[2] if hits else None

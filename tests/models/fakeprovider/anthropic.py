@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tests.models.fakeprovider.dialect import (
@@ -18,7 +19,7 @@ from tests.models.fakeprovider.dialect import (
     sign,
     sse,
 )
-from tests.models.fakeprovider.turn import Turn
+from tests.models.fakeprovider.turn import Call, Turn
 
 _KEYS = (
     "model max_tokens system messages stop_sequences stream tools tool_choice thinking output_config metadata "
@@ -62,7 +63,7 @@ class AnthropicDialect:
     stream_type = "text/event-stream; charset=utf-8"
 
     def __init__(self) -> None:
-        self._given: list[list[dict[str, Any]]] = []
+        self._given: list[tuple[str, list[dict[str, Any]]]] = []
 
     def handles(self, request: Seen) -> bool:
         return request.path == "/v1/messages"
@@ -90,7 +91,7 @@ class AnthropicDialect:
         self._check_parameters(body, api == "2026-10-21")
         self._check_tools(body)
         self._check_system(body.get("system"))
-        self._check_messages(body["messages"])
+        self._check_messages(body["messages"], body["model"])
         need(json.dumps(body).count(f'"{_CACHE}"') <= 4, "A maximum of 4 blocks with cache_control may be provided.")
 
     def _check_parameters(self, body: Mapping[str, Any], latest: bool) -> None:
@@ -162,7 +163,7 @@ class AnthropicDialect:
         else:
             need(system is None or system, "system: must not be empty")
 
-    def _check_messages(self, messages: Sequence[Mapping[str, Any]]) -> None:
+    def _check_messages(self, messages: Sequence[Mapping[str, Any]], model: str) -> None:
         need(messages, "messages: at least one message is required")
         need(messages[0]["role"] == "user", 'messages: first message must use the "user" role')
         for message, following in zip(messages, [*messages[1:], None], strict=True):
@@ -176,10 +177,10 @@ class AnthropicDialect:
                 thought = message["content"][-1]["type"] in {"thinking", "redacted_thinking"}
                 need(not thought, "The final block in an assistant message cannot be `thinking`.")
                 self._check_answered(message["content"], following)
-                self._check_unchanged(message["content"])
+                self._check_unchanged(message["content"], model)
         self._check_orphans(messages)
         last = messages[-1]
-        paused = last["content"] in self._given
+        paused = last["content"] in [blocks for _, blocks in self._given]
         need(last["role"] == "user" or paused, "This model does not support assistant message prefill.")
 
     def _check_block(self, block: Mapping[str, Any], role: str) -> None:
@@ -252,13 +253,14 @@ class AnthropicDialect:
             need(len(set(found)) == len(found), "each tool_use must have a single result")
             asked = [block["id"] for block in message["content"] if block["type"] == "tool_use"]
 
-    def _check_unchanged(self, content: list[dict[str, Any]]) -> None:
-        """A turn that we gave, known by its calls, must be there block for block."""
+    def _check_unchanged(self, content: list[dict[str, Any]], model: str) -> None:
+        """A turn that we gave, known by its calls, must be there block for block; thoughts only for their own model."""
         ids = {block["id"] for block in content if block["type"] == "tool_use"}
-        for given in self._given:
+        for author, given in self._given:
             if ids & {block.get("id") for block in given}:
+                expected = given if author == model else [block for block in given if "thinking" not in block["type"]]
                 text = "`thinking` blocks in the latest assistant message cannot be modified"
-                need(_contains(content, given), f"messages: {text}")
+                need(_contains(content, expected), f"messages: {text}")
 
     # how it answers
 
@@ -273,6 +275,7 @@ class AnthropicDialect:
         return "\n".join(words)
 
     def _blocks(self, request: Seen, turn: Turn) -> list[dict[str, Any]]:
+        turn = _as_call(request, turn)
         blocks: list[dict[str, Any]] = []
         if turn.thinking:
             blocks.append({"type": "thinking", "thinking": turn.thinking, "signature": sign(turn.thinking)})
@@ -285,12 +288,12 @@ class AnthropicDialect:
             blocks.append({"type": "tool_use", "id": found, "name": call.name, "input": call.args})
         return blocks
 
-    def _remember(self, blocks: Sequence[dict[str, Any]]) -> None:
+    def _remember(self, request: Seen, blocks: Sequence[dict[str, Any]]) -> None:
         parsed = [{**block, "input": _object(block["input"])} if "input" in block else block for block in blocks]
-        self._given.append(parsed)
+        self._given.append((self.model(request), parsed))
 
-    def _stop(self, turn: Turn) -> str:
-        return "tool_use" if turn.calls and not turn.finish else _STOPS[turn.finish]
+    def _stop(self, request: Seen, turn: Turn) -> str:
+        return "tool_use" if _as_call(request, turn).calls and not turn.finish else _STOPS[turn.finish]
 
     def _envelope(self, request: Seen) -> dict[str, Any]:
         return {
@@ -311,19 +314,19 @@ class AnthropicDialect:
 
     def body(self, request: Seen, turn: Turn) -> bytes:
         blocks = self._blocks(request, turn)
-        self._remember(blocks)
+        self._remember(request, blocks)
         answer = self._envelope(request)
         answer["content"] = [
             {**block, "input": _object(block["input"])} if "input" in block else block for block in blocks
         ]
-        answer["stop_reason"] = self._stop(turn)
+        answer["stop_reason"] = self._stop(request, turn)
         answer["usage"]["output_tokens"] = USAGE["output"]
         answer["usage"]["output_tokens_details"] = {"thinking_tokens": USAGE["reasoning"]}
         return json.dumps(answer).encode()
 
     def events(self, request: Seen, turn: Turn) -> list[bytes]:
         blocks = self._blocks(request, turn)
-        self._remember(blocks)
+        self._remember(request, blocks)
         events = [{"type": "message_start", "message": self._envelope(request)}]
         for index, block in enumerate(blocks):
             events += _block_events(index, block, turn)
@@ -332,7 +335,7 @@ class AnthropicDialect:
             "output_tokens": USAGE["output"],
             "output_tokens_details": {"thinking_tokens": USAGE["reasoning"]},
         }
-        delta = {"stop_reason": self._stop(turn), "stop_sequence": None}
+        delta = {"stop_reason": self._stop(request, turn), "stop_sequence": None}
         events.append({"type": "message_delta", "delta": delta, "usage": {"output_tokens": 3}})
         events.append({"type": "message_delta", "delta": delta, "usage": usage})
         events.append({"type": "message_stop"})
@@ -362,6 +365,15 @@ def _error(refusal: Refusal) -> dict[str, Any]:
     if refusal.code:
         error["details"] = {"error_code": refusal.code}
     return {"type": "error", "error": error}
+
+
+def _as_call(request: Seen, turn: Turn) -> Turn:
+    """A structured answer from a model that was given a tool for it instead of a format."""
+    native = "format" in request.body.get("output_config", {})
+    tools = [tool["name"] for tool in request.body.get("tools", ()) if tool["name"].startswith("give_answer")]
+    if not turn.as_output or native or not tools:
+        return turn
+    return replace(turn, text="", calls=(Call(tools[0], turn.text),))
 
 
 def _object(args: Any) -> Any:

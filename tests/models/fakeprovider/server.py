@@ -34,6 +34,8 @@ class FakeProvider:
         self.default: Turn | None = None
         self.seen: list[Seen] = []
         self.refusals: list[Refusal] = []
+        self.asked = asyncio.Event()
+        """Set when the first request has come."""
         self.gone = asyncio.Event()
         """Set when a client went away before its answer was complete."""
 
@@ -85,6 +87,7 @@ class FakeProvider:
                 _write_whole(writer, 200, self._control(request), {}, "application/json")
                 continue
             self.seen.append(request)
+            self.asked.set()
             if not await self._answer(request, reader, writer):
                 return
 

@@ -27,6 +27,8 @@ class Turn:
     calls: tuple[Call, ...] = ()
     finish: str = ""
     """"stop", "length", "content_filter", "pause"; empty: what the content says."""
+    as_output: bool = False
+    """The text is the structured answer: where that is the call of a tool, make one."""
     words: bool = True
     """Stream the text word by word; else in one piece."""
 
