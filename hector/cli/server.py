@@ -22,7 +22,7 @@ GC_THRESHOLDS: Final = (20_000, 20, 50)
 def bind(host: str, port: int) -> socket.socket:
     """A listening socket. Raises StartupError that says what is in the way and what to do."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    found = socket.socket(family, socket.SOCK_STREAM)
+    found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # asyncio sets TCP_NODELAY only if told so
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind((host, port))
