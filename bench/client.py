@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias, cast
+from typing import Final, cast
 
 from bench.mock import TOKENS, answer_text
 
@@ -76,9 +76,6 @@ def model(port: int, *, stream: bool, paced: bool = False) -> Target:
     return Target(port, "/v1/chat/completions", render, pick=b'"content"', text=text)
 
 
-Check: TypeAlias = Callable[["_Connection"], None]
-
-
 class _Connection(asyncio.Protocol):
     """One kept-alive connection; `turn` sends a request and waits for the whole answer."""
 
@@ -89,6 +86,7 @@ class _Connection(asyncio.Protocol):
         self._turns = turns
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._buffer = b""
         self._seen = 0
         self._head_end = 0
@@ -103,11 +101,13 @@ class _Connection(asyncio.Protocol):
         self._transport = None
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(BadTurn(f"the server closed the connection: {self._buffer[-300:]!r}"))
+        self._closed.set_result(None)
 
-    def close(self) -> None:
+    async def aclose(self) -> None:
         """Hang up."""
         if self._transport is not None:
             self._transport.abort()
+        await self._closed
 
     def data_received(self, data: bytes) -> None:
         if self._stream:
@@ -215,7 +215,7 @@ async def load(target: Target, clients: int, seconds: float, *, stream: bool = F
                 if time.perf_counter() >= stop:
                     return
         finally:
-            connection.close()
+            await connection.aclose()
 
     begun = time.perf_counter()
     stop = begun + seconds

@@ -12,7 +12,7 @@ import json
 import re
 import socket
 import time
-from typing import Final, cast
+from typing import ClassVar, Final, cast
 
 TOKENS: Final = 50
 PACE: Final = 0.010
@@ -138,6 +138,9 @@ ANTHROPIC: Final = AnthropicMessages()
 class Mock(asyncio.Protocol):
     """One connection; requests one after the other."""
 
+    live: ClassVar[set["Mock"]] = set()
+    """Open connections."""
+
     def __init__(self) -> None:
         self._held = b""
         self._transport: asyncio.Transport | None = None
@@ -145,11 +148,13 @@ class Mock(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self.live.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._pacing is not None:
             self._pacing.cancel()
         self._transport = None
+        self.live.discard(self)
 
     def data_received(self, data: bytes) -> None:
         data = self._held + data

@@ -54,7 +54,7 @@ def verdicts(standings: Standings) -> Iterator[Verdict]:
 
 def _latency_goals(standings: Standings) -> Iterator[Verdict]:
     hector, proxy = _added(standings, HECTOR.name), _added(standings, PROXY.name)
-    if hector is not None and proxy is not None:
+    if hector is not None and proxy:
         yield Verdict("plain@1 added p50, hector : proxy (a)", hector / proxy, 1.0, more=False)
     cpu = _ratio(standings, "plain@16", PROXY.name, lambda one: one.cpu)
     if cpu is not None:

@@ -82,6 +82,11 @@ class Model:
         writer.write(f"{self._head}content-length: {len(body)}\r\n\r\n".encode() + body)
         return reader, writer, await reader.readuntil(b"\r\n\r\n")
 
+    def close(self) -> None:
+        """Close what is idle."""
+        for _, writer in self._idle:
+            writer.close()
+
     async def plain(self, body: bytes) -> bytes:
         """The body of a response."""
         reader, writer, head = await self._ask(body)
