@@ -202,5 +202,5 @@ def _plain(error: OSError) -> str:
     if isinstance(error, socket.gaierror):
         return "the host name is unknown"
     if isinstance(error, ConnectionRefusedError):
-        return "connection refused; is the server running?"
+        return "connection refused"
     return error.strerror or str(error)

@@ -339,7 +339,7 @@ async def test_nobody_listens() -> None:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
         caller = open_caller(CallerOptions(f"http://127.0.0.1:{port}"))
-        with pytest.raises(ConnectFailed, match=rf"127\.0\.0\.1:{port}: connection refused; is the server running"):
+        with pytest.raises(ConnectFailed, match=rf"127\.0\.0\.1:{port}: connection refused"):
             await ask(caller)
 
 
