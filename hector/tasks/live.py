@@ -1,6 +1,6 @@
 """A task while it runs: what has been published so far, as a snapshot at any moment."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from hector.core.content import Text
 from hector.core.event import Artifact, TextDelta
@@ -14,28 +14,24 @@ class LiveTask:
     """Folds updates into a task. The answer grows in pieces, so that a long stream costs linear time."""
 
     base: Task
-    artifacts: dict[str, Artifact] = field(default_factory=dict)
-    answer_id: str = ""
+    status: Status
+    artifacts: dict[str, Artifact]
+    answer_id: str
     pieces: list[str] = field(default_factory=list)
     media_type: str | None = None
 
     @classmethod
-    def of(cls, task: Task) -> "LiveTask":
-        """Begin with what is stored. The answer of this run gets an id of its own."""
+    def of(cls, task: Task, status: Status) -> "LiveTask":
+        """Begin with what is stored, in `status`. The answer of this run gets an id of its own."""
         artifacts = {artifact.id: artifact for artifact in task.artifacts}
         earlier = sum(key.startswith(ANSWER) for key in artifacts)
-        return cls(task, artifacts, f"{ANSWER}-{earlier + 1}")
-
-    @property
-    def status(self) -> Status:
-        """Where it stands."""
-        return self.base.status
+        return cls(task, status, artifacts, f"{ANSWER}-{earlier + 1}")
 
     def apply(self, update: Update) -> None:
         """Take in one published update."""
         match update:
             case StatusUpdate(status):
-                self.base = replace(self.base, status=status)
+                self.status = status
             case ArtifactUpdate(artifact, append=False):
                 self.artifacts[artifact.id] = artifact
             case AnswerDelta(deltas=deltas):
@@ -53,12 +49,13 @@ class LiveTask:
 
     def snapshot(self, history_length: int | None = None) -> Task:
         """The task as it is now; `history_length` as A2A has it: None is all, 0 leaves the history out."""
+        base, answer = self.base, self.answer()
         artifacts = dict(self.artifacts)
-        answer = self.answer()
         if answer is not None:
             artifacts.setdefault(answer.id, answer)
-        return replace(
-            self.base, artifacts=tuple(artifacts.values()), history=last(self.base.history or (), history_length)
+        history = last(base.history or (), history_length)
+        return Task(
+            base.id, base.context_id, base.agent, self.status, tuple(artifacts.values()), history, base.metadata
         )
 
 

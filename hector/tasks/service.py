@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -274,7 +274,7 @@ class TaskService:
                 resume=known is not None,
             )
         )
-        live = LiveTask.of(replace(accepted.task, status=Status(TaskState.SUBMITTED, now)))
+        live = LiveTask.of(accepted.task, Status(TaskState.SUBMITTED, now))
         run = Run(caller, live, self._channel(task_id), self._store, self._clock, app.config.agents[agent].reply)
         self._runs[task_id] = run
         work = self._execute(run, lease, event, accepted.session, stream=stream)

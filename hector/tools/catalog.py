@@ -35,6 +35,9 @@ class Catalog:
     def __iter__(self) -> Iterator[str]:
         return iter(sorted({*self._functions, *(point.name for point in _installed())}))
 
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
     def create(
         self,
         handler: str,

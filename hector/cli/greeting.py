@@ -1,0 +1,65 @@
+"""What the operator sees when the server is ready."""
+
+import logging
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from hector import __version__
+from hector.apps.build import model_of
+from hector.config.root import HectorConfig
+from hector.config.startup import Startup
+
+log = logging.getLogger("hector.server")
+GREEN, YELLOW, DIM, RESET = "\033[38;2;16;185;129m", "\033[33m", "\033[2m", "\033[0m"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the server listens."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def of(cls, listener: socket.socket, host: str) -> "Address":
+        """The port that was really taken."""
+        return cls(host, listener.getsockname()[1])
+
+    @property
+    def url(self) -> str:
+        """As a person on this machine would open it."""
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::", "") else self.host  # noqa: S104 - it is only printed
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+
+def greet(address: Address, config: HectorConfig, startup: Startup, database: str, notes: tuple[str, ...] = ()) -> None:
+    """A few lines for a person at a terminal, one log line for everybody else."""
+    log.info("ready", extra={"url": address.url, "agents": len(config.agents), "database": database})
+    if not sys.stdout.isatty():
+        for note in notes:
+            log.info("%s", note)
+        return
+    for line in _lines(address, config, startup, database, notes):
+        print(line)
+    sys.stdout.flush()
+
+
+def _lines(
+    address: Address, config: HectorConfig, startup: Startup, database: str, notes: tuple[str, ...]
+) -> Iterator[str]:
+    yield f"\n{GREEN}Hector {__version__}{RESET} is ready at {GREEN}{address.url}{RESET}\n"
+    for note in notes:
+        yield f"  {YELLOW}{note}{RESET}"
+    yield f"  config    {startup.config or 'built in'}{'  (watched)' if startup.watch else ''}"
+    yield f"  database  {database}"
+    if not address.url.startswith(("http://127.", "http://[::1]", "http://localhost")) or startup.host == "0.0.0.0":  # noqa: S104 - a comparison
+        yield f"  {YELLOW}reachable from other machines, without authentication{RESET}"
+    yield "  agents"
+    for name, agent in config.agents.items():
+        llm = config.llms[model_of(agent, config)]
+        yield f"    {name:<16} {llm.provider} {llm.model}  {DIM}{address.url}/agents/{name}{RESET}"
+    first = next(iter(config.agents))
+    yield f"\n  {DIM}talk to it:{RESET}  hector chat" + (f" --agent {first}" if len(config.agents) > 1 else "")
+    yield f"  {DIM}Ctrl+C stops the server{RESET}\n"

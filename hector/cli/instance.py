@@ -1,0 +1,105 @@
+"""A running Hector: store, apps and tasks under one roof, and the reload that swaps the app."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from hector.apps.build import build
+from hector.apps.registry import Apps
+from hector.config.environment import Environment
+from hector.config.findings import Finding
+from hector.config.load import Loaded, load_config
+from hector.config.root import HectorConfig
+from hector.config.server import Server
+from hector.core.clock import SystemClock
+from hector.core.errors import ConfigError
+from hector.observe.redact import remember
+from hector.store import Store, open_store
+from hector.tasks.service import TaskService
+from hector.tools.catalog import Catalog
+from hector.web.app import create_app
+
+log = logging.getLogger("hector.server")
+FIXED: Final = ("server", "databases", "storage", "logger")
+"""Blocks that are read at the start only."""
+
+
+@dataclass(slots=True)
+class Instance:
+    """Everything that lives as long as the process serves."""
+
+    environment: Environment
+    catalog: Catalog
+    loaded: Loaded
+    store: Store
+    apps: Apps
+    tasks: TaskService
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, dsn: str, environment: Environment, catalog: Catalog, loaded: Loaded
+    ) -> AsyncIterator["Instance"]:
+        """Build the app, open the database, take up work. Raises ConfigError, StartupError, StoreError."""
+        _note(loaded)
+        apps = Apps(build(loaded.config, catalog))
+        store = await open_store(dsn)
+        try:
+            async with TaskService(apps, store, SystemClock()) as tasks:
+                yield cls(environment, catalog, loaded, store, apps, tasks)
+        finally:
+            await apps.aclose()
+            await store.aclose()
+
+    @property
+    def config(self) -> HectorConfig:
+        """The configuration that new work runs on."""
+        return self.loaded.config
+
+    def web(self, settings: Server) -> Any:
+        """The ASGI application."""
+        return create_app(self.tasks, self.apps, self.store, settings)
+
+    async def warm_up(self) -> None:
+        """Bring up what the first message should not have to wait for."""
+        await self.apps.current.start()
+
+    async def reload(self) -> None:
+        """Read the configuration again and swap the app; a wrong one changes nothing and is reported."""
+        if self.loaded.path is None:
+            log.warning("there is no configuration file to read again")
+            return
+        try:
+            loaded = load_config(self.loaded.path, self.environment, handlers=self.catalog)
+            app = build(loaded.config, self.catalog)
+        except ConfigError as error:
+            log.error("the new configuration is wrong; the old one stays in force:\n%s", error)  # noqa: TRY400
+            return
+        _note(loaded)
+        for block in FIXED:
+            if getattr(loaded.config, block) != getattr(self.config, block):
+                log.warning("a change of `%s` takes effect at the next start", block)
+        self.loaded = loaded
+        self.apps.swap(app)
+        log.info("configuration reloaded", extra={"agents": len(app.agents), "llms": len(loaded.config.llms)})
+        await app.start()
+
+    async def watch(self) -> None:
+        """Reload whenever a file that the configuration was made from changes."""
+        from hector.config.watch import changes  # noqa: PLC0415 - only with --watch
+
+        async for _ in changes(lambda: self.loaded.files):
+            await self.reload()
+
+
+def _note(loaded: Loaded) -> None:
+    """Keep secrets out of everything that is written, and pass on what the loader warns of."""
+    remember(*(key for llm in loaded.config.llms.values() if (key := getattr(llm, "api_key", ""))))
+    for finding in loaded.warnings:
+        log.warning("%s", _line(finding))
+
+
+def _line(finding: Finding) -> str:
+    return f"{finding.place}: {finding.message}" + (f" ({finding.details})" if finding.details else "")

@@ -1,0 +1,95 @@
+"""`hector serve`: read the configuration, open the database, answer until told to stop."""
+
+import argparse
+import asyncio
+import logging
+import socket
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from hector.cli import server
+from hector.cli.greeting import Address, greet
+from hector.cli.instance import Instance
+from hector.config.environment import Environment
+from hector.config.load import DEFAULT_PATH, Loaded, load_config, parse_config
+from hector.config.startup import Startup, add_serve_arguments, config_path, merge
+from hector.core.errors import StartupError
+from hector.observe.log import set_up
+from hector.observe.redact import remember
+from hector.tools.catalog import Catalog
+
+log = logging.getLogger("hector.server")
+
+
+def add_parser(commands: Any) -> None:
+    """The flags of the command."""
+    parser = commands.add_parser("serve", help="start the server", description="Start the server.", allow_abbrev=False)
+    add_serve_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until told to stop. Raises ConfigError, StartupError and StoreError, all before the first request."""
+    environment = Environment()
+    catalog = Catalog(arguments.registered_tools)
+    loaded, notes = configuration(arguments, environment, catalog)
+    startup = merge(arguments, environment, loaded.config, loaded.path)
+    _start_log(startup)
+    with server.bind(startup.host, startup.port) as listener:
+        asyncio.run(_serve(environment, catalog, loaded, startup, listener, notes))
+    return 0
+
+
+def configuration(
+    arguments: argparse.Namespace, environment: Environment, catalog: Catalog
+) -> tuple[Loaded, tuple[str, ...]]:
+    """The file that is named or there, else a new one made from what is at hand, with what the user should know."""
+    path = None if arguments.demo else config_path(arguments.config, environment)
+    if path is not None:
+        return load_config(path, environment, handlers=catalog), ()
+    from hector.config.detect import Wishes  # noqa: PLC0415 - only needed where there is no configuration
+    from hector.config.generate import demo, generate  # noqa: PLC0415 - likewise
+
+    if arguments.api_key:
+        remember(arguments.api_key)
+    made = demo() if arguments.demo else generate(Path(DEFAULT_PATH), environment, Wishes.of(arguments))
+    if made.path is not None:
+        return load_config(made.path, environment, handlers=catalog), made.notes
+    return parse_config(made.text, env=environment, handlers=catalog), made.notes
+
+
+def _start_log(startup: Startup) -> None:
+    file = Path(startup.log_file) if startup.log_file else None
+    try:
+        set_up(startup.log_level.replace("warn", "warning"), cast(Literal["text", "json"], startup.log_format), file)
+    except OSError as error:
+        raise StartupError(f"cannot write the log to {startup.log_file}: {error.strerror}") from None
+
+
+async def _serve(
+    environment: Environment,
+    catalog: Catalog,
+    loaded: Loaded,
+    startup: Startup,
+    listener: socket.socket,
+    notes: tuple[str, ...],
+) -> None:
+    async with Instance.open(startup.database, environment, catalog, loaded) as instance:
+        address = Address.of(listener, startup.host)
+
+        def ready() -> None:
+            greet(address, instance.config, startup, instance.store.describe(), notes)
+
+        async with asyncio.TaskGroup() as group:
+            background = [group.create_task(instance.warm_up())]
+            if startup.watch:
+                background.append(group.create_task(instance.watch()))
+            await server.serve(
+                instance.web(loaded.config.server),
+                listener,
+                drain=lambda: instance.tasks.drain(loaded.config.server.shutdown_grace),
+                reload=instance.reload,
+                ready=ready,
+            )
+            for task in background:
+                task.cancel()
