@@ -10,13 +10,13 @@ from typing import Final, Literal
 
 from hector.config.llms import OllamaLlm
 from hector.core.content import JsonObject, Media, Message, Part, Text, Thinking, ToolResult
-from hector.core.errors import ModelError
+from hector.core.errors import ModelError, UnsupportedContent
 from hector.core.ports import ModelReply, ModelRequest, ToolSpec
 from hector.models.faults import read_fault, to_error
-from hector.models.history import document_text, media_kind, result_media, result_text, settle, unsupported
+from hector.models.history import document_text, media_kind, result_media, result_text, settle, unanswered, unsupported
 from hector.models.names import mangle, request_names, reverse
 from hector.models.ollama_reply import OllamaDecoder, decode_ollama
-from hector.models.openai_parts import error_text, said
+from hector.models.openai_parts import error_text, named, said
 from hector.models.quirks import budget_effort, family
 from hector.models.schema import parameters
 from hector.models.schema_turn import in_words
@@ -122,11 +122,12 @@ class OllamaWire:
     def _messages(self, request: ModelRequest, names: Mapping[str, str], dropped: frozenset[str]) -> list[JsonObject]:
         settled = settle(request.messages)
         last_user = max((at for at, message in enumerate(settled) if message.role == "user"), default=-1)
+        new = unanswered(settled)
         out: list[JsonObject] = []
         for at, message in enumerate(settled):
             match message.role:
                 case "user":
-                    _add_user(out, self.label, message.parts)
+                    _add_user(out, self.label, message.parts, fresh=at >= new)
                 case "assistant":
                     origin = self.origin if at > last_user and REPLAY not in dropped else None
                     out += _assistant(message, names, origin)
@@ -161,35 +162,35 @@ def function(tool: ToolSpec, names: Mapping[str, str]) -> JsonObject:
     return {"type": "function", "function": found}
 
 
-def _add_user(out: list[JsonObject], who: str, parts: tuple[Part, ...]) -> None:
-    """Add a user's message, or more to the one before: texts joined, images aside."""
+def _add_user(out: list[JsonObject], who: str, parts: tuple[Part, ...], *, fresh: bool = True) -> None:
+    """Add a user's message, or more to the one before: texts joined, images aside.
+
+    Raises UnsupportedContent for a `fresh` part that the API has no place for.
+    """
     if not out or out[-1]["role"] != "user":
         out.append({"role": "user", "content": ""})
     message = out[-1]
-    texts = [message["content"], *(_words(who, part) for part in parts if not _is_image(part))]
+    texts = [message["content"], *(_words(who, part, fresh) for part in parts if not _is_image(part))]
     message["content"] = "\n\n".join(text for text in texts if text)
-    images = [_image(who, part) for part in parts if isinstance(part, Media) and _is_image(part)]
+    images = [part.data for part in parts if isinstance(part, Media) and _is_image(part)]
     if images:
         message["images"] = [*message.get("images", ()), *images]
 
 
 def _is_image(part: Part) -> bool:
-    return isinstance(part, Media) and media_kind(part.media_type) == "image"
+    return isinstance(part, Media) and part.data is not None and media_kind(part.media_type) == "image"
 
 
-def _image(who: str, media: Media) -> str:
-    if media.data is None:
-        raise unsupported(who, f"{media.media_type} (by URL)", _TAKES)
-    return media.data
-
-
-def _words(who: str, part: Part) -> str:
-    """A part as text. Raises UnsupportedContent for files that are none."""
+def _words(who: str, part: Part, fresh: bool) -> str:
+    """A part as text. Raises UnsupportedContent for fresh files that are none."""
     if not isinstance(part, Media):
         return said(part)
-    if media_kind(part.media_type) == "text" and part.data is not None:
-        return document_text(part)
-    raise unsupported(who, part.media_type, _TAKES)
+    try:
+        if media_kind(part.media_type) == "text" and part.data is not None:
+            return document_text(part)
+        raise unsupported(who, part.media_type + ("" if part.data is not None else " (by URL)"), _TAKES)
+    except UnsupportedContent as error:
+        return named(part, error, fresh=fresh)
 
 
 def _assistant(message: Message, names: Mapping[str, str], origin: str | None) -> list[JsonObject]:
@@ -216,6 +217,6 @@ def _add_results(out: list[JsonObject], who: str, message: Message, names: Mappi
         content = error_text(result, result_text(result))
         out.append({"role": "tool", "tool_name": names.get(result.name, result.name), "content": content})
     for result in results:
-        images = tuple(media for media in result_media(result) if _is_image(media) and media.data is not None)
+        images = tuple(media for media in result_media(result) if _is_image(media))
         if images:
             _add_user(out, who, (Text(f"Files returned by the tool {result.name}:"), *images))

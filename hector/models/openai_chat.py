@@ -10,14 +10,23 @@ from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from hector.core.content import Data, JsonObject, Media, Message, Part, Text, Thinking, ToolResult
-from hector.core.errors import ModelError
+from hector.core.errors import ModelError, UnsupportedContent
 from hector.core.ports import ModelReply, ModelRequest, OutputSchema, ToolSpec
 from hector.models import quirks
 from hector.models.faults import read_fault, to_error
-from hector.models.history import data_text, document_text, media_kind, result_media, result_text, settle, unsupported
+from hector.models.history import (
+    data_text,
+    document_text,
+    media_kind,
+    result_media,
+    result_text,
+    settle,
+    unanswered,
+    unsupported,
+)
 from hector.models.names import mangle, request_names, reverse
 from hector.models.openai_chat_reply import ChatDecoder, decode_chat
-from hector.models.openai_parts import Generation, audio, data_url, error_text, said, short_id
+from hector.models.openai_parts import Generation, audio, data_url, error_text, named, said, short_id
 from hector.models.schema import parameters, strict_form
 from hector.models.schema_turn import in_words
 from hector.models.wire import REPLAY, HttpCall, compact, label, own_item
@@ -115,10 +124,11 @@ class ChatWire:
         return settings
 
     def _effort(self, request: ModelRequest, dropped: frozenset[str]) -> quirks.Effort | None:
-        """What to reason with. A refusal over an effort that was not sent asks for the word "none" (see quirks)."""
-        if request.tools and quirks.tools_need_no_reasoning(self.host, self.llm.model):
-            return "none"
-        effort = quirks.effort_of(self.llm.model, self.llm.thinking)
+        """What to reason with. With tools, a refusal over it may mean that nothing but "none" will do (see quirks)."""
+        model = self.llm.model
+        effort = quirks.effort_of(model, self.llm.thinking)
+        if request.tools and quirks.tools_exclude_reasoning(model):
+            return "none" if quirks.is_openai_host(self.host) or "reasoning_effort" in dropped else effort
         if "reasoning_effort" in dropped:
             return "none" if effort is None and request.tools else None
         return effort
@@ -137,11 +147,12 @@ class ChatWire:
     def _messages(self, request: ModelRequest, names: Mapping[str, str], dropped: frozenset[str]) -> list[JsonObject]:
         settled = settle(request.messages)
         last_user = max((at for at, message in enumerate(settled) if message.role == "user"), default=-1)
+        new = unanswered(settled)
         out: list[JsonObject] = []
         for at, message in enumerate(settled):
             match message.role:
                 case "user":
-                    _add_user(out, [user_part(self.label, part) for part in message.parts])
+                    _add_user(out, [user_part(self.label, part, fresh=at >= new) for part in message.parts])
                 case "assistant":
                     origin = self.origin if at > last_user and REPLAY not in dropped else None
                     out += assistant(message, names, origin)
@@ -172,15 +183,18 @@ def response_format(output: OutputSchema, *, strict: bool) -> JsonObject:
     return {"type": "json_schema", "json_schema": found | ({"strict": True} if closed else {})}
 
 
-def user_part(who: str, part: Part) -> JsonObject:
-    """One part of a user's message. Raises UnsupportedContent for what the format has no place for."""
+def user_part(who: str, part: Part, *, fresh: bool = True) -> JsonObject:
+    """One part of a user's message. Raises UnsupportedContent for a `fresh` one that the format has no place for."""
     match part:
         case Text(text):
             return {"type": "text", "text": text}
         case Data():
             return {"type": "text", "text": data_text(part)}
         case Media():
-            return _media(who, part)
+            try:
+                return _media(who, part)
+            except UnsupportedContent as error:
+                return {"type": "text", "text": named(part, error, fresh=fresh)}
         case _:
             raise TypeError(f"a user's message holds no {type(part).__name__}")
 

@@ -8,7 +8,7 @@ from hector.core.content import Data, JsonObject, Media, Part, Text, Thinking, T
 from hector.core.errors import ModelError, UnsupportedContent
 from hector.core.usage import Usage
 from hector.models.faults import Fault, error_fields, to_error
-from hector.models.history import data_text, unsupported
+from hector.models.history import data_text, placeholder, unsupported
 from hector.models.quirks import ThinkingSetting
 
 _AUDIO: Final = {
@@ -54,10 +54,17 @@ def said(part: Part) -> str:
             return text
         case Data():
             return data_text(part)
-        case Media(media_type, _, url, name):
-            return f"[{media_type} {name or url or 'attached'}]"
+        case Media():
+            return placeholder(part)
         case Thinking() | ToolCall() | ToolResult():
             return ""
+
+
+def named(part: Part, error: UnsupportedContent, *, fresh: bool) -> str:
+    """The name of a part that has no place, once it is history; raises `error` while a user waits for its answer."""
+    if fresh or not isinstance(part, Media):
+        raise error
+    return placeholder(part)
 
 
 def error_text(result: ToolResult, text: str) -> str:

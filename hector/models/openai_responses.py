@@ -9,13 +9,22 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from hector.core.content import Data, JsonObject, Media, Message, Part, Text, Thinking, ToolCall, ToolResult
-from hector.core.errors import ModelError
+from hector.core.errors import ModelError, UnsupportedContent
 from hector.core.ports import ModelReply, ModelRequest, OutputSchema, ToolSpec
 from hector.models import quirks
 from hector.models.faults import read_fault, to_error
-from hector.models.history import data_text, document_text, media_kind, result_media, result_text, settle, unsupported
+from hector.models.history import (
+    data_text,
+    document_text,
+    media_kind,
+    result_media,
+    result_text,
+    settle,
+    unanswered,
+    unsupported,
+)
 from hector.models.names import mangle, request_names, reverse
-from hector.models.openai_parts import Generation, audio, data_url, error_text, said, short_id
+from hector.models.openai_parts import Generation, audio, data_url, error_text, named, said, short_id
 from hector.models.openai_responses_reply import ResponsesDecoder, decode_response
 from hector.models.schema import parameters, strict_form
 from hector.models.schema_turn import in_words
@@ -127,10 +136,12 @@ class ResponsesWire:
     def _input(self, request: ModelRequest, names: Mapping[str, str], dropped: frozenset[str]) -> list[JsonObject]:
         origin = "" if REPLAY in dropped else self.origin
         items: list[JsonObject] = []
-        for message in settle(request.messages):
+        settled = settle(request.messages)
+        new = unanswered(settled)
+        for at, message in enumerate(settled):
             match message.role:
                 case "user":
-                    content = [input_part(self.label, part) for part in message.parts]
+                    content = [input_part(self.label, part, fresh=at >= new) for part in message.parts]
                     items.append({"type": "message", "role": "user", "content": content})
                 case "assistant":
                     items += assistant(message, names, origin)
@@ -166,15 +177,18 @@ def text_format(output: OutputSchema, *, strict: bool) -> JsonObject:
     return {"type": "json_schema", "name": name, "schema": schema, "strict": closed is not None}
 
 
-def input_part(who: str, part: Part) -> JsonObject:
-    """One part of a user's message. Raises UnsupportedContent for what the format has no place for."""
+def input_part(who: str, part: Part, *, fresh: bool = True) -> JsonObject:
+    """One part of a user's message. Raises UnsupportedContent for a `fresh` one that the format has no place for."""
     match part:
         case Text(text):
             return {"type": "input_text", "text": text}
         case Data():
             return {"type": "input_text", "text": data_text(part)}
         case Media():
-            return _media(who, part)
+            try:
+                return _media(who, part)
+            except UnsupportedContent as error:
+                return {"type": "input_text", "text": named(part, error, fresh=fresh)}
         case _:
             raise TypeError(f"a user's message holds no {type(part).__name__}")
 

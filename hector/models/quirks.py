@@ -121,7 +121,7 @@ def _at_most(limit: Effort, wished: Effort) -> Effort:
     return min(limit, wished, key=EFFORTS.index)
 
 
-def tools_need_no_reasoning(host: str, model: str) -> bool:
+def tools_exclude_reasoning(model: str) -> bool:
     """chat/completions at OpenAI takes function tools from gpt-5.4 on only together with `reasoning_effort: none`."""
     version = gpt_version(model)
-    return is_openai_host(host) and version is not None and version >= (5, 4) and is_reasoning(model)
+    return version is not None and version >= (5, 4) and is_reasoning(model)
