@@ -1,0 +1,78 @@
+"""A server inside this process, for a chat without one: on a port of its own, in a thread of its own."""
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+
+from hector.cli.instance import Instance
+from hector.cli.server import bind
+from hector.config.environment import Environment
+from hector.config.load import Loaded
+from hector.config.startup import Startup
+from hector.observe.log import set_up
+from hector.tools.catalog import Catalog
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals belong to the chat."""
+        yield
+
+
+@contextmanager
+def hosted(environment: Environment, catalog: Catalog, loaded: Loaded, startup: Startup) -> Iterator[str]:
+    """The URL of a server over this configuration, as long as the block runs.
+
+    Raises ConfigError, StartupError and StoreError before it begins.
+    """
+    set_up("error", file=Path(startup.log_file) if startup.log_file else None)
+    logging.getLogger("hector.server").setLevel(logging.ERROR)
+    begun: Future[tuple[str, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+
+    def run() -> None:
+        try:
+            asyncio.run(_serve(environment, catalog, loaded, startup, begun))
+        except BaseException as error:
+            if begun.done():
+                raise
+            begun.set_exception(error)
+
+    thread = threading.Thread(target=run, name="server", daemon=True)
+    thread.start()
+    url, loop, stop = begun.result()
+    try:
+        yield url
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(timeout=10)
+
+
+async def _serve(
+    environment: Environment,
+    catalog: Catalog,
+    loaded: Loaded,
+    startup: Startup,
+    begun: "Future[tuple[str, asyncio.AbstractEventLoop, asyncio.Event]]",
+) -> None:
+    stop = asyncio.Event()
+    with bind("127.0.0.1", 0) as listener:
+        async with Instance.open(startup.database, environment, catalog, loaded) as instance:
+            web = instance.web(loaded.config.server)
+            server = _Server(uvicorn.Config(web, loop="asyncio", ws="none", lifespan="off", log_config=None))
+            async with asyncio.TaskGroup() as group:
+                group.create_task(server.serve(sockets=[listener]))
+                warming = group.create_task(instance.warm_up())
+                url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+                begun.set_result((url, asyncio.get_running_loop(), stop))
+                await stop.wait()
+                warming.cancel()
+                await instance.tasks.drain(0.0)
+                server.should_exit = True
