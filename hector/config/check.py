@@ -73,6 +73,10 @@ def complete(document: Document, around: Surroundings) -> None:
     for name, llm in blocks(document, "llms").items():
         providers.complete(llm, around.environment)
         _need_key(document, name, llm)
+
+
+def settle(document: Document) -> None:
+    """Give every agent that names no model the one that is meant."""
     fallback = _default_llm(document)
     for agent in blocks(document, "agents").values():
         agent.setdefault("llm", fallback)
@@ -90,7 +94,7 @@ def _need_key(document: Document, name: str, llm: dict[str, Any]) -> None:
     variables = " or ".join(provider.keys)
     document.report(
         "variable" if unset else "missing",
-        where if unset or "api_key" in llm else where[:-1],
+        where,
         f"{message}, and {provider.name} wants one",
         allowed=f"a key, as text or as ${{{unset or provider.keys[0]}}}",
         hint=f"set {unset or variables} in the environment or in a .env file",
@@ -122,17 +126,21 @@ def references(document: Document, around: Surroundings) -> None:
     _refer(document, "defaults.llm", "model", llms)
     _refer(document, "agents.*.llm", "model", llms)
     _refer(document, "storage.*.database", "database", declared(document, "databases"))
-    if isinstance(document.value.get("agents"), dict):
-        for agent in blocks(document, "agents"):
-            _tools_of(document, agent, tools)
+    for agent in blocks(document, "agents"):
+        _tools_of(document, agent, tools)
     _refer(document, "tools.*.handler", "handler", [*GENERIC_TOOLS, *around.handlers])
 
 
 def _refer(document: Document, pattern: str, noun: str, known: Collection[str]) -> None:
     for where in matches(document.value, pattern):
         name = peek(document.value, where)
-        if isinstance(name, str) and name and name not in known:
+        if isinstance(name, str) and name and name not in known and _is_block(document, f"{noun}s"):
             _dangling(document, where, name, noun, known)
+
+
+def _is_block(document: Document, noun: str) -> bool:
+    """Whether the entries can be known: what is no block of keys is complained about elsewhere."""
+    return isinstance(document.value.get({"models": "llms"}.get(noun, noun), {}), dict)
 
 
 def _tools_of(document: Document, agent: str, tools: Collection[str]) -> None:
@@ -220,7 +228,7 @@ def storage(document: Document) -> None:
     sides = [peek(document.value, ("storage", side)) for side in ("tasks", "sessions")]
     if all(isinstance(side, dict) for side in sides) and _place(sides[0]) != _place(sides[1]):
         document.report(
-            "range", ("storage", "sessions"), "tasks and sessions must be kept in the same place",
+            "range", ("storage", "sessions"), "tasks and sessions must be kept in the same place", key=True,
             hint="give both the same backend and database, or leave one out",
         )  # fmt: skip
     for where in matches(document.value, "storage.*.database"):

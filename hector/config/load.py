@@ -93,6 +93,7 @@ def _check(document: Document, around: check.Surroundings) -> HectorConfig | Non
     planned.refuse(document)
     check.complete(document, around)
     check.references(document, around)
+    check.settle(document)
     check.files(document, around)
     check.patterns(document)
     check.storage(document)
