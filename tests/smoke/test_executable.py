@@ -5,12 +5,13 @@ import re
 import resource
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.smoke.frontdoor import DIST, Hector, answer_text
+from tests.smoke.frontdoor import DIST, FORMS, PATIENCE, Hector, answer_text
 from tests.smoke.test_frontdoor import SCRIPTED, write
 
 pytestmark = pytest.mark.frozen
@@ -89,3 +90,41 @@ def test_runs_where_there_is_nothing_else(bare_root: tuple[Path, str]) -> None:
     with outside.serve("--config", "/data/agents.yaml", "--database", "sqlite:///data/hector.db") as server:
         assert answer_text(server.say("parrot", "ping")) == "pong"
         assert server.stop() == 0
+
+
+LOCAL = """
+llms:
+  here:
+    provider: local
+    path: model.gguf
+    executable: {program}
+"""
+
+
+@pytest.mark.parametrize("form", ["one-file", "one-folder"])
+@pytest.mark.parametrize("given", [None, "/opt/lib"], ids=["nothing given", "a path given"])
+def test_programs_that_we_start_see_the_environment_that_we_got(tmp_path: Path, form: str, given: str | None) -> None:
+    told = tmp_path / "told.txt"
+    program = tmp_path / "llama-server"
+    program.write_text(f'#!/bin/sh\necho "$LD_LIBRARY_PATH" > {told}.new; mv {told}.new {told}\n', encoding="utf-8")
+    program.chmod(0o755)
+    (tmp_path / "model.gguf").write_bytes(b"GGUF")
+    config = write(tmp_path, LOCAL.format(program=program))
+    environment = {"PATH": "/usr/bin:/bin"} | ({"LD_LIBRARY_PATH": given} if given else {})
+    hector = Hector(FORMS[form], tmp_path, environment)
+    server = subprocess.Popen(
+        [*hector.command, "serve", "--config", config, "--port", "0"],
+        cwd=tmp_path,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while not told.exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert told.read_text(encoding="utf-8").strip() == (given or "")
+    finally:
+        server.terminate()
+        assert server.wait(PATIENCE) == 0
