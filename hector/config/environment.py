@@ -77,11 +77,11 @@ class Environment:
     effect, and a key that has gone from the files is unset (or what it was before).
     """
 
-    variables: MutableMapping[str, str] = field(default_factory=lambda: os.environ)
+    variables: MutableMapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
     paths: tuple[Path, ...] = ()
     findings: tuple[Finding, ...] = ()
     _read: bool = False
-    _before: dict[str, str | None] = field(default_factory=dict)
+    _before: dict[str, str | None] = field(default_factory=dict, repr=False)
 
     def get(self, name: str) -> str | None:
         """The value, or None where it is not set."""

@@ -6,7 +6,7 @@ orchestrator swaps by a symbolic link.
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -38,7 +38,7 @@ async def changes(
     interval: float = INTERVAL,
     settle: float = SETTLE,
     grace: float = GRACE,
-) -> AsyncIterator[frozenset[Path]]:
+) -> AsyncGenerator[frozenset[Path], None]:
     """Sets of files that have changed, appeared or gone for good. `files` is asked anew before each look.
 
     Several changes in a row, and changes while the consumer is busy, arrive as one. Never ends by itself.

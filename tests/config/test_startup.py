@@ -1,0 +1,166 @@
+"""Flag, then variable, then file, then what is built in."""
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from hector.config.environment import Environment
+from hector.config.findings import InvalidConfig
+from hector.config.flags import add_serve_arguments
+from hector.config.startup import Startup, config_path, dsn, merge
+from tests.config.sample import config
+
+MODEL = "llms: {d: {provider: ollama}}\n"
+
+
+def flags(*arguments: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    add_serve_arguments(parser)
+    return parser.parse_args(arguments)
+
+
+def settle(folder: Path, text: str = "", env: dict[str, str] | None = None, *arguments: str) -> Startup:
+    return merge(flags(*arguments), Environment(dict(env or {})), config(folder, MODEL + text))
+
+
+def refusal(folder: Path, text: str = "", env: dict[str, str] | None = None, *arguments: str) -> InvalidConfig:
+    with pytest.raises(InvalidConfig) as caught:
+        settle(folder, text, env, *arguments)
+    return caught.value
+
+
+def test_what_is_built_in(tmp_path: Path) -> None:
+    assert settle(tmp_path) == Startup(
+        config=None,
+        host="127.0.0.1",
+        port=8080,
+        database="sqlite://.hector/hector.db",
+        log_level="info",
+        log_format="text",
+        log_file=None,
+        watch=False,
+    )
+
+
+FILE = """
+server: {host: file, port: 1}
+logger: {level: debug, format: json, file: file.log}
+databases: {main: {driver: sqlite, database: file.db}}
+"""
+ENV = {
+    "HECTOR_HOST": "env",
+    "HECTOR_PORT": "2",
+    "HECTOR_LOG_LEVEL": "WARNING",
+    "HECTOR_LOG_FORMAT": "text",
+    "HECTOR_LOG_FILE": "env.log",
+    "HECTOR_DATABASE": "sqlite://env.db",
+    "DATABASE_URL": "sqlite://url.db",
+    "HECTOR_WATCH": "yes",
+}
+FLAGS = (
+    *("--host", "flag", "--port", "3", "--log-level", "error", "--log-format", "json", "--log-file", "flag.log"),
+    *("--database", "sqlite://flag.db", "--no-watch"),
+)
+
+
+@pytest.mark.proves("cli.config", "cli.database")
+def test_the_order(tmp_path: Path) -> None:
+    file, env, flag = settle(tmp_path, FILE), settle(tmp_path, FILE, ENV), settle(tmp_path, FILE, ENV, *FLAGS)
+    assert (file.host, env.host, flag.host) == ("file", "env", "flag")
+    assert (file.port, env.port, flag.port) == (1, 2, 3)
+    assert (file.log_level, env.log_level, flag.log_level) == ("debug", "warn", "error")
+    assert (file.log_format, env.log_format, flag.log_format) == ("json", "text", "json")
+    assert (file.log_file, env.log_file, flag.log_file) == ("file.log", "env.log", "flag.log")
+    assert (file.database, env.database, flag.database) == ("sqlite://file.db", "sqlite://env.db", "sqlite://flag.db")
+    assert (file.watch, env.watch, flag.watch) == (False, True, False)
+
+
+def test_an_empty_variable_says_nothing(tmp_path: Path) -> None:
+    assert settle(tmp_path, "server: {port: 9}", {"HECTOR_PORT": "", "HECTOR_DATABASE": " "}).port == 9
+
+
+@pytest.mark.proves("cli.database", "config.aliases")
+@pytest.mark.parametrize(
+    ("text", "env", "arguments", "expected"),
+    [
+        ("", {"DATABASE_URL": "sqlite://u.db"}, (), "sqlite://u.db"),
+        ("", {}, ("--storage", "inmemory"), "sqlite://:memory:"),
+        ("", {}, ("--storage", "sqlite", "--storage-db", "x.db"), "sqlite://x.db"),
+        ("", {}, ("--storage", "sqlite", "--storage-db", "sqlite://x.db"), "sqlite://x.db"),
+        ("", {}, ("--storage", "sqlite"), "sqlite://.hector/hector.db"),
+        ("", {}, ("--database", "data.db"), "sqlite://data.db"),
+        ("", {}, ("--database", ":memory:"), "sqlite://:memory:"),
+        ("storage: {tasks: {backend: inmemory}}", {}, (), "sqlite://:memory:"),
+        ("storage: {sessions: {backend: inmemory}}", {}, (), "sqlite://:memory:"),
+        (
+            "databases: {a: {database: a.db}, b: {database: b.db}}\nstorage: {tasks: {database: b}}",
+            {},
+            (),
+            "sqlite://b.db",
+        ),
+        ("databases: {a: {database: a.db}, default: {database: d.db}}", {}, (), "sqlite://d.db"),
+        ("databases: {a: {database: a.db}}", {}, (), "sqlite://a.db"),
+        ("databases: {a: {database: a.db}, b: {database: b.db}}", {}, (), "sqlite://.hector/hector.db"),
+    ],
+)
+def test_databases(tmp_path: Path, text: str, env: dict[str, str], arguments: tuple[str, ...], expected: str) -> None:
+    assert settle(tmp_path, text, env, *arguments).database == expected
+
+
+@pytest.mark.parametrize("text", ["postgres://u:p@h/db", "mysql://h/db", "pgx://h"])
+def test_planned_databases(text: str) -> None:
+    with pytest.raises(ValueError, match="not available in this version"):
+        dsn(text)
+
+
+def test_a_planned_database_hides_its_password(tmp_path: Path) -> None:
+    error = refusal(tmp_path, "", {"DATABASE_URL": "postgres://u:geheim@h/db"})
+    assert error.findings[0].kind == "planned"
+    assert "DATABASE_URL" in str(error)
+    assert "geheim" not in str(error)
+
+
+@pytest.mark.parametrize("text", ["redis://x", "sqlite://", "file.txt", ""])
+def test_no_databases(text: str) -> None:
+    with pytest.raises(ValueError, match="address"):
+        dsn(text)
+
+
+@pytest.mark.proves("serve.bad-input")
+def test_everything_that_is_wrong_at_once(tmp_path: Path) -> None:
+    env = {"HECTOR_PORT": "http", "HECTOR_WATCH": "perhaps"}
+    error = refusal(tmp_path, "", env, "--log-level", "warm", "--database", "redis://x")
+    assert [finding.message.split()[0] for finding in error.findings] == [
+        "HECTOR_PORT", "--database:", "--log-level", "HECTOR_WATCH",
+    ]  # fmt: skip
+    assert "did you mean 'warn'?" in str(error)
+    assert "from 0 to 65535" in str(error)
+
+
+@pytest.mark.proves("config.unbuilt-refused")
+def test_variables_of_later_versions_are_refused(tmp_path: Path) -> None:
+    env = {"HECTOR_AUTH_SECRET": "geheim", "HECTOR_METRICS": "true", "HECTOR_RATE_LIMIT_ENABLED": "false"}
+    error = refusal(tmp_path, "", env)
+    assert [finding.message.split()[0] for finding in error.findings] == ["HECTOR_AUTH_SECRET", "HECTOR_METRICS"]
+    assert "geheim" not in str(error)
+
+
+def test_flags_of_later_versions_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        flags("--auth-secret", "x")
+    assert "--auth-secret" in capsys.readouterr().err
+
+
+@pytest.mark.proves("cli.config")
+def test_which_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    nothing = Environment({})
+    assert config_path(None, nothing) is None
+    assert config_path("a.yaml", Environment({"HECTOR_CONFIG": "b.yaml"})) == Path("a.yaml")
+    assert config_path(None, Environment({"HECTOR_CONFIG": "b.yaml"})) == Path("b.yaml")
+    (tmp_path / ".hector").mkdir()
+    (tmp_path / ".hector/config.json").write_text("{}", encoding="utf-8")
+    assert config_path(None, nothing) == Path(".hector/config.json")
+    (tmp_path / ".hector/config.yaml").write_text("", encoding="utf-8")
+    assert config_path(None, nothing) == Path(".hector/config.yaml")
