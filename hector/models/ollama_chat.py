@@ -26,6 +26,7 @@ DROPPABLE: Final[Mapping[str, str]] = {
     "does not support tools": "tools",
     "does not support thinking": "think",
     "think": "think",
+    "temperature": "temperature",
     "format": "format",
     "thinking": REPLAY,
 }
@@ -65,7 +66,7 @@ class OllamaWire:
             "model": self.model,
             "messages": self._messages(request, names, dropped),
             "stream": stream,
-            "options": self._options(),
+            "options": self._options(dropped),
         }
         if request.tools and request.tool_choice != "none" and "tools" not in dropped:
             body["tools"] = [function(tool, names) for tool in request.tools]
@@ -97,10 +98,10 @@ class OllamaWire:
             return to_error(self.label, replace(fault, should_retry=False))
         return to_error(self.label, fault)
 
-    def _options(self) -> JsonObject:
+    def _options(self, dropped: frozenset[str]) -> JsonObject:
         """Ollama's own default context is small and cuts long prompts in silence, so the size is always sent."""
         options: JsonObject = {"num_ctx": self.llm.context_size}
-        if self.llm.temperature is not None:
+        if self.llm.temperature is not None and "temperature" not in dropped:
             options["temperature"] = self.llm.temperature
         if self.llm.max_tokens:
             options["num_predict"] = self.llm.max_tokens

@@ -37,7 +37,9 @@ def decode_response(body: JsonObject, who: str, origin: str, names: Mapping[str,
     if body.get("status") in {"queued", "in_progress"}:
         raise ModelUnavailable(f"{who}: the answer is not finished (status {body['status']}); try again")
     _raise_failure(body, who)
-    return _reply(body, _read_items(body.get("output") or (), origin, names), who)
+    if not isinstance(body.get("output"), list):
+        raise ModelUnavailable(f"{who}: the answer holds no output; check `base_url` and `api`")
+    return _reply(body, _read_items(body["output"], origin, names), who)
 
 
 def _raise_failure(response: JsonObject, who: str) -> None:

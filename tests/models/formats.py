@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hector.config.llms import AnthropicLlm, GeminiLlm, Llm
+from hector.config.llms import AnthropicLlm, GeminiLlm, Llm, OllamaLlm, OpenAiLlm
 from hector.core.ports import ChatModel
 from hector.core.usage import Usage
 from hector.models.registry import create
@@ -26,6 +26,8 @@ class Format:
     overflow: str = "prompt is too long: 210000 tokens > 200000 maximum"
     objects_only: bool = False
     """Arguments of calls are objects on the wire, so that they cannot be malformed."""
+    filters: bool = True
+    """The provider says so when a filter ended its answer."""
     keyless: bool = False
     """The provider asks for no key."""
     sampling: str = "temperature"
@@ -66,5 +68,17 @@ FORMATS: tuple[Format, ...] = (
         usage=Usage(USAGE["input"], USAGE["output"], USAGE["cache_read"], 0, USAGE["reasoning"]),
         overflow="The input token count (1100000) exceeds the maximum number of tokens allowed (1048576).",
         objects_only=True,
+    ),
+    Format("openai-responses", OpenAiLlm, {"api": "responses"}, path="/v1"),
+    Format("openai-chat", OpenAiLlm, {"model": "qwen3:8b"}, path="/v1"),
+    Format("azure", OpenAiLlm, {"model": "my-deployment", "api_version": "2024-10-21"}),
+    Format(
+        "ollama",
+        OllamaLlm,
+        {"model": "qwen3:8b"},
+        usage=Usage(USAGE["input"], USAGE["output"]),
+        objects_only=True,
+        filters=False,
+        keyless=True,
     ),
 )

@@ -11,10 +11,19 @@ As a process: `python -m tests.models.fakeprovider --port 0`.
 from tests.models.fakeprovider.anthropic import AnthropicDialect
 from tests.models.fakeprovider.dialect import BAD_KEY, USAGE, Dialect, Refusal, Seen
 from tests.models.fakeprovider.gemini import GeminiDialect
+from tests.models.fakeprovider.ollama import OllamaDialect
+from tests.models.fakeprovider.openai_chat import OpenAiChatDialect
+from tests.models.fakeprovider.openai_responses import OpenAiResponsesDialect
 from tests.models.fakeprovider.server import FakeProvider
 from tests.models.fakeprovider.turn import Call, Turn
 
-DIALECTS: tuple[type[Dialect], ...] = (AnthropicDialect, GeminiDialect)
+DIALECTS: tuple[type[Dialect], ...] = (
+    AnthropicDialect,
+    GeminiDialect,
+    OpenAiChatDialect,
+    OpenAiResponsesDialect,
+    OllamaDialect,
+)
 """Every dialect. A further one is a module with such a class, named here."""
 
 __all__ = ["BAD_KEY", "USAGE", "Call", "FakeProvider", "Refusal", "Seen", "Turn", "fake_provider"]
