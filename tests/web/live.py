@@ -2,8 +2,8 @@
 
 import asyncio
 import socket
-import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,7 @@ import uvicorn
 
 from hector.apps.build import build
 from hector.apps.registry import Apps
+from hector.cli.server import bind
 from hector.config.root import HectorConfig
 from hector.core.clock import SystemClock
 from hector.store import Store, open_store
@@ -34,7 +35,7 @@ class Live:
     apps: Apps
     store: Store
     client: httpx.Client
-    stopped: threading.Event = field(default_factory=threading.Event)
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
 
     def call(self, work: Callable[[], Any]) -> Any:
         """Await `work()` inside the server."""
@@ -68,71 +69,58 @@ def helper(*rules: Mapping[str, Any], **agent: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def live(config: Mapping[str, Any], folder: Path) -> Iterator[Live]:
+def live(config: Mapping[str, Any] | HectorConfig, folder: Path) -> Iterator[Live]:
     """Serve `config` with its database in `folder`."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    started: list[Live] = []
-    up, stop = threading.Event(), asyncio.Event()
-    failed: list[BaseException] = []
-
-    async def run() -> None:
-        parsed = HectorConfig.model_validate(config)
-        store = await open_store(f"sqlite://{folder / 'hector.db'}")
-        apps = Apps(build(parsed, Catalog(())))
+    up: Future[Live] = Future()
+    with ThreadPoolExecutor(1) as pool, bind("127.0.0.1", 0) as listener:
+        parsed = config if isinstance(config, HectorConfig) else HectorConfig.model_validate(config)
+        done = pool.submit(asyncio.run, _run(parsed, folder, listener, up))
+        either: list[Future[Any]] = [up, done]
+        wait(either, PATIENCE, FIRST_COMPLETED)
+        if done.done():
+            done.result()
+        server = up.result(0)
         try:
-            async with TaskService(apps, store, SystemClock()) as tasks:
-                app = create_app(tasks, apps, store, parsed.server)
-                server = _server(app)
-                async with asyncio.TaskGroup() as group:
-                    group.create_task(server.serve([listener]))
-                    while not server.started:
-                        await asyncio.sleep(0.005)
-                    client = httpx.Client(base_url=url, timeout=PATIENCE)
-                    started.append(Live(url, asyncio.get_running_loop(), tasks, apps, store, client))
-                    up.set()
-                    await stop.wait()
-                    await tasks.drain(1)
-                    server.should_exit = True
+            yield server
         finally:
-            await apps.aclose()
-            await store.aclose()
+            server.client.close()
+            server.loop.call_soon_threadsafe(server.stop.set)
+            done.result(PATIENCE)
 
-    def work() -> None:
-        try:
-            asyncio.run(run())
-        except BaseException as error:
-            failed.append(error)
-        finally:
-            up.set()
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    assert up.wait(PATIENCE)
+async def _run(config: HectorConfig, folder: Path, listener: socket.socket, up: "Future[Live]") -> None:
+    store = await open_store(f"sqlite://{folder / 'hector.db'}")
+    apps = Apps(build(config, Catalog(())))
     try:
-        if failed:
-            raise failed[0]
-        yield started[0]
+        async with TaskService(apps, store, SystemClock()) as tasks:
+            server = _Server(create_app(tasks, apps, store, config.server))
+            async with asyncio.TaskGroup() as group:
+                group.create_task(server.serve([listener]))
+                await server.up.wait()
+                url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+                client = httpx.Client(base_url=url, timeout=PATIENCE)
+                made = Live(url, asyncio.get_running_loop(), tasks, apps, store, client)
+                up.set_result(made)
+                await made.stop.wait()
+                await tasks.drain(1)
+                server.should_exit = True
     finally:
-        if started:
-            started[0].client.close()
-            started[0].loop.call_soon_threadsafe(stop.set)
-        thread.join(PATIENCE)
-        listener.close()
-    if failed:
-        raise failed[0]
+        await apps.aclose()
+        await store.aclose()
 
 
-def _server(app: Any) -> uvicorn.Server:
-    class Quiet(uvicorn.Server):
-        """Signals belong to the test runner."""
+class _Server(uvicorn.Server):
+    """Signals belong to the test runner."""
 
-        @contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            yield
+    def __init__(self, app: Any) -> None:
+        config = uvicorn.Config(app, log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=3)
+        super().__init__(config)
+        self.up = asyncio.Event()
 
-    return Quiet(
-        uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan="off", ws="none", timeout_graceful_shutdown=3, http="h11"
-        )
-    )
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.up.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
