@@ -74,16 +74,24 @@ class Pool:
             self._queue.put(units[start : start + self._limit])
 
     def _main(self, engine: Engine) -> None:
-        while (batch := self._queue.get()) is not None:
-            while self._queue.qsize() and len(batch) < self._limit:
-                more = self._queue.get()
-                if more is None:
-                    self._queue.put(None)  # for the next round
-                    break
-                batch += more
-            self._tell(_settle, engine.run(batch))
+        while self._round(engine):
+            pass
         engine.close()
         self._tell(self._end)
+
+    def _round(self, engine: Engine) -> bool:
+        """Run one batch; False at the end. A function of its own, so that a waiting thread holds no results."""
+        batch = self._queue.get()
+        if batch is None:
+            return False
+        while self._queue.qsize() and len(batch) < self._limit:
+            more = self._queue.get()
+            if more is None:
+                self._queue.put(None)  # for the next round
+                break
+            batch += more
+        self._tell(_settle, engine.run(batch))
+        return True
 
     def _tell(self, callback: Callable[..., object], *args: Any) -> None:
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more

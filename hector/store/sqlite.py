@@ -4,7 +4,7 @@ import os
 import sqlite3
 from asyncio import Future
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -27,7 +27,6 @@ OLDEST: Final = (3, 24, 0)
 """The first SQLite with `ON CONFLICT DO UPDATE`."""
 
 _PRAGMAS: Final = (
-    "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = NORMAL",
     "PRAGMA temp_store = MEMORY",
     "PRAGMA wal_autocheckpoint = 4000",
@@ -148,18 +147,13 @@ class SqliteDatabase:
         self._place = path if path == MEMORY else str(Path(path).absolute())
         self._lock = None if path == MEMORY else _prepare(Path(self._place))
         try:
-            writer = Writer(_open(self._place), self._place)
-            _migrate(writer.con, self._place)
-            readers = [] if path == MEMORY else [Reader(_open(self._place), self._place) for _ in range(READERS)]
-        except sqlite3.Error as error:
-            self._unlock()
-            raise StartupError(str(translate(error, self._place))) from error
+            writer, *readers = _open_all(self._place)
         except HectorError:
             self._unlock()
             raise
-        self._writer = Pool("hector-store-write", [writer], BATCH)
-        # A database in memory exists on one connection only.
-        self._readers = Pool("hector-store-read", readers, 1) if readers else self._writer
+        self._writer = Pool("hector-store-write", [Writer(writer, self._place)], BATCH)
+        engines = [Reader(con, self._place) for con in readers]
+        self._readers = Pool("hector-store-read", engines, 1) if engines else self._writer
 
     @property
     def dsn(self) -> str:
@@ -210,15 +204,37 @@ def _prepare(path: Path) -> FileLock:
     return lock
 
 
-def _open(place: str) -> SqliteConnection:
+def _open_all(place: str) -> list[SqliteConnection]:
+    """The writer's connection, after the migrations, and those of the readers."""
     if sqlite3.sqlite_version_info < OLDEST:
-        raise StartupError(
-            f"SQLite {sqlite3.sqlite_version} is too old: {'.'.join(map(str, OLDEST))} or newer is needed"
-        )
+        oldest = ".".join(map(str, OLDEST))
+        raise StartupError(f"SQLite {sqlite3.sqlite_version} is too old: {oldest} or newer is needed")
+    with ExitStack() as undo:
+        try:
+            writer = _open(place, undo)
+            _migrate(writer, place)
+            # A database in memory exists on one connection only.
+            readers = [_open(place, undo) for _ in range(0 if place == MEMORY else READERS)]
+            for reader in readers:
+                reader.execute("PRAGMA query_only = 1")
+        except sqlite3.Error as error:
+            raise StartupError(str(translate(error, place))) from error
+        undo.pop_all()
+        return [writer, *readers]
+
+
+def _open(place: str, undo: ExitStack) -> SqliteConnection:
     raw = sqlite3.connect(place, timeout=5.0, isolation_level=None, check_same_thread=False, cached_statements=128)
+    undo.callback(raw.close)
+    con = SqliteConnection(raw)
+    if con.one("PRAGMA journal_mode = WAL") not in (("wal",), ("memory",)):
+        raise StartupError(
+            f"database {place}: its file system cannot hold a write-ahead log: choose a place on a local disk with "
+            "--database sqlite://<path>"
+        )
     for pragma in _PRAGMAS:
-        raw.execute(pragma)
-    return SqliteConnection(raw)
+        con.execute(pragma)
+    return con
 
 
 def _migrate(con: SqliteConnection, place: str) -> None:
@@ -235,8 +251,8 @@ def _migrate(con: SqliteConnection, place: str) -> None:
 def _statements(script: str) -> list[str]:
     """The statements of a script (executescript would commit before it begins)."""
     found, pending = [], ""
-    for line in script.splitlines(keepends=True):
-        pending += line
+    for piece in script.split(";")[:-1]:
+        pending += piece + ";"
         if sqlite3.complete_statement(pending):
             found.append(pending.strip())
             pending = ""

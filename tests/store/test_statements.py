@@ -1,0 +1,96 @@
+"""Every named statement is valid, and found wherever Hector is installed."""
+
+import re
+import sqlite3
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+import hector
+from hector.store import migrations, queries
+
+STATEMENTS = [(file, name, sql) for file in queries.FILES for name, sql in queries.load(file, "sqlite").items()]
+SCANS = {("tasks", "unfinished"), ("sessions", "page")}
+
+
+@pytest.fixture(scope="module")
+def empty() -> Iterator[sqlite3.Connection]:
+    """A database with the schema and nothing else."""
+    con = sqlite3.connect(":memory:")
+    for migration in migrations.known():
+        con.executescript(migration.sql)
+    yield con
+    con.close()
+
+
+def plan(con: sqlite3.Connection, sql: str) -> list[str]:
+    """What SQLite will do for a statement."""
+    numbered = [int(number) for number in re.findall(r"\?(\d+)", sql)]
+    highest = max(numbered) if numbered else sql.count("?")
+    return [row[3] for row in con.execute(f"EXPLAIN QUERY PLAN {sql}", [None] * highest)]
+
+
+@pytest.mark.parametrize(("file", "name", "sql"), STATEMENTS, ids=[f"{file}.{name}" for file, name, _ in STATEMENTS])
+def test_statement_can_be_prepared_and_scans_no_table(
+    file: str, name: str, sql: str, empty: sqlite3.Connection
+) -> None:
+    steps = plan(empty, sql)
+    if (file, name) not in SCANS:
+        assert not [step for step in steps if step.startswith("SCAN")]
+
+
+def test_unfinished_tasks_are_found_by_their_index(empty: sqlite3.Connection) -> None:
+    assert "tasks_unfinished" in plan(empty, queries.load("tasks", "sqlite")["unfinished"])[0]
+
+
+def test_a_page_of_tasks_is_read_in_the_order_of_its_index(empty: sqlite3.Connection) -> None:
+    steps = plan(empty, queries.load("tasks", "sqlite")["page"])
+    assert "tasks_listing" in steps[0]
+    assert not [step for step in steps if "TEMP B-TREE" in step]
+
+
+def test_all_files_are_known() -> None:
+    folder = resources.files("hector.store") / "sql"
+    assert sorted(queries.FILES) == sorted(
+        file.name.removesuffix(".sql") for file in folder.iterdir() if file.name.endswith(".sql")
+    )
+    assert list(migrations.NAMES) == sorted(
+        file.name.removesuffix(".sql") for file in (folder / "migrations").iterdir()
+    )
+
+
+def test_a_dialects_own_statement_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = "-- claim\n-- A remark of several words.\nSELECT 1;\n\n-- claim @other\nSELECT 2;\n\n-- both\nSELECT 3;\n"
+    monkeypatch.setattr(queries, "text", lambda path: source)
+    assert queries.load("x", "sqlite") == {"claim": "SELECT 1", "both": "SELECT 3"}
+    assert queries.load("x", "other") == {"claim": "SELECT 2", "both": "SELECT 3"}
+
+
+def test_a_missing_file_is_named() -> None:
+    with pytest.raises(FileNotFoundError, match="absent"):
+        queries.load("absent", "sqlite")
+
+
+def test_a_zip_archive_serves_them_too(tmp_path: Path) -> None:
+    archive = tmp_path / "app.zip"
+    root = Path(hector.__file__).parent
+    with zipfile.ZipFile(archive, "w") as packed:
+        for path in [root / "__init__.py", *(root / "core").rglob("*.py"), *(root / "store").rglob("*")]:
+            if path.suffix in (".py", ".sql"):
+                packed.write(path, path.relative_to(root.parent))
+    code = (
+        "import asyncio; from hector.store import open_store; print(asyncio.run(open_store('sqlite://:memory:')).dsn)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(archive)!r}); {code}"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (done.stdout.strip(), done.returncode) == ("sqlite://:memory:", 0), done.stderr
