@@ -8,7 +8,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 PYTEST := $(RUN) -m pytest $(ARGS)
 
-.PHONY: help setup serve test test-slow frozen check format binary bench lock clean
+.PHONY: help setup serve test test-slow frozen check format binary bench docs lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -41,6 +41,9 @@ binary: ## Build dist/hector (one file) and dist/hector-onedir (one folder)
 
 bench: setup ## Measure speed against two references (see bench/)
 	@$(RUN) -m bench $(ARGS)
+
+docs: setup ## Write the generated pages of the documentation again
+	@$(RUN) scripts/cli_reference.py && $(RUN) scripts/reference.py
 
 lock: ## Write the lock files again (ARGS=--upgrade for the newest versions)
 	@scripts/lock $(ARGS)
