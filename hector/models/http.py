@@ -155,18 +155,30 @@ class HttpModel:
         self, request: ModelRequest, dropped: frozenset[str]
     ) -> AsyncGenerator[tuple[Delta, ...] | ModelReply, None]:
         call = self._wire.encode(request, stream=True, dropped=dropped)
+        decoder = self._wire.decoder(call)
+        lost: NetError | None = None
         try:
             async with await self._send(call) as answer:
                 if self._is_whole(answer):
                     yield self._decoded(await answer.read(ANSWER_LIMIT), call, answer)
                     return
-                decoder = self._wire.decoder(call)
                 async with contextlib.aclosing(self._deltas(answer, decoder)) as found:
                     async for deltas in found:
                         yield deltas
         except NetError as error:
-            raise self._net_error(error) from error
-        yield self._contained(decoder.finish)
+            lost = error
+        yield self._ended(decoder, lost)
+
+    def _ended(self, decoder: Decoder, lost: NetError | None) -> ModelReply:
+        """The reply of a stream. A connection that was lost after the terminal event does no harm."""
+        if lost is None:
+            return self._contained(decoder.finish)
+        try:
+            return self._contained(decoder.finish)
+        except AskAgain:
+            raise
+        except ModelError:
+            raise self._net_error(lost) from lost
 
     async def _send(self, call: HttpCall) -> Answer:
         """The answer to one POST, if its status is good. Raises NetError, and ModelError for any other status."""
@@ -177,7 +189,7 @@ class HttpModel:
         answer = await self._caller.send("POST", call.path, body=body, headers=headers)
         if 200 <= answer.status < 300:
             return answer
-        raise self._refusal(answer.status, answer.headers, await answer.read(ERROR_LIMIT))
+        raise self._refusal(answer.status, answer.headers, await _beginning(answer))
 
     def _opened(self) -> Caller:
         try:
@@ -313,6 +325,18 @@ def connect(wire: Wire, llm: LlmBase, *, base_url: str, headers: Mapping[str, st
         patience=llm.retry.max_delay,
     )
     return HttpModel(wire, partial(open_caller, options), retry)
+
+
+async def _beginning(answer: Answer) -> bytes:
+    """Up to ERROR_LIMIT bytes of an error answer; what came before the connection broke will do."""
+    body = b""
+    async with answer:
+        with contextlib.suppress(NetError):
+            async for piece in answer:
+                body += piece
+                if len(body) >= ERROR_LIMIT:
+                    break
+    return body
 
 
 async def _drain(pieces: AsyncIterator[bytes]) -> None:

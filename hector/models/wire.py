@@ -97,9 +97,8 @@ class AskAgain(ModelUnavailable):
 
 def label(name: str, model: str, base_url: str) -> str:
     """How errors name a model: `llm 'main' (claude-sonnet-5-5 at api.anthropic.com)`. Never holds credentials."""
-    parts = urlsplit(base_url)
-    host = parts.hostname or base_url
-    return f"llm {name!r} ({model} at {host}:{parts.port})" if parts.port else f"llm {name!r} ({model} at {host})"
+    host = urlsplit(base_url).netloc.rpartition("@")[2] or base_url
+    return f"llm {name!r} ({model} at {host})"
 
 
 def join_base(base_url: str, version: str = "") -> str:

@@ -210,7 +210,7 @@ async def _read(reader: asyncio.StreamReader, number: int) -> Seen | None:
     method, target, _ = first.split(" ")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     body = await reader.readexactly(int(headers.get("content-length", "0")))
-    path, _, query = target.partition("?")
+    path, _, query = re.sub(r"^http://[^/]+", "", target).partition("?")  # a whole address: we are taken for a proxy
     return Seen(method, path, query, headers, _json(body), number)
 
 
