@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import io
 import os
 import re
 import sys
@@ -139,6 +140,8 @@ class Talk:
         self._context: str = arguments.context
         self.waiting: str = arguments.task
         """Id of the task that waits for the user's answer."""
+        self.interrupted = False
+        """The last answer was stopped by Ctrl-C."""
 
     def renew(self, agent: str | None = None) -> None:
         """Forget what was said."""
@@ -155,12 +158,14 @@ class Talk:
 
     async def _say(self, text: str, view: View) -> bool:
         reader = Reader(self.waiting, self._context)
+        self.interrupted = False
         async with asyncio.TaskGroup() as group:
             reading = group.create_task(self._read(text, reader, view))
             try:
                 await asyncio.wait({reading})
             except asyncio.CancelledError:  # Ctrl-C
                 self._uncancel()
+                self.interrupted = True
                 await self._cancel(reader.task_id)
                 await asyncio.wait({reading}, timeout=_CANCEL_SECONDS)
                 reading.cancel()
@@ -206,11 +211,16 @@ def _ask_once(talk: Talk) -> int:
     text = sys.stdin.buffer.read().decode("utf-8", "replace").strip()
     if not text:
         raise UsageError("nothing to say: standard input is empty")
-    return 0 if talk.say(text, view) else 1
+    answered = talk.say(text, view)
+    if talk.interrupted:
+        return 130
+    return 0 if answered else 1
 
 
 def _converse(talk: Talk, agents: Sequence[AgentInfo], place: str) -> int:
     """Ask, show, repeat."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     screen = Screen(sys.stdout, colours=wants_colours(sys.stdout))
     _edit_lines([agent.id for agent in agents])
     screen.say(f"{talk.agent} at {place}; /help shows the commands\n", "2")

@@ -198,8 +198,6 @@ class Screen:
         self._out.flush()
 
     def _break(self) -> None:
-        """Finish what flows; the cursor is at the start of a line then."""
-        self._put(self._wrap.rest())
         if not self._at_start:
             self._out.write("\n")
             self._at_start = True

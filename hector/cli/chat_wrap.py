@@ -15,12 +15,17 @@ def cells(text: str) -> int:
 
 
 class Wrapping:
-    """One text. A word is held back until its end has come; list items hang; what stands in code fences stays."""
+    """One text on a terminal of `width` columns. List items hang; what stands in code fences stays as it is.
+
+    Everything is written at once, also the beginning of a word; where the word turns out too long for its line, it is
+    wiped out again and written on the next one.
+    """
 
     def __init__(self, width: int) -> None:
         self._width = width
         self._column = 0
         self._indent = 0
+        self._lead = 0
         self._spaces = ""
         self._word = ""
         self._code = False
@@ -28,39 +33,41 @@ class Wrapping:
         """Nothing but spaces on this line of the text yet."""
 
     def feed(self, text: str) -> str:
-        """What can be written now."""
-        out: list[str] = []
-        for piece in _PIECES.findall(text):
-            if not piece.isspace():
-                self._word += piece
-                continue
-            out.append(self.rest())
-            if piece == "\n":
-                out.append("\n")
-                self._column = self._indent = 0
-                self._spaces, self._fresh = "", True
-            else:
-                self._spaces += piece
-        return "".join(out)
+        """What to write."""
+        return "".join(map(self._piece, _PIECES.findall(text)))
 
-    def rest(self) -> str:
-        """The word that is held back, on this line or on the next."""
-        word, self._word = self._word, ""
-        if not word:
+    def _piece(self, piece: str) -> str:
+        if not piece.isspace():
+            return self._grow(piece)
+        if self._word and self._fresh:
+            self._start_line(self._word)
+        self._word = ""
+        if piece != "\n":
+            self._spaces += piece
             return ""
-        if self._fresh:
-            self._start_line(word)
+        self._column = self._indent = 0
+        self._spaces, self._fresh = "", True
+        return "\n"
+
+    def _grow(self, more: str) -> str:
+        """More of the word at the cursor, or the beginning of one."""
+        before, self._word = self._word, self._word + more
         spaces, self._spaces = self._spaces, ""
-        size = cells(word)
-        if self._column > self._indent and not self._code and self._column + len(spaces) + size > self._width:
-            self._column = self._indent + size
-            return "\n" + " " * self._indent + word
-        self._column += len(spaces) + size
-        return spaces + word
+        if self._fresh and not before:
+            self._lead = len(spaces)
+        written, size = cells(before), cells(more)
+        fits = self._column + len(spaces) + size <= self._width
+        is_first = self._column - written <= self._indent
+        if fits or is_first or self._code:
+            self._column += len(spaces) + size
+            return spaces + more
+        self._column = self._indent + written + size
+        return "\b" * written + " " * written + "\n" + " " * self._indent + self._word
 
     def _start_line(self, word: str) -> None:
+        """The first word of a line is complete: it decides how far the line's rest hangs."""
         self._fresh = False
         if word.startswith(_FENCE):
             self._code = not self._code
         marked = len(word) + 1 if _MARKER.fullmatch(word) else 0
-        self._indent = min(len(self._spaces) + marked, self._width // 2)
+        self._indent = min(self._lead + marked, self._width // 2)

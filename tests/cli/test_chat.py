@@ -1,0 +1,350 @@
+"""`hector chat` as a process: in a pipe and at a terminal, with a server and without one."""
+
+import codecs
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+PATIENCE = 30.0
+ROOT = Path(__file__).parents[2]
+CONFIG = """
+name: chat-test
+llms:
+  rules:
+    provider: scripted
+    rules:
+      - {user: 'again', text: 'You said something before.'}
+      - user: 'remember (\\w+)'
+        turn: 0
+        thinking: 'Let me keep \\1.'
+        tool_calls: [{name: save_artifact, args: {name: note.txt, text: '\\1'}}]
+      - {tool_result: save_artifact, text: 'Noted.'}
+      - {tool_result: ask_user, tool_result_matches: '(\\w+)', text: 'So it is \\1.'}
+      - {user: 'ask', tool_calls: [{name: ask_user, args: {question: 'Which colour?'}}]}
+      - {user: 'fail', error: {status: 400, message: 'no such luck'}}
+      - {user: 'slow', text: 'one two three four five', pace: 20s}
+      - {user: 'evil', text: "red \\e[31m bell \\a end"}
+      - {text: "Hello, **you**.\\nBye."}
+agents:
+  first: {description: The first one., tools: [save_artifact, ask_user]}
+  second: {description: The other one., tools: []}
+"""
+
+
+def environment(folder: Path, **more: str) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(folder), "TERM": "xterm-256color", **more}
+
+
+def hector(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "hector", *arguments]
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    url: str
+    folder: Path
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """A running server over CONFIG."""
+    (folder / "config.yaml").write_text(CONFIG, encoding="utf-8")
+    command = hector("serve", "--config", "config.yaml", "--port", "0")
+    with subprocess.Popen(command, cwd=folder, env=environment(folder), stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        try:
+            found = next((m for line in process.stderr if (m := re.search(r"ready url=(\S+)", line))), None)
+            assert found is not None, "the server did not start"
+            yield found[1]
+        finally:
+            process.terminate()
+            process.stderr.read()
+            process.wait(PATIENCE)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("server")
+    with serving(folder) as url:
+        yield Served(url, folder)
+
+
+def pipe(text: str, *arguments: str, folder: Path, **more: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        hector("chat", *arguments),
+        cwd=folder,
+        env=environment(folder, **more),
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+@pytest.mark.proves("cli.chat", "cli.chat.pipe")
+def test_a_pipe_gets_the_answer_and_nothing_else(server: Served) -> None:
+    done = pipe("hi\n", "--url", server.url, folder=server.folder)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Hello, **you**.\nBye.\n", "")
+    done = pipe("remember milk", "--url", server.url, "--agent", "first", folder=server.folder)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Noted.\n", "")
+    done = pipe("hi\n", "--agent", "second", folder=server.folder, HECTOR_URL=server.url + "/")
+    assert (done.returncode, done.stdout) == (0, "Hello, **you**.\nBye.\n")
+
+
+@pytest.mark.proves("cli.chat.pipe")
+def test_a_pipe_tells_by_its_exit_code(server: Served, tmp_path: Path) -> None:
+    failed = pipe("fail", "--url", server.url, folder=tmp_path)
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert "no such luck" in failed.stderr
+    asked = pipe("ask", "--url", server.url, folder=tmp_path)
+    assert (asked.returncode, asked.stdout, asked.stderr) == (1, "", "hector: the agent asks: Which colour?\n")
+    away = pipe("hi", "--url", "http://127.0.0.1:1", folder=tmp_path)
+    assert (away.returncode, away.stdout) == (1, "")
+    assert "is the server running" in away.stderr
+
+
+@pytest.mark.proves("cli.chat.pipe")
+@pytest.mark.parametrize(
+    ("arguments", "text", "said"),
+    [
+        (("--agent", "third"), "hi", "there is no agent 'third'; there are: first, second"),
+        ((), " \n", "standard input is empty"),
+        (("--config", "config.yaml"), "hi", "not both"),
+        (("--nonsense",), "hi", "--nonsense"),
+    ],
+)
+def test_wrong_usage_is_2(arguments: tuple[str, ...], text: str, said: str, server: Served) -> None:
+    done = pipe(text, "--url", server.url, *arguments, folder=server.folder)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.proves("cli.chat.pipe")
+def test_updates_as_json_lines_and_a_conversation_that_goes_on(server: Served) -> None:
+    done = pipe("ask", "--url", server.url, "--json", folder=server.folder)
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    task = events[0]["task"]
+    assert events[-1]["statusUpdate"]["status"]["state"] == "TASK_STATE_INPUT_REQUIRED"
+    ids = ("--context", task["contextId"], "--task", task["id"])
+    done = pipe("blue", "--url", server.url, *ids, folder=server.folder)
+    assert (done.returncode, done.stdout) == (0, "So it is blue.\n")
+    done = pipe("again", "--url", server.url, "--json", "--context", task["contextId"], folder=server.folder)
+    assert json.loads(done.stdout.splitlines()[0])["task"]["contextId"] == task["contextId"]
+
+
+@pytest.mark.proves("cli.chat")
+def test_without_a_server_the_agent_runs_in_this_process(tmp_path: Path) -> None:
+    (tmp_path / "other.yaml").write_text(CONFIG, encoding="utf-8")
+    done = pipe("remember milk", "--config", "other.yaml", folder=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Noted.\n", "")
+    wrong = pipe("hi", "--config", "none.yaml", folder=tmp_path)
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert "none.yaml" in wrong.stderr
+
+
+@pytest.mark.proves("cli.chat")
+def test_a_database_in_use_does_not_stop_a_chat(server: Served) -> None:
+    done = pipe("hi", "--config", "config.yaml", folder=server.folder)
+    assert (done.returncode, done.stdout) == (0, "Hello, **you**.\nBye.\n")
+    assert "this conversation is not kept" in done.stderr
+    done = pipe("hi", "--config", "config.yaml", "--database", "sqlite://.hector/hector.db", folder=server.folder)
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+@pytest.mark.proves("cli.chat.pipe")
+def test_an_interrupted_pipe_cancels_its_task(server: Served) -> None:
+    command = hector("chat", "--url", server.url, "--json")
+    with subprocess.Popen(
+        command, cwd=server.folder, env=environment(server.folder), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b"slow")
+        process.stdin.close()
+        for line in process.stdout:
+            if b"artifactUpdate" in line:
+                process.send_signal(signal.SIGINT)
+                break
+        rest = process.stdout.read().decode().splitlines()
+        assert json.loads(rest[-1])["statusUpdate"]["status"]["state"] == "TASK_STATE_CANCELED"
+        assert process.wait(PATIENCE) == 130
+
+
+@dataclass(slots=True)
+class Terminal:
+    """A pseudo-terminal with a chat in it."""
+
+    master: int
+    process: "subprocess.Popen[bytes]"
+    seen: str = ""
+    decoder: codecs.IncrementalDecoder = field(default_factory=codecs.getincrementaldecoder("utf-8"))
+
+    def expect(self, pattern: str) -> str:
+        """Read until `pattern` shows up; what came with it is taken."""
+        deadline = time.monotonic() + PATIENCE
+        while (found := re.search(pattern, self.seen)) is None:
+            ready, _, _ = select.select([self.master], [], [], max(0, deadline - time.monotonic()))
+            assert ready, f"{pattern!r} did not come; on the screen: {self.seen!r}"
+            try:
+                data = os.read(self.master, 65536)
+            except OSError:
+                data = b""
+            assert data, f"the chat ended before {pattern!r}: {self.seen!r}"
+            self.seen += self.decoder.decode(data)
+        taken, self.seen = self.seen[: found.end()], self.seen[found.end() :]
+        return taken
+
+    def type(self, text: str) -> None:
+        os.write(self.master, text.encode())
+
+    def exit_code(self) -> int:
+        """Read what is left and wait for the end."""
+        while True:
+            try:
+                if not os.read(self.master, 65536):
+                    break
+            except OSError:
+                break
+        return self.process.wait(PATIENCE)
+
+
+@contextmanager
+def terminal(*arguments: str, folder: Path, **more: str) -> Iterator[Terminal]:
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    process = subprocess.Popen(
+        hector("chat", *arguments),
+        cwd=folder,
+        env=environment(folder, **more),
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(slave)
+    try:
+        yield Terminal(master, process)
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        os.close(master)
+
+
+@pytest.mark.proves("cli.chat", "cli.chat.commands")
+def test_a_conversation_at_a_terminal(server: Served) -> None:
+    with terminal("--url", server.url, folder=server.folder) as screen:
+        screen.expect("first at http.*/help")
+        screen.expect("first › ")
+        screen.type("remember milk\r")
+        shown = screen.expect("first › ")
+        assert "\x1b[2mLet\x1b[0m\x1b[2m me" in shown
+        assert "⚙ save_artifact(name: note.txt, text: milk) → saved artifact" in shown
+        assert "▤ note.txt (4 characters)" in shown
+        assert "\r\n\r\nNoted.\r\n\r\n" in shown
+        screen.type("/agents\r")
+        shown = screen.expect("first › ")
+        assert "* first " in shown
+        assert "  second           The other one." in shown
+        screen.type("/agent nobody\r")
+        screen.expect("no agent 'nobody'.*first, second")
+        screen.type("/agent second\r")
+        screen.expect("second › ")
+        screen.type("hello\r")
+        screen.expect(r"Hello, \*\*you\*\*\.\r\nBye\.")
+        screen.expect("second › ")
+        screen.type("/nonsense\r")
+        screen.expect("no command /nonsense")
+        screen.type("/quit\r")
+        assert screen.exit_code() == 0
+
+
+@pytest.mark.proves("cli.chat")
+def test_questions_are_answered_in_place(server: Served) -> None:
+    with terminal("--url", server.url, folder=server.folder) as screen:
+        screen.expect("first › ")
+        screen.type("ask\r")
+        assert screen.expect("your answer › ").count("Which colour?") == 1
+        screen.type("green\r")
+        screen.expect(r"So it is green\.")
+        screen.expect("first › ")
+        screen.type("ask\r")
+        screen.expect("your answer › ")
+        screen.type("/new\r")
+        screen.expect("a new conversation")
+        screen.expect("first › ")
+        screen.type("\x04")
+        assert screen.exit_code() == 0
+
+
+@pytest.mark.proves("cli.chat")
+def test_ctrl_c_stops_the_answer_and_not_the_chat(server: Served) -> None:
+    with terminal("--url", server.url, folder=server.folder) as screen:
+        screen.expect("first › ")
+        screen.type("slow\r")
+        screen.expect("one")
+        screen.type("\x03")
+        screen.expect("canceled")
+        screen.expect("first › ")
+        screen.type("hello\r")
+        screen.expect("Bye")
+        screen.expect("first › ")
+        screen.type("half a line\x03")
+        screen.expect("Ctrl-D or /quit leaves")
+        screen.expect("first › ")
+        screen.type("fail\r")
+        screen.expect("no such luck")
+        screen.expect("first › ")
+        screen.type("\x04")
+        assert screen.exit_code() == 0
+
+
+@pytest.mark.proves("cli.chat")
+@pytest.mark.parametrize("variable", ["NO_COLOR", "TERM"])
+def test_no_colours_when_they_are_not_wanted(variable: str, server: Served) -> None:
+    value = {"NO_COLOR": "1", "TERM": "dumb"}[variable]
+    with terminal("--url", server.url, folder=server.folder, **{variable: value}) as screen:
+        screen.expect("first › ")
+        screen.type("remember milk\r")
+        assert "\x1b[2m" not in screen.expect("Noted")
+
+
+@pytest.mark.proves("cli.chat")
+def test_a_model_cannot_command_the_terminal(server: Served) -> None:
+    with terminal("--url", server.url, folder=server.folder, NO_COLOR="1") as screen:
+        screen.expect("first › ")
+        screen.type("evil\r")
+        assert r"red [31m bell  end" in screen.expect("first › ")
+
+
+@pytest.mark.proves("cli.chat")
+def test_a_server_that_goes_away_is_reported(tmp_path: Path) -> None:
+    with serving(tmp_path) as url, terminal("--url", url, folder=tmp_path) as screen:
+        screen.expect("first › ")
+        screen.type("hello\r")
+        screen.expect("Bye")
+        screen.expect("first › ")
+        os.kill(int((tmp_path / ".hector" / "hector.db.lock").read_text(encoding="utf-8")), signal.SIGKILL)
+        screen.type("hello\r")
+        screen.expect("(refused|hung up|closed|reset|lost)")
+        screen.expect("first › ")
+        screen.type("\x04")
+        assert screen.exit_code() == 0
