@@ -85,8 +85,8 @@ def text_of(error: errors.HectorError, fault: Fault) -> str:
     """What the caller may read. Causes inside the server stay there."""
     if fault is INTERNAL:
         return "the server could not handle this request; its log says why"
-    if fault is UNAVAILABLE:
-        return "the server cannot reach its database at the moment; try again"
+    if isinstance(error, errors.StoreUnavailable):
+        return "the server is stopping or cannot use its database at the moment; try again"
     return str(error)
 
 
