@@ -30,35 +30,35 @@ class Requirement:
 # section -> rows of (id, status, text); b = built, p = planned
 _TABLE: Final[Mapping[str, str]] = {
     "Why: single binary": """
-        p binary.one-file            | one self-contained executable of about 30 MB that needs no interpreter
-        p binary.linux               | works on any common Linux host
+        b binary.one-file            | one self-contained executable of about 30 MB that needs no interpreter
+        b binary.linux               | works on any common Linux host
         p binary.macos               | works on macOS hosts
         p binary.windows             | works on Windows hosts
         p binary.studio-embedded     | the executable carries the web UI
-        p binary.no-dependencies     | no runtime, virtual environment or package manager is needed to run it
+        b binary.no-dependencies     | no runtime, virtual environment or package manager is needed to run it
     """,
     "Why: self-sovereign": """
-        p sovereign.offline          | runs air-gapped: nothing at run time needs the internet
+        b sovereign.offline          | runs air-gapped: nothing at run time needs the internet
         p sovereign.no-telemetry     | sends no telemetry anywhere
-        p sovereign.keys-stay        | provider keys stay on the machine: masked in output and logs
+        b sovereign.keys-stay        | provider keys stay on the machine: masked in output and logs
         p sovereign.mit              | MIT licensed
     """,
     "Why: open standards": """
         p standards.a2a              | agents speak the A2A protocol
         p standards.mcp              | tools connect over MCP
-        p standards.swap-provider    | changing the LLM provider is a one-line change of the configuration
+        b standards.swap-provider    | changing the LLM provider is a one-line change of the configuration
     """,
     "Why: config-driven": """
-        p config.yaml                | agents are declared in one YAML (or JSON) file
-        p config.reviewable          | a configuration is checked in CI by one command with an exit code
+        b config.yaml                | agents are declared in one YAML (or JSON) file
+        b config.reviewable          | a configuration is checked in CI by one command with an exit code
         p api.programmatic           | a fluent programmatic API builds agents from code (Python here)
     """,
     "Why: durability": """
-        p durability.sessions        | sessions persist to SQL and survive a restart
-        p durability.tasks           | tasks persist to SQL and survive a restart
+        b durability.sessions        | sessions persist to SQL and survive a restart
+        b durability.tasks           | tasks persist to SQL and survive a restart
         p durability.checkpoints     | checkpoints persist to SQL
         p durability.fault-recovery  | work interrupted by a crash is recovered
-        p durability.human-in-loop   | a run waits for a person, durably, and goes on with the answer
+        b durability.human-in-loop   | a run waits for a person, durably, and goes on with the answer
     """,
     "Why: security": """
         p security.jwks-oidc         | JWKS/OIDC authentication
@@ -74,7 +74,7 @@ _TABLE: Final[Mapping[str, str]] = {
         p install.powershell         | one-line installer for Windows
         p install.homebrew           | Homebrew formula
         p install.docker             | container image that serves on port 8080
-        p serve.zero-config          | `hector serve` without a file writes one and serves an agent
+        b serve.zero-config          | `hector serve` without a file writes one and serves an agent
         p serve.admin-secret-printed | an admin secret is printed at the first start and unlocks the web UI
         p quickstart.studio-setup    | providers, agents and chat can be set up in the web UI without a file
     """,
@@ -87,14 +87,14 @@ _TABLE: Final[Mapping[str, str]] = {
         p studio.dev-server          | a development server with hot reload for the web UI
     """,
     "Core: SQL foundation": """
-        p state.event-log            | a session is an append-only event log
-        p state.scopes               | state has the scopes app, user and temp besides the session's own
+        b state.event-log            | a session is an append-only event log
+        b state.scopes               | state has the scopes app, user and temp besides the session's own
         p state.tasks-queue          | tasks are a durable queue with retry, exponential backoff and recovery
         p state.checkpoints          | incremental checkpoints for long-running work
         p state.app-configs          | app configurations are hot-reloadable and synchronised with the database
-        p database.sqlite            | SQLite is the default store
+        b database.sqlite            | SQLite is the default store
         p database.postgres          | PostgreSQL is a store
-        p cli.database               | `--database` chooses the store by URL
+        b cli.database               | `--database` chooses the store by URL
     """,
     "Multi-tenant": """
         p tenant.apps                | one deployment hosts several isolated apps
@@ -135,12 +135,12 @@ _TABLE: Final[Mapping[str, str]] = {
         p agents.on-false-response   | on_true_response and on_false_response answer without an agent
     """,
     "Instruction templating": """
-        p instruction.variable       | {variable} is session state
-        p instruction.app            | {app:variable} is app state
-        p instruction.user           | {user:variable} is user state
-        p instruction.temp           | {temp:variable} is temporary state
+        b instruction.variable       | {variable} is session state
+        b instruction.app            | {app:variable} is app state
+        b instruction.user           | {user:variable} is user state
+        b instruction.temp           | {temp:variable} is temporary state
         p instruction.artifact       | {artifact.file} is the content of an artifact
-        p instruction.optional       | {variable?} is empty when missing
+        b instruction.optional       | {variable?} is empty when missing
     """,
     "Triggers": """
         p trigger.schedule           | type schedule runs an agent by cron expression
@@ -246,138 +246,141 @@ _TABLE: Final[Mapping[str, str]] = {
     "LLM providers": """
         p models.anthropic           | Anthropic: text in and out
         p models.anthropic.streaming | Anthropic: streaming
-        p models.anthropic.thinking  | Anthropic: thinking blocks, replayed verbatim
-        p models.anthropic.media     | Anthropic: images and documents in
-        p models.openai              | OpenAI: text in and out
-        p models.openai.responses    | OpenAI: the Responses API
-        p models.openai.chat         | OpenAI-compatible servers by chat/completions
-        p models.openai.structured   | OpenAI: structured output
-        p models.openai.reasoning    | OpenAI: reasoning
-        p models.gemini              | Gemini: text in and out
-        p models.gemini.audio        | Gemini: audio in
-        p models.gemini.image        | Gemini: images in
-        p models.gemini.video        | Gemini: video in
-        p models.ollama              | Ollama: any open model, local
-        p config.llms.thinking       | thinking.enabled and thinking.budget_tokens
-        p config.env-interpolation   | ${VAR} in the file is taken from the environment
-        p models.base-url            | base_url points a provider to another server
+        b models.anthropic.thinking  | Anthropic: thinking blocks, replayed verbatim
+        b models.anthropic.media     | Anthropic: images and documents in
+        b models.openai              | OpenAI: text in and out
+        b models.openai.responses    | OpenAI: the Responses API
+        b models.openai.chat         | OpenAI-compatible servers by chat/completions
+        b models.openai.structured   | OpenAI: structured output
+        b models.openai.reasoning    | OpenAI: reasoning
+        b models.gemini              | Gemini: text in and out
+        b models.gemini.audio        | Gemini: audio in
+        b models.gemini.image        | Gemini: images in
+        b models.gemini.video        | Gemini: video in
+        b models.ollama              | Ollama: any open model, local
+        b config.llms.thinking       | thinking.enabled and thinking.budget_tokens
+        b config.env-interpolation   | ${VAR} in the file is taken from the environment
+        b models.base-url            | base_url points a provider to another server
     """,
     "Deployment": """
-        p binary.build               | one command builds the executable
-        p cli.config                 | `--config` names the file
+        b binary.build               | one command builds the executable
+        b cli.config                 | `--config` names the file
         p docker.build               | a Dockerfile builds a small image in two stages
         p docker.entry               | the image exposes 8080 and serves by default
     """,
     "Configuration validation": """
-        p cli.validate               | `hector validate --config FILE`
-        p web.schema                 | GET /schema is the JSON Schema of the configuration
+        b cli.validate               | `hector validate --config FILE`
+        b web.schema                 | GET /schema is the JSON Schema of the configuration
     """,
     "Documentation": """
         p docs.quick-start           | quick start in five minutes
         p docs.studio                | guide to the web UI
-        p docs.configuration         | configuration reference, complete
-        p docs.cli                   | CLI reference: all commands and flags
+        b docs.configuration         | configuration reference, complete
+        b docs.cli                   | CLI reference: all commands and flags
         p docs.api                   | API reference
         p docs.programmatic          | reference of the programmatic API
         p docs.architecture          | design and internals
     """,
     "Milestone 1: house": """
-        p house.make-serve           | `make serve` sets up and serves with a local model, without a question
+        b house.make-serve           | `make serve` sets up and serves with a local model, without a question
         p house.make-test            | `make test` passes on a fresh machine
         p house.locked               | dependencies are locked with hashes
         p house.layers               | the layering is enforced
         b house.requirements         | this table is held in both directions
-        p house.lean-imports         | `version` and a plain `serve` load only what they need
+        b house.lean-imports         | `version` and a plain `serve` load only what they need
     """,
     "Milestone 1: configuration": """
-        p config.sections            | frozen sections for every block of this version
-        p config.aliases             | the documented aliases are understood
-        p config.env-forms           | ${VAR:-x}, ${VAR:x}, $VAR and $$ per string, after parsing
-        p config.dotenv              | .env files are searched and reloaded
-        p config.json                | JSON files are accepted as well as YAML
-        p config.durations           | durations such as 30s and 1h30m
-        p config.errors              | every error at once with file, line, path, what is allowed and the nearest key
-        p config.unbuilt-refused     | blocks that are not built yet are refused by name
+        b config.sections            | frozen sections for every block of this version
+        b config.aliases             | the documented aliases are understood
+        b config.env-forms           | ${VAR:-x}, ${VAR:x}, $VAR and $$ per string, after parsing
+        b config.dotenv              | .env files are searched and reloaded
+        b config.json                | JSON files are accepted as well as YAML
+        b config.durations           | durations such as 30s and 1h30m
+        b config.errors              | every error at once with file, line, path, what is allowed and the nearest key
+        b config.unbuilt-refused     | blocks that are not built yet are refused by name
         p config.references          | unknown and cyclic references are errors
-        p config.hot-reload          | --watch and SIGHUP reload; a wrong file keeps the old configuration and says so
-        p config.zero-config         | detection order: flag, keys, Ollama, local model, demo
-        p config.seed-yaml           | the product description's YAML for LLMs and plain agents validates
-        p cli.validate.formats       | compact, verbose and json output, exit codes
+        b config.hot-reload          | --watch and SIGHUP reload; a wrong file keeps the old configuration and says so
+        b config.zero-config         | detection order: flag, keys, Ollama, local model, demo
+        b config.seed-yaml           | the product description's YAML for LLMs and plain agents validates
+        b cli.validate.formats       | compact, verbose and json output, exit codes
         p cli.validate.print-config  | --print-config with secrets masked
-        p cli.schema                 | `hector schema [--compact]`
+        b cli.schema                 | `hector schema [--compact]`
         p cli.info                   | `hector info`
-        p cli.init                   | `hector init`
-        p cli.version                | `hector version`
+        b cli.init                   | `hector init`
+        b cli.version                | `hector version`
         p cli.skill                  | SKILL.md is written for coding assistants
     """,
     "Milestone 1: models": """
-        p models.tools               | tools, parallel calls and tool-name mangling
-        p models.usage               | usage in one shape, cache and reasoning tokens included
-        p models.finish              | finish reasons in one enumeration
-        p models.retry               | retry with Retry-After and jitter
-        p models.faults              | truncated streams, in-stream errors, stale connections, context overflow
-        p models.strip-and-retry     | a rejected parameter is dropped once and remembered
-        p models.cancel              | cancellation closes the upstream request
-        p models.structured          | structured output at every provider
-        p models.media               | media in where the provider takes it, a clear error where not
-        p models.proxy               | proxy, custom CA bundle and extra headers per provider
-        p models.scripted            | provider scripted: rules in YAML
-        p models.local               | provider local: a GGUF file behind a supervised llama.cpp child
-        p models.llmock              | an independent stand-in judges the retries
-        p serve.demo                 | `hector serve --demo` streams, calls a tool and thinks, and says it has no model
+        b models.tools               | tools, parallel calls and tool-name mangling
+        b models.usage               | usage in one shape, cache and reasoning tokens included
+        b models.finish              | finish reasons in one enumeration
+        b models.retry               | retry with Retry-After and jitter
+        b models.faults              | truncated streams, in-stream errors, stale connections, context overflow
+        b models.strip-and-retry     | a rejected parameter is dropped once and remembered
+        b models.cancel              | cancellation closes the upstream request
+        b models.structured          | structured output at every provider
+        b models.media               | media in where the provider takes it, a clear error where not
+        b models.proxy               | proxy, custom CA bundle and extra headers per provider
+        b models.scripted            | provider scripted: rules in YAML
+        b models.local               | provider local: a GGUF file behind a supervised llama.cpp child
+        b models.llmock              | an independent stand-in judges the retries
+        b serve.demo                 | `hector serve --demo` streams, calls a tool and thinks, and says it has no model
     """,
     "Milestone 1: agents": """
         p agents.function-tools      | function tools registered from Python
         p agents.parallel-tools      | independent tool calls run in parallel
         p agents.max-iterations      | reasoning.max_iterations
-        p agents.tool-errors         | tool errors go back to the model; malformed arguments are answered
-        p agents.structured-output   | structured output is validated, with one repair round
+        b agents.tool-errors         | tool errors go back to the model; malformed arguments are answered
+        b agents.structured-output   | structured output is validated, with one repair round
         p agents.streaming           | streaming on and off
         p agents.cancel              | cancellation takes effect within a second
         p agents.prompt              | instruction and prompt blocks
     """,
     "Milestone 1: state": """
-        p state.migrations           | numbered migrations with checksums
-        p state.group-commit         | one writer thread with group commit, readers apart
-        p state.restart              | a second message continues the conversation after a restart
-        p state.artifacts            | artifacts are stored
-        p state.newer-database       | an unreadable or newer database is one clear error
+        b state.migrations           | numbered migrations with checksums
+        b state.group-commit         | one writer thread with group commit, readers apart
+        b state.restart              | a second message continues the conversation after a restart
+        b state.artifacts            | artifacts are stored
+        b state.app-rows             | rows of different apps never meet in the store
+        b state.crash                | after a crash the database holds all that was confirmed and nothing half
+        b state.one-process          | a second process on the same database is refused by name
+        b state.newer-database       | an unreadable or newer database is one clear error
     """,
     "Milestone 1: A2A": """
-        p a2a.jsonrpc                | version 1.0 over JSON-RPC
-        p a2a.rest                   | version 1.0 over HTTP+JSON
-        p a2a.streaming              | message:stream
-        p a2a.subscribe              | tasks:subscribe
-        p a2a.tasks                  | get, list with filters and paging, cancel, history
-        p a2a.errors                 | errors with details
-        p a2a.version-header         | the version header is honoured
-        p a2a.cards                  | one card per agent and a default card, with caching headers
-        p a2a.v03                    | the 0.3 dialect by method name on the same URL
-        p a2a.sdk                    | the official client works in both bindings and both versions
-        p a2a.save-artifact          | tool save_artifact
-        p a2a.ask-user               | tool ask_user makes the task input-required; the next message is its result
-        p a2a.direct-message         | an agent option answers with a Message instead of a task
-        p a2a.request-facts          | request facts are available to instructions
-        p web.agents                 | GET /agents
-        p web.health                 | /health, /livez and /readyz
-        p web.limits                 | malformed and oversized requests get the protocol's error
+        b a2a.jsonrpc                | version 1.0 over JSON-RPC
+        b a2a.rest                   | version 1.0 over HTTP+JSON
+        b a2a.streaming              | message:stream
+        b a2a.subscribe              | tasks:subscribe
+        b a2a.tasks                  | get, list with filters and paging, cancel, history
+        b a2a.errors                 | errors with details
+        b a2a.version-header         | the version header is honoured
+        b a2a.cards                  | one card per agent and a default card, with caching headers
+        b a2a.v03                    | the 0.3 dialect by method name on the same URL
+        b a2a.sdk                    | the official client works in both bindings and both versions
+        b a2a.save-artifact          | tool save_artifact
+        b a2a.ask-user               | tool ask_user makes the task input-required; the next message is its result
+        b a2a.direct-message         | an agent option answers with a Message instead of a task
+        b a2a.request-facts          | request facts are available to instructions
+        b web.agents                 | GET /agents
+        b web.health                 | /health, /livez and /readyz
+        b web.limits                 | malformed and oversized requests get the protocol's error
     """,
     "Milestone 1: chat": """
-        p cli.chat                   | `hector chat` streams with a running or an in-process agent
-        p cli.chat.commands          | /agents, /new and /quit
-        p cli.chat.pipe              | chat works in a pipe
+        b cli.chat                   | `hector chat` streams with a running or an in-process agent
+        b cli.chat.commands          | /agents, /new and /quit
+        b cli.chat.pipe              | chat works in a pipe
     """,
     "Milestone 1: executable": """
-        p binary.one-folder          | the one-folder form of the same analysis
-        p binary.size                | one file of at most 26 MB
-        p binary.start-up            | `version` within 0.06 CPU seconds in the one-folder form
-        p binary.chroot              | runs in a root that holds nothing but it and the C library
-        p serve.stop                 | SIGTERM stops cleanly with exit code 0
-        p serve.kill                 | after kill -9 a restart continues the conversation
-        p serve.port-in-use          | a port in use is one message and exit code 2
-        p serve.bad-input            | wrong configuration is one message and exit code 2, without a traceback
-        p serve.model-down           | a model that is down or wrong never takes the server down or leaves a task open
-        p bench.run                  | one command measures speed against two references
+        b binary.one-folder          | the one-folder form of the same analysis
+        b binary.size                | one file of at most 26 MB
+        b binary.start-up            | `version` within 0.06 CPU seconds in the one-folder form
+        b binary.chroot              | runs in a root that holds nothing but it and the C library
+        b serve.stop                 | SIGTERM stops cleanly with exit code 0
+        b serve.kill                 | after kill -9 a restart continues the conversation
+        b serve.port-in-use          | a port in use is one message and exit code 2
+        b serve.bad-input            | wrong configuration is one message and exit code 2, without a traceback
+        b serve.model-down           | a model that is down or wrong never takes the server down or leaves a task open
+        b bench.run                  | one command measures speed against two references
     """,
 }
 

@@ -6,7 +6,9 @@ from hector.core.errors import AgentError
 STATE = {"name": "Ada", "app:project": "Hector", "user:level": 3, "temp:list": ["a", "ü"]}
 
 
-@pytest.mark.proves("agents.instruction-template")
+@pytest.mark.proves(
+    "instruction.variable", "instruction.app", "instruction.user", "instruction.temp", "instruction.optional"
+)
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -108,7 +108,7 @@ def test_what_outlasts_the_grace_is_failed_with_the_reason(hector: Hector) -> No
         assert "stopped" in status["message"]["parts"][0]["text"]
 
 
-@pytest.mark.proves("state.survives-kill")
+@pytest.mark.proves("serve.kill")
 def test_after_a_kill_no_task_is_left_working(hector: Hector) -> None:
     write(hector)
     with hector.serve("-c", "c.yaml") as server:
@@ -137,7 +137,7 @@ def test_a_stop_ends_open_streams(hector: Hector) -> None:
         reader.join()
 
 
-@pytest.mark.proves("errors.port-in-use", "errors.database")
+@pytest.mark.proves("serve.port-in-use", "state.newer-database")
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [

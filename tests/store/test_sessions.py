@@ -79,7 +79,7 @@ class TestSessions:
             await store.sessions.load(ME, "nowhere")
 
     @pytest.mark.parametrize("other", [Caller("app", "you"), Caller("other", "me")])
-    @pytest.mark.proves("tenant.sessions")
+    @pytest.mark.proves("state.app-rows")
     async def test_the_same_context_of_another_caller_is_another_session(self, store: Store, other: Caller) -> None:
         await begin(store, "mine")
         theirs = await begin(store, "theirs", caller=other)

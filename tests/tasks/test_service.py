@@ -60,7 +60,7 @@ async def test_a_message_becomes_a_completed_task_that_can_be_read_back(start: S
         assert answer_of(await service.get(ANA, "helper", task.id)) == "You said: hello"
 
 
-@pytest.mark.proves("state.conversation-survives-restart")
+@pytest.mark.proves("state.restart")
 async def test_a_conversation_continues_after_a_restart(start: Start) -> None:
     rules = [
         {"user": "again", "turn": 0, "text": "second"},
