@@ -156,11 +156,10 @@ def workspace(path: Path) -> Path:
 
 def write_new(path: Path, text: str) -> None:
     """Write a file that only the owner may read. Raises FileExistsError rather than overwrite, OSError otherwise."""
-    if not path.parent.is_dir():
-        try:
-            path.parent.mkdir(mode=0o700, parents=True)
-        except FileExistsError as error:
-            raise NotADirectoryError(error.errno, "a file is in the way of its folder") from None
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise NotADirectoryError(error.errno, "a file is in the way of its folder") from None
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)

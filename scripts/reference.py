@@ -1,0 +1,143 @@
+"""Writes the tables of docs/configuration.md from the configuration classes.
+
+python scripts/reference.py           writes the page
+python scripts/reference.py --check   exit code 1 if the page is not what would be written
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from hector.config.base import Address, Names, Section, Unit
+from hector.config.llms import LlmBase
+from hector.config.planned import KEYS, VALUES
+from hector.config.shape import choices, sections
+from hector.config.translate import limits
+
+PAGE: Final = Path(__file__).parents[1] / "docs" / "configuration.md"
+BEGIN: Final = "<!-- tables: written by scripts/reference.py; edits between these marks are lost -->"
+END: Final = "<!-- end of the tables -->"
+
+
+def tables() -> str:
+    """Everything between the marks."""
+    parts = [*_sections(), _planned()]
+    return "\n\n".join(parts)
+
+
+def _sections() -> Iterator[str]:
+    seen: set[type[Section]] = set()
+    for where, section in sections():
+        if section in seen:
+            continue
+        seen.add(section)
+        if issubclass(section, LlmBase) and LlmBase not in seen:
+            seen.add(LlmBase)
+            yield _table("llms.<id>, every provider", LlmBase, LlmBase.model_fields)
+        yield _table(*_own(where, section))
+
+
+def _own(where: str, section: type[Section]) -> tuple[str, type[Section], dict[str, FieldInfo]]:
+    """Title and fields; of a provider only what differs from the common part."""
+    fields = section.model_fields
+    if not issubclass(section, LlmBase):
+        return where or "Top level", section, fields
+    own = {name: field for name, field in fields.items() if repr(field) != repr(LlmBase.model_fields.get(name))}
+    return f"{where}, provider {fields['provider'].default}", section, own
+
+
+def _table(title: str, section: type[Section], fields: dict[str, FieldInfo]) -> str:
+    lines = [f"### {_cell(title)}", "", (section.__doc__ or "").strip().splitlines()[0], ""]
+    lines += ["| Key | Takes | Default | Meaning |", "| --- | --- | --- | --- |"]
+    for name, field in fields.items():
+        cells = (f"`{field.alias or name}`", takes(field), _default(field), field.description or "")
+        lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def takes(field: FieldInfo) -> str:
+    """What may be written, in a few words."""
+    unit = next((part for part in field.metadata if isinstance(part, Unit)), None)
+    if unit is not None:
+        return "duration" if "time" in unit.message else "size"
+    if any(getattr(part, "json_schema", {}).get("format") == "uri" for part in field.metadata):
+        return "address"
+    if Address in get_args(field.annotation):
+        return "address"
+    values = choices(field.annotation)
+    if values:
+        return ", ".join(f"`{value}`" for value in values)
+    return f"{_kind(field.annotation)} {limits(field)}".strip()
+
+
+def _kind(annotation: Any) -> str:
+    if annotation == Names:
+        return "list of texts"
+    names = {str: "text", int: "whole number", float: "number", bool: "true or false"}
+    if annotation in names:
+        return names[annotation]
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return "block"
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is dict:
+        return "free-form data" if parts[1] is Any else "texts by name" if parts[1] is str else "blocks by id"
+    if origin is tuple:
+        return "list of blocks" if _kind(parts[0]) == "block" else "list of texts"
+    return _kind(parts[0])
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.default
+    if field.default_factory is not None or value in (None, "", {}):
+        return ""
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, tuple):
+        return f"`[{', '.join(value)}]`" if value else "`[]`"
+    return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
+
+
+def _planned() -> str:
+    """One row per capability."""
+    rows: dict[str, list[str]] = {}
+    for key in KEYS:
+        rows.setdefault(key.what, []).append(f"`{key.pattern.replace('*', '<id>')}`")
+    for row in VALUES:
+        values = ", ".join(f"`{value}`" for value in sorted(row.values))
+        rows.setdefault(f"{row.what} {values}", []).append(f"`{row.pattern.replace('*', '<id>')}`")
+    lines = ["### Refused by name", "", "Known to the format, not available in this version.", ""]
+    lines += ["| Capability | Keys |", "| --- | --- |"]
+    return "\n".join([*lines, *(f"| {what} | {', '.join(keys)} |" for what, keys in rows.items())])
+
+
+def page(current: str) -> str:
+    """The page with fresh tables. Raises ValueError where the marks are missing."""
+    head, begin, rest = current.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{PAGE.name} lacks the marks between which the tables stand")
+    return f"{head}{BEGIN}\n\n{tables()}\n\n{END}{tail}"
+
+
+def main(arguments: list[str]) -> int:
+    """Write the page, or with --check say whether it is up to date."""
+    current = PAGE.read_text(encoding="utf-8")
+    fresh = page(current)
+    if "--check" in arguments:
+        print("up to date" if fresh == current else f"{PAGE.name} is out of date: run python -m scripts.reference")
+        return int(fresh != current)
+    PAGE.write_text(fresh, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
