@@ -39,9 +39,9 @@ _TABLE: Final[Mapping[str, str]] = {
     """,
     "Why: self-sovereign": """
         b sovereign.offline          | runs air-gapped: nothing at run time needs the internet
-        p sovereign.no-telemetry     | sends no telemetry anywhere
+        b sovereign.no-telemetry     | sends no telemetry anywhere
         b sovereign.keys-stay        | provider keys stay on the machine: masked in output and logs
-        p sovereign.mit              | MIT licensed
+        b sovereign.mit              | MIT licensed
     """,
     "Why: open standards": """
         p standards.a2a              | agents speak the A2A protocol
@@ -283,8 +283,8 @@ _TABLE: Final[Mapping[str, str]] = {
     """,
     "Milestone 1: house": """
         b house.make-serve           | `make serve` sets up and serves with a local model, without a question
-        p house.make-test            | `make test` passes on a fresh machine
-        p house.locked               | dependencies are locked with hashes
+        b house.make-test            | `make test` passes on a fresh machine
+        b house.locked               | dependencies are locked with hashes
         p house.layers               | the layering is enforced
         b house.requirements         | this table is held in both directions
         b house.lean-imports         | `version` and a plain `serve` load only what they need
@@ -303,9 +303,9 @@ _TABLE: Final[Mapping[str, str]] = {
         b config.zero-config         | detection order: flag, keys, Ollama, local model, demo
         b config.seed-yaml           | the product description's YAML for LLMs and plain agents validates
         b cli.validate.formats       | compact, verbose and json output, exit codes
-        p cli.validate.print-config  | --print-config with secrets masked
+        b cli.validate.print-config  | --print-config with secrets masked
         b cli.schema                 | `hector schema [--compact]`
-        p cli.info                   | `hector info`
+        b cli.info                   | `hector info`
         b cli.init                   | `hector init`
         b cli.version                | `hector version`
         p cli.skill                  | SKILL.md is written for coding assistants
