@@ -17,6 +17,7 @@ EventRow: TypeAlias = tuple[int, str, str, str, str, float, str]
 # Non-ASCII stays escaped: a model may produce half a surrogate pair, which no UTF-8 column takes.
 dumps: Final[Callable[[Any], str]] = json.JSONEncoder(separators=(",", ":")).encode
 loads: Final = json.loads
+_DAMAGE: Final = (ValueError, KeyError, TypeError, AttributeError)
 
 
 def milliseconds(seconds: float) -> int:
@@ -49,23 +50,25 @@ def _event_body(event: Event) -> JsonObject:
 def event_from_row(row: tuple[Any, ...]) -> Event:
     """The reverse: from key, id, invocation, author, branch, at, body. Artifacts come back without their parts."""
     key, event_id, invocation, author, branch, at, body = row
-    return decoded("events", key, _event_from_json, (event_id, invocation, author, at, branch), body)
-
-
-def _event_from_json(columns: tuple[str, str, str, float, str], body: str) -> Event:
-    value = loads(body)
-    get = value.get
-    usage, control = get("usage"), get("control")
-    return Event(
-        *columns[:4],
-        message_from_json(value["message"]),
-        columns[4],
-        None if usage is None else _usage_from_json(usage),
-        get("state") or {},
-        tuple(_artifact(item) for item in get("artifacts", ())),
-        None if control is None else control_from_json(control),
-        get("metadata"),
-    )
+    try:
+        value = loads(body)
+        get = value.get
+        usage, artifacts, control = get("usage"), get("artifacts"), get("control")
+        return Event(
+            event_id,
+            invocation,
+            author,
+            at,
+            message_from_json(value["message"]),
+            branch,
+            None if usage is None else _usage_from_json(usage),
+            get("state") or {},
+            () if artifacts is None else tuple(_artifact(item) for item in artifacts),
+            None if control is None else control_from_json(control),
+            get("metadata"),
+        )
+    except _DAMAGE as error:
+        raise _damaged("events", key, error) from error
 
 
 def _usage_to_json(usage: Usage) -> JsonObject:
@@ -155,12 +158,16 @@ def client_message_from_text(body: str) -> ClientMessage:
     )
 
 
-def decoded(table: str, row: object, decode: Callable[..., T], *args: Any) -> T:
+def decoded(table: str, row: object, decode: Callable[[str], T], text: str) -> T:
     """Decode a stored value; a damaged one raises a StoreError that names the table and the row."""
     try:
-        return decode(*args)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StoreError(
-            f"row {row} of table {table} is damaged ({type(error).__name__}: {error}). "
-            "Restore the database from a backup, or delete the session that it belongs to."
-        ) from error
+        return decode(text)
+    except _DAMAGE as error:
+        raise _damaged(table, row, error) from error
+
+
+def _damaged(table: str, row: object, error: Exception) -> StoreError:
+    return StoreError(
+        f"row {row} of table {table} is damaged ({type(error).__name__}: {error}). "
+        "Restore the database from a backup, or delete the session that it belongs to."
+    )

@@ -2,8 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from hector import __version__
 from hector.core.errors import SchemaTooNew, StartupError
@@ -23,8 +22,7 @@ CREATE TABLE IF NOT EXISTS migrations (
 )"""
 
 
-@dataclass(frozen=True, slots=True)
-class Migration:
+class Migration(NamedTuple):
     """One step. `checksum` is the SHA-256 of its text."""
 
     number: int

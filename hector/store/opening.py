@@ -1,7 +1,5 @@
 """From an address to an open store."""
 
-from dataclasses import dataclass
-
 from hector.core.errors import StartupError
 from hector.store.database import Database
 from hector.store.sessions import Sessions
@@ -9,13 +7,13 @@ from hector.store.sqlite import SqliteDatabase
 from hector.store.tasks import Tasks
 
 
-@dataclass(frozen=True, slots=True)
 class Store:
     """All repositories over one database."""
 
-    database: Database
-    sessions: Sessions
-    tasks: Tasks
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.sessions = Sessions(database)
+        self.tasks = Tasks(database, self.sessions)
 
     @property
     def dsn(self) -> str:
@@ -41,9 +39,7 @@ async def open_store(dsn: str) -> Store:
     `sqlite://a/b.db` is relative to the working directory, `sqlite:///a/b.db` absolute. Must be closed on the event
     loop that opened it. Raises StartupError and SchemaTooNew, each with what to do.
     """
-    database = _connect(dsn)
-    sessions = Sessions(database)
-    return Store(database, sessions, Tasks(database, sessions))
+    return Store(_connect(dsn))
 
 
 def _connect(dsn: str) -> Database:

@@ -5,12 +5,11 @@ import sqlite3
 from asyncio import Future
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from hector.core.clock import SystemClock
-from hector.core.errors import HectorError, StartupError
+from hector.core.errors import HectorError, StartupError, StoreUnavailable
 from hector.store import migrations
 from hector.store.codec import milliseconds
 from hector.store.database import Connection, Row
@@ -67,12 +66,12 @@ class _SpoiledError(Exception):
         self.cause = cause
 
 
-@dataclass(frozen=True, slots=True)
 class Writer:
     """Runs units many to a commit."""
 
-    con: SqliteConnection
-    place: str
+    def __init__(self, con: SqliteConnection, place: str) -> None:
+        self.con = con
+        self.place = place
 
     def run(self, batch: Sequence[Unit]) -> list[Outcome]:
         """All in one transaction; when one of them spoils it, each again in its own."""
@@ -110,12 +109,12 @@ class Writer:
                 self.con.raw.rollback()
 
 
-@dataclass(frozen=True, slots=True)
 class Reader:
     """Runs units one by one, each on one snapshot."""
 
-    con: SqliteConnection
-    place: str
+    def __init__(self, con: SqliteConnection, place: str) -> None:
+        self.con = con
+        self.place = place
 
     def run(self, batch: Sequence[Unit]) -> list[Outcome]:
         """Each in a read transaction of its own."""
@@ -151,6 +150,7 @@ class SqliteDatabase:
         except HectorError:
             self._unlock()
             raise
+        self._file = _identity(self._place)
         self._writer = Pool("hector-store-write", [Writer(writer, self._place)], BATCH)
         engines = [Reader(con, self._place) for con in readers]
         self._readers = Pool("hector-store-read", engines, 1) if engines else self._writer
@@ -173,7 +173,11 @@ class SqliteDatabase:
         return self._readers.submit(work)
 
     async def ping(self) -> None:
-        """Begin and end a write transaction."""
+        """Begin and end a write transaction, on a file that is still there (SQLite itself would not notice)."""
+        if self._file != _identity(self._place):
+            raise StoreUnavailable(
+                f"database {self._place}: the file was moved or deleted while Hector ran: stop Hector and put it back"
+            )
         await self._writer.submit(lambda con: con.one("SELECT 1"))
 
     async def aclose(self) -> None:
@@ -202,6 +206,15 @@ def _prepare(path: Path) -> FileLock:
             "or choose another with --database sqlite://<path>"
         ) from error
     return lock
+
+
+def _identity(place: str) -> tuple[int, int] | None:
+    """Which file this is, whatever its name."""
+    try:
+        found = os.stat(place)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _open_all(place: str) -> list[SqliteConnection]:

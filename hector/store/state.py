@@ -1,8 +1,7 @@
 """Scoped state as rows: which keys a batch of events sets and deletes, per scope."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from hector.core.event import Event
 from hector.core.task import Caller
@@ -10,8 +9,7 @@ from hector.store.codec import decoded, dumps, loads
 from hector.store.database import Connection, Row
 
 
-@dataclass(frozen=True, slots=True)
-class StateChange:
+class StateChange(NamedTuple):
     """One key's last value in JSON, or None for a deletion. `scope` is "app", "user" or "session"."""
 
     scope: str

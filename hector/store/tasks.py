@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from hector.core.content import JsonObject, Message, Text
 from hector.core.errors import InvalidRequest, NotFound, NotSupported
@@ -81,8 +82,7 @@ class Unfinished:
     task: Task
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
+class _Step(NamedTuple):
     """A Record in stored form, made before it is handed to the writer."""
 
     rows: tuple[EventRow, ...]
@@ -212,7 +212,7 @@ class Tasks:
             task_id,
             context_id,
             agent,
-            Status(TaskState(state), changed / 1000, said),
+            Status(decoded("tasks", key, TaskState, state), changed / 1000, said),
             self._artifacts(con, key) if artifacts else (),
             self._history(con, row, history_length, said),
             None if metadata is None else decoded("tasks", key, loads, metadata),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hector.core.errors import HectorError, StartupError
+from hector.core.errors import HectorError, StartupError, StoreUnavailable
 from hector.store import open_store
 from tests.store.turns import begin
 
@@ -171,6 +171,14 @@ class TestBadFiles:
         await refused(f"sqlite://{file}")
         put(file, b"")
         store = await open_store(f"sqlite://{file}")
+        await store.aclose()
+
+    async def test_a_file_that_goes_away_while_it_is_open(self, file: Path) -> None:
+        store = await open_store(f"sqlite://{file}")
+        put(file.with_name("other"), b"")
+        os.replace(file.with_name("other"), file)
+        with pytest.raises(StoreUnavailable, match="moved or deleted while Hector ran"):
+            await store.ping()
         await store.aclose()
 
     async def test_a_read_only_file(self, file: Path) -> None:
