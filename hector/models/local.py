@@ -3,7 +3,9 @@
 import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from hector.config.llms import LocalLlm
 from hector.config.modelfile import FOLDER, VARIABLE, find_model, is_model_file
@@ -16,25 +18,38 @@ from hector.models.llama_launch import Launch, find_program, thread_count
 from hector.models.openai_chat import ChatWire
 
 
+@dataclass(slots=True)
+class _Lease:
+    server: LlamaServer
+    holders: int = 0
+
+
+_LEASES: Final[dict[Launch, _Lease]] = {}
+"""The running children: equal ones are shared, so that a reload or a second temperature does not load a file twice."""
+
+
 class LocalModel:
     """ChatModel over a supervised llama.cpp. `start` loads the model ahead of the first call, which else does it."""
 
-    def __init__(self, llm: LocalLlm, name: str, server: LlamaServer) -> None:
+    def __init__(self, llm: LocalLlm, name: str, launch: Launch, patience: Patience | None = None) -> None:
         # Small models may never stop by themselves: without a limit, half of the context is for the answer.
         self._llm = llm if llm.max_tokens else llm.with_changes(max_tokens=max(1, llm.context_size // 2))
         self._name = name
-        self._server = server
+        self._launch = launch
+        self._patience = patience or Patience(start=llm.startup_timeout)
+        self._server: LlamaServer | None = None
         self._client: HttpModel | None = None
         self._client_url = ""
+        self._closed = False
 
     @property
     def pid(self) -> int | None:
         """The process id of llama.cpp; None while it does not run."""
-        return self._server.pid
+        return self._server.pid if self._server is not None else None
 
     async def start(self) -> None:
         """Begin to load the model; returns at once."""
-        await self._server.start()
+        await self._shared().start()
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[tuple[Delta, ...] | ModelReply, None]:
         """As ChatModel says. Waits while the model loads; asks once more when llama.cpp was started again meanwhile."""
@@ -47,7 +62,7 @@ class LocalModel:
                     yield item
             return
         except ModelUnavailable:
-            if shown or self._server.is_at(url):
+            if shown or self._settled_at(url):
                 raise
         await self._connect()
         async with aclosing(self._inner.stream(request)) as items:
@@ -60,29 +75,52 @@ class LocalModel:
         try:
             return await self._inner.complete(request)
         except ModelUnavailable:
-            if self._server.is_at(url):
+            if self._settled_at(url):
                 raise
         await self._connect()
         return await self._inner.complete(request)
 
     async def aclose(self) -> None:
-        """Stop llama.cpp."""
+        """Stop llama.cpp, unless another model uses the same."""
+        self._closed = True
         if self._client is not None:
             await self._client.aclose()
-        await self._server.aclose()
+        if self._server is not None:
+            server, self._server = self._server, None
+            lease = _LEASES[self._launch]
+            lease.holders -= 1
+            if not lease.holders:
+                del _LEASES[self._launch]
+                await server.aclose()
 
     @property
     def _inner(self) -> HttpModel:
         assert self._client is not None, "_connect() makes it"  # noqa: S101
         return self._client
 
+    def _settled_at(self, url: str) -> bool:
+        """Whether asking again would meet the same child, or none because we are closed."""
+        return self._server is None or self._server.is_at(url)
+
+    def _shared(self) -> LlamaServer:
+        """The child for this model, its own or one that runs already."""
+        if self._closed:
+            raise ModelUnavailable(f"llm {self._name!r}: closed")
+        if self._server is None:
+            label = f"local model {self._launch.model.name}"
+            lease = _LEASES.setdefault(self._launch, _Lease(LlamaServer(self._launch, label, self._patience)))
+            lease.holders += 1
+            self._server = lease.server
+        return self._server
+
     async def _connect(self) -> str:
         """Get ready to talk to the healthy llama.cpp, wherever it listens now."""
-        url = await self._server.url()
+        server = self._shared()
+        url = await server.url()
         if url != self._client_url:
             if self._client is not None:
                 await self._client.aclose()
-            key = self._server.key
+            key = server.key
             wire = ChatWire(self._name, self._llm, f"{url}/v1")
             headers = {"authorization": f"Bearer {key}"}
             self._client = connect(wire, self._llm, base_url=f"{url}/v1", headers=headers, secret=key)
@@ -113,5 +151,4 @@ def create(llm: LocalLlm, name: str) -> LocalModel:
     except ConfigError as error:
         raise ConfigError(f"llms.{name}: {error}") from error
     launch = Launch(path, llm.model, llm.host, llm.port, llm.context_size, thread_count(llm.threads), program)
-    label = f"llm {name!r} ({path.name})"
-    return LocalModel(llm, name, LlamaServer(launch, label, Patience(start=llm.startup_timeout)))
+    return LocalModel(llm, name, launch)

@@ -54,8 +54,7 @@ def behave(monkeypatch: pytest.MonkeyPatch, **behaviour: Any) -> None:
 @asynccontextmanager
 async def running(model_file: Path, program: Path, patience: Patience = FAST) -> AsyncIterator[LocalModel]:
     llm = LocalLlm.model_validate({"context_size": 512, "retry": {"initial_delay": "10ms"}})
-    server = LlamaServer(Launch(model_file, context=512, executable=str(program)), "llm 'tiny'", patience)
-    local = LocalModel(llm, "tiny", server)
+    local = LocalModel(llm, "tiny", Launch(model_file, context=512, executable=str(program)), patience)
     try:
         yield local
     finally:
@@ -100,10 +99,21 @@ async def test_answers_stream_from_a_child_with_the_configured_settings(model_fi
         assert argv[argv.index("--ctx-size") + 1] == "512"
         assert argv[argv.index("--threads") + 1] == "1"
         assert said["max_tokens"] == 256
-        assert "".join(argv).find(local._server.key) == -1
         whole = await local.complete(ModelRequest("", (user("hello"),)))
         assert json.loads(whole.message.text)["pid"] == said["pid"]
     await gone(said["pid"])
+
+
+@pytest.mark.proves("models.local")
+async def test_equal_models_share_one_child(model_file: Path, program: Path) -> None:
+    async with running(model_file, program) as first:
+        pid = (await ask(first))["pid"]
+        async with running(model_file, program) as second:
+            assert (await ask(second))["pid"] == pid
+        assert (await ask(first))["pid"] == pid
+    await gone(pid)
+    with pytest.raises(ModelUnavailable, match="closed"):
+        await ask(first)
 
 
 @pytest.mark.proves("models.local")
@@ -134,7 +144,9 @@ async def test_failing_starts_are_repeated_and_then_reported(
     crash.write_text("one\ntwo\nthree\nfour\nfive")
     behave(monkeypatch, crash=str(crash))
     async with running(model_file, program) as local:
-        with pytest.raises(ModelUnavailable, match=r"llm 'tiny': .*exit code 3.*error: three; given up after 3 tries"):
+        with pytest.raises(
+            ModelUnavailable, match=r"local model tiny.gguf: .*exit code 3.*error: three; given up after 3 tries"
+        ):
             await ask(local)
         assert (await ask(local))["argv"]  # asked again: two more failures, then it comes up
 
