@@ -318,6 +318,21 @@ def test_ctrl_c_stops_the_answer_and_not_the_chat(server: Served) -> None:
 
 
 @pytest.mark.proves("cli.chat")
+def test_a_terminal_without_a_server(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text(CONFIG, encoding="utf-8")
+    with terminal("--config", "own.yaml", "--agent", "second", folder=tmp_path) as screen:
+        screen.expect("second at own.yaml, in this process")
+        screen.expect("second › ")
+        screen.type("slow\r")
+        screen.expect("one")
+        screen.type("\x03")
+        screen.expect("canceled")
+        screen.expect("second › ")
+        screen.type("\x04")
+        assert screen.exit_code() == 0
+
+
+@pytest.mark.proves("cli.chat")
 @pytest.mark.parametrize("variable", ["NO_COLOR", "TERM"])
 def test_no_colours_when_they_are_not_wanted(variable: str, server: Served) -> None:
     value = {"NO_COLOR": "1", "TERM": "dumb"}[variable]
