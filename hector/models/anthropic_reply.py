@@ -11,7 +11,7 @@ from hector.core.event import Delta, TextDelta, ThinkingDelta
 from hector.core.ports import ModelReply
 from hector.core.usage import FinishReason, Usage
 from hector.models.faults import reported, to_error
-from hector.models.wire import HttpCall, compact, cut_off, parse_call
+from hector.models.wire import HttpCall, compact, count, cut_off, parse_call
 
 _log: Final = logging.getLogger("hector.models")
 _FINISH: Final[Mapping[str, FinishReason]] = {
@@ -65,8 +65,10 @@ def _part(block: JsonObject, reading: Reading) -> Part:
             return Thinking(block.get("thinking") or "", Replay(reading.origin, block))
         case "tool_use":
             return _call(block, reading)
-        case _:
+        case str():
             return Thinking("", Replay(reading.origin, block))
+        case other:
+            raise TypeError(f"a content block of type {other!r}")
 
 
 def _call(block: JsonObject, reading: Reading) -> Text | ToolCall:
@@ -89,14 +91,14 @@ def _finish(stop: str, parts: Iterable[Part]) -> FinishReason:
 
 def _usage(counts: Mapping[str, Any]) -> Usage:
     """`input_tokens` leaves out what the cache gave or took; ours does not."""
-    read = counts.get("cache_read_input_tokens") or 0
-    written = counts.get("cache_creation_input_tokens") or 0
+    read = count(counts, "cache_read_input_tokens")
+    written = count(counts, "cache_creation_input_tokens")
     return Usage(
-        input=(counts.get("input_tokens") or 0) + read + written,
-        output=counts.get("output_tokens") or 0,
+        input=count(counts, "input_tokens") + read + written,
+        output=count(counts, "output_tokens"),
         cache_read=read,
         cache_write=written,
-        reasoning=(counts.get("output_tokens_details") or {}).get("thinking_tokens") or 0,
+        reasoning=count(counts.get("output_tokens_details"), "thinking_tokens"),
     )
 
 

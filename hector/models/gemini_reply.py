@@ -16,7 +16,7 @@ from hector.core.ids import new_id
 from hector.core.ports import ModelReply
 from hector.core.usage import FinishReason, Usage
 from hector.models.faults import reported, to_error
-from hector.models.wire import AskAgain, HttpCall, cut_off
+from hector.models.wire import AskAgain, HttpCall, count, cut_off
 
 _log: Final = logging.getLogger("hector.models")
 _FILTERED: Final = (
@@ -155,10 +155,10 @@ def _says_anything(parts: Iterable[Part]) -> bool:
 
 def _read_usage(counts: Mapping[str, Any]) -> Usage:
     """Thoughts are not among the candidates' tokens."""
-    thoughts = counts.get("thoughtsTokenCount") or 0
+    thoughts = count(counts, "thoughtsTokenCount")
     return Usage(
-        input=(counts.get("promptTokenCount") or 0) + (counts.get("toolUsePromptTokenCount") or 0),
-        output=(counts.get("candidatesTokenCount") or 0) + thoughts,
-        cache_read=counts.get("cachedContentTokenCount") or 0,
+        input=count(counts, "promptTokenCount") + count(counts, "toolUsePromptTokenCount"),
+        output=count(counts, "candidatesTokenCount") + thoughts,
+        cache_read=count(counts, "cachedContentTokenCount"),
         reasoning=thoughts,
     )

@@ -21,6 +21,7 @@ from hector.core.errors import ConfigError, ModelError, ModelRejected, ModelUnav
 from hector.core.event import Delta
 from hector.core.ports import ModelReply, ModelRequest
 from hector.models.faults import read_fault, rejected_parameter
+from hector.models.sound import Mender, sound
 from hector.models.wire import REPLAY, AskAgain, Decoder, HttpCall, Wire
 from hector.net.caller import Answer, Caller, CallerOptions, open_caller, origin_of
 from hector.net.errors import BadRequestHead, ConnectFailed, NetError, NetTimeout, ProxyFailed, TlsFailed
@@ -43,7 +44,7 @@ DRAIN_SECONDS: Final = 0.5
 """How long to wait for the orderly end of a stream that has said everything, so that its connection can be kept."""
 
 
-_MALFORMED: Final = (ValueError, LookupError, TypeError, AttributeError)
+_MALFORMED: Final = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 """What pure decoding raises on a document of another shape than promised."""
 
 
@@ -215,7 +216,7 @@ class HttpModel:
     def _decoded(self, body: bytes, call: HttpCall, answer: Answer) -> ModelReply:
         try:
             document = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             document = None
         if not isinstance(document, dict):
             raise self._not_understood(f"{answer.headers.get('content-type', 'no type')}: {_glimpse(body)}")
@@ -224,25 +225,27 @@ class HttpModel:
     async def _deltas(self, answer: Answer, decoder: Decoder) -> AsyncGenerator[tuple[Delta, ...], None]:
         """What the stream brings, one tuple per network read that brings anything. Ends at the terminal event."""
         cut: _Framer = _Lines() if self._wire.framing == "ndjson" else SseDecoder()
+        mender = Mender()
         size = 0
         pieces = aiter(answer)
         async for piece in pieces:
             size += len(piece)
             if size > ANSWER_LIMIT:
                 raise ModelRejected(f"{self._wire.label}: the answer is longer than {ANSWER_LIMIT >> 20} MiB")
-            if deltas := self._fed(decoder, cut.feed(piece)):
+            if deltas := self._fed(decoder, cut.feed(piece), mender):
                 yield deltas
             if decoder.done:
                 await _drain(pieces)
                 return
-        if deltas := self._fed(decoder, cut.finish()):
+        if deltas := self._fed(decoder, cut.finish(), mender):
             yield deltas
 
-    def _fed(self, decoder: Decoder, events: Iterable[tuple[str | None, str]]) -> tuple[Delta, ...]:
+    def _fed(self, decoder: Decoder, events: Iterable[tuple[str | None, str]], mender: Mender) -> tuple[Delta, ...]:
         deltas: list[Delta] = []
         try:
             for event, data in events:
                 deltas += decoder.feed(event, data)
+            deltas = mender.feed(deltas)
         except _MALFORMED as error:
             raise self._not_understood(f"{type(error).__name__}: {error}") from error
         except ModelError as error:
@@ -252,7 +255,7 @@ class HttpModel:
     def _contained(self, read: Callable[[], ModelReply]) -> ModelReply:
         """`read()`, with whatever it stumbles over in a foreign document turned into a ModelError."""
         try:
-            return read()
+            return sound(read())
         except _MALFORMED as error:
             raise self._not_understood(f"{type(error).__name__}: {error}") from error
         except ModelError as error:
@@ -270,8 +273,9 @@ class HttpModel:
     async def _recover(self, error: ModelError, tries: _Tries, *, shown: bool = False) -> ModelReply | None:
         """Get ready for the next try: None. Or the reply to be content with. Or raise `error`: no try is left."""
         if isinstance(error, AskAgain):
+            reply = error.reply
             if shown or tries.asked_again:
-                return error.reply
+                return self._contained(lambda: reply)
             tries.asked_again = True
             return None
         if shown:

@@ -131,6 +131,12 @@ def compact(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
+def count(counts: Any, key: str) -> int:
+    """A number of tokens from a provider's usage object; 0 for what is absent, null or no number."""
+    found = counts.get(key) if isinstance(counts, Mapping) else None
+    return found if type(found) is int and found > 0 else 0
+
+
 def cut_off(who: str) -> ModelUnavailable:
     """The error of a stream that ended without its terminal event. `who` is `Wire.label`."""
     return ModelUnavailable(f"{who}: the answer was cut off before its end; try again")

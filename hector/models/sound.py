@@ -1,0 +1,132 @@
+"""What a server sends is not to be trusted: a reply is made sound before anybody stores it or sends it on.
+
+Wrong types where text must be are a defect of the whole answer; counts that are none are left out; halves of characters
+(lone surrogates, which JSON can carry and UTF-8 cannot) are joined where their other half follows, else replaced.
+"""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from hector.core.content import JsonObject, Media, Message, Part, Replay, Text, Thinking, ToolCall
+from hector.core.event import Delta
+from hector.core.ids import new_id
+from hector.core.ports import ModelReply
+from hector.core.usage import Usage
+from hector.models.wire import compact
+
+
+def sound(reply: ModelReply) -> ModelReply:
+    """The same reply, safe to store and to send. Raises TypeError when a part is not what it claims to be."""
+    parts = _distinct(tuple(_part(part) for part in reply.message.parts))
+    if any(new is not old for new, old in zip(parts, reply.message.parts, strict=True)):
+        reply = replace(reply, message=Message(reply.message.role, parts))
+    counts = (reply.usage.input, reply.usage.output, reply.usage.cache_read, reply.usage.cache_write)
+    if not all(_is_count(count) for count in (*counts, reply.usage.reasoning)):
+        reply = replace(reply, usage=Usage(*(count if _is_count(count) else 0 for count in counts)))
+    _text(reply.model)
+    _text(reply.raw_finish)
+    return reply
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _part(part: Part) -> Part:
+    match part:
+        case Text(text, replay) | Thinking(text, replay):
+            whole, item = _text(text), _replay(replay)
+            return part if whole is text and item is replay else replace(part, text=whole, replay=item)
+        case ToolCall():
+            return _call(part)
+        case Media(media_type, data, url):
+            _text(media_type)
+            _text(data or "")
+            _text(url or "")
+            return part
+        case _:
+            return part
+
+
+def _call(call: ToolCall) -> ToolCall:
+    if not isinstance(call.args, dict):
+        raise TypeError("arguments of a tool call that are no object")
+    call_id, name, args, replay = _text(call.id), _text(call.name), _object(call.args), _replay(call.replay)
+    if call_id is call.id and name is call.name and args is call.args and replay is call.replay:
+        return call
+    return ToolCall(call_id, name, args, call.raw and mend(call.raw), replay)
+
+
+def _distinct(parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    """Calls of one turn have ids of their own; the second of two equal ones gets another, and loses its item."""
+    ids = [part.id for part in parts if isinstance(part, ToolCall)]
+    if len(set(ids)) == len(ids):
+        return parts
+    seen: set[str] = set()
+    found: list[Part] = []
+    for part in parts:
+        if isinstance(part, ToolCall):
+            part = replace(part, id=f"call_{new_id()}", replay=None) if part.id in seen else part
+            seen.add(part.id)
+        found.append(part)
+    return tuple(found)
+
+
+def _replay(replay: Replay | None) -> Replay | None:
+    if replay is None:
+        return None
+    item = _object(replay.item)
+    return replay if item is replay.item else Replay(replay.origin, item)
+
+
+def _object(value: JsonObject) -> JsonObject:
+    text = compact(value)
+    mended = mend(text)
+    if mended is text:
+        return value
+    found: JsonObject = json.loads(mended)
+    return found
+
+
+def _text(value: str) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} where text was expected")
+    return mend(value)
+
+
+def is_whole(text: str) -> bool:
+    """Whether a text can be written as UTF-8."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def mend(text: str) -> str:
+    """The text with halves of characters joined or replaced; the very same text when there are none."""
+    return text if is_whole(text) else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+class Mender:
+    """Mends a stream: a first half at the end of a delta waits for the next one."""
+
+    __slots__ = ("_half",)
+
+    def __init__(self) -> None:
+        self._half = ""
+
+    def feed(self, deltas: list[Delta]) -> list[Delta]:
+        """The deltas, sound. Raises AttributeError for one whose text is none."""
+        if not self._half and all(is_whole(delta.text) for delta in deltas):
+            return deltas
+        return [mended for delta in deltas if (mended := self._mended(delta)).text]
+
+    def _mended(self, delta: Delta) -> Delta:
+        text, self._half = self._half + delta.text, ""
+        if "\ud800" <= text[-1:] <= "\udbff":
+            text, self._half = text[:-1], text[-1]
+        return replace(delta, text=mend(text))
