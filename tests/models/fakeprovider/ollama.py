@@ -59,20 +59,19 @@ class OllamaDialect:
 
     def _check_features(self, body: Mapping[str, Any]) -> None:
         name = body["model"].partition(":")[0]
-        need("tools" not in body or name != "phi", f"registry.ollama.ai/library/{name} does not support tools")
+        need(not body.get("tools") or name != "phi", f"registry.ollama.ai/library/{name} does not support tools")
         think = body.get("think")
         leveled = name.startswith("gpt-oss")
         need(think is None or isinstance(think, bool) or leveled, f'invalid think value: "{think}"')
         need(not think or name in {"qwen3", "gpt-oss"}, f'"{name}" does not support thinking')
         need(not leveled or think in {None, "low", "medium", "high"}, f'invalid think value: "{think}"')
-        need("tools" not in body or body["tools"], "tools: empty")
         for tool in body.get("tools", ()):
             need(set(tool) == {"type", "function"} and tool["type"] == "function", "invalid tool")
             only(tool["function"], "name description parameters", "tools.function.")
             check_function(tool["function"])
         if "format" in body:
             need(isinstance(body["format"], dict) and "type" in body["format"], "invalid format: expected a schema")
-            need("tools" not in body, "invalid format: unreliable together with tools")
+            need(not body.get("tools"), "invalid format: unreliable together with tools")
             need(think in {False, "low"}, "invalid format: unreliable together with thinking")
 
     def _check_messages(self, messages: Sequence[Mapping[str, Any]]) -> None:
@@ -129,7 +128,9 @@ class OllamaDialect:
         if turn.thinking:
             message["thinking"] = turn.thinking
         if turn.calls:
-            message["tool_calls"] = [{"function": {"name": call.name, "arguments": call.args}} for call in turn.calls]
+            message["tool_calls"] = [
+                {"function": {"name": call.name, "arguments": _object(call.args)}} for call in turn.calls
+            ]
             self._thoughts[_mark(turn.text, message["tool_calls"])] = turn.thinking
         return message
 
@@ -174,6 +175,10 @@ class OllamaDialect:
 
 def _names() -> set[str]:
     return {name.partition(":")[0] for name in MODELS}
+
+
+def _object(args: Any) -> Any:
+    return json.loads(args) if isinstance(args, str) else args
 
 
 def _line(value: Mapping[str, Any]) -> bytes:
