@@ -128,7 +128,10 @@ def references(document: Document, around: Surroundings) -> None:
     _refer(document, "storage.*.database", "database", declared(document, "databases"))
     for agent in blocks(document, "agents"):
         _tools_of(document, agent, tools)
-    _refer(document, "tools.*.handler", "handler", [*GENERIC_TOOLS, *around.handlers])
+    for where in matches(document.value, "tools.*.handler"):
+        handler = peek(document.value, where)
+        if isinstance(handler, str) and handler and handler not in GENERIC_TOOLS and handler not in around.handlers:
+            _dangling(document, where, handler, "handler", {*GENERIC_TOOLS, *around.handlers})
 
 
 def _refer(document: Document, pattern: str, noun: str, known: Collection[str]) -> None:

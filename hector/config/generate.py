@@ -10,6 +10,7 @@ from typing import Final
 from hector.config.detect import Choice, Surroundings, Wishes, choose
 from hector.config.environment import Environment
 from hector.config.findings import Finding, InvalidConfig
+from hector.config.llms import AnthropicLlm, GeminiLlm, OpenAiLlm
 from hector.config.planned import HANDLERS, REASON
 from hector.config.providers import BY_NAME
 from hector.config.skill import FILE, Skill, read_skill
@@ -19,6 +20,10 @@ from hector.config.translate import suggest
 
 DEFAULT_INSTRUCTION: Final = "You are a helpful assistant. Answer briefly and to the point."
 DEMO: Final = Path(__file__).with_name("demo.yaml")
+DEFAULT_MODELS: Final = {
+    section.model_fields["provider"].default: section.model_fields["model"].default
+    for section in (AnthropicLlm, OpenAiLlm, GeminiLlm)
+}
 REAL: Final = (
     "for real answers set ANTHROPIC_API_KEY, OPENAI_API_KEY or GEMINI_API_KEY, start Ollama, "
     "or name a model file in HECTOR_MODEL_PATH"
@@ -98,8 +103,8 @@ def compose(
 def _model(choice: Choice, wishes: Wishes, environment: Environment, notes: list[str]) -> list[str]:
     provider = BY_NAME[choice.provider]
     lines = [f"provider: {choice.provider}"]
-    if choice.model:
-        lines.append(f"model: {_quoted(choice.model)}")
+    if model := choice.model or DEFAULT_MODELS.get(choice.provider):
+        lines.append(f"model: {_quoted(model)}")
     if wishes.base_url:
         lines.append(f"base_url: {_quoted(wishes.base_url)}")
     variable = next((name for name in provider.keys if environment.first([name])), next(iter(provider.keys), ""))

@@ -5,13 +5,15 @@ functions to `hector.__main__.main(tools=[...])`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from hector.core.errors import ConfigError
 from hector.core.ports import Tool
 from hector.tools import generic
 from hector.tools.function import function_tool
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP: Final = "hector.tools"
 GENERIC: Final[Mapping[str, Callable[..., Any]]] = {
@@ -53,7 +55,9 @@ class Catalog:
         return function_tool(function, name=name or handler, description=description, fixed=fixed)
 
 
-def _installed() -> Iterable[EntryPoint]:
+def _installed() -> "Iterable[EntryPoint]":
+    from importlib.metadata import entry_points  # noqa: PLC0415 - brings the mail modules; most servers need neither
+
     return entry_points(group=GROUP)
 
 

@@ -220,3 +220,23 @@ def test_init_where_nothing_can_be_written(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "cannot be written" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_functions_from_python(tmp_path: Path) -> None:
+    """A program with its own functions validates the handlers it registers; others stay unknown."""
+    write(tmp_path, "tools: {w: {handler: weather}}\nllms: {d: {provider: ollama}}\n")
+    program = "import sys; from hector.__main__ import main\ndef weather(city: str) -> str: ...\n"
+    program += "sys.exit(main(['validate', 'hector.yaml'], tools=[weather]))"
+    variables = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=variables, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert hector(tmp_path, "validate", "hector.yaml").returncode == 2
+
+
+def test_looking_at_a_configuration_loads_little() -> None:
+    """`validate` starts no event loop and brings no server, client or database."""
+    program = "import sys, argparse; from hector.cli import validate, configuration\n"
+    program += "configuration.load(argparse.Namespace(config='examples/ollama.yaml'))\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    heavy = {"asyncio", "httpx", "uvicorn", "starlette", "sqlite3", "jsonschema", "email", "importlib.metadata", "ssl"}
+    assert heavy & set(done.stdout.split()) == set()
