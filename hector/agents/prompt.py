@@ -19,6 +19,11 @@ class Prompt:
 
     parts: tuple[Template, ...]
 
+    @property
+    def wants_artifacts(self) -> bool:
+        """Whether any part names an artifact."""
+        return any(part.wants_artifacts for part in self.parts)
+
     def render(self, state: Mapping[str, Any]) -> str:
         """The non-empty parts, a blank line between them. Raises AgentError for a missing required value."""
         texts = (part.render(state).strip() for part in self.parts)

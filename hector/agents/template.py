@@ -1,7 +1,8 @@
 """Instruction templates: `{name}` is replaced from state, anything else in braces is left as it is.
 
     {name} {app:name} {user:name} {temp:name}     a value of that scope
-    {name?}                                       the same, empty where there is none
+    {artifact.file.md}                            the content of the session's newest artifact of that name
+    {name?} {artifact.file.md?}                   the same, empty where there is none
 
 Lookup only: no attributes, no calls. A template is parsed once and rendered for each run.
 """
@@ -12,9 +13,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from hector.core.content import Content, Data, Media, Text
 from hector.core.errors import AgentError
+from hector.core.event import Artifact
 
-_PLACEHOLDER: Final = re.compile(r"\{((?:app:|user:|temp:)?[A-Za-z_][A-Za-z0-9_]*)(\?)?\}")
+ARTIFACT: Final = "artifact."
+_PLACEHOLDER: Final = re.compile(
+    r"\{((?:app:|user:|temp:)?[A-Za-z_][A-Za-z0-9_]*|artifact\.[A-Za-z0-9_][A-Za-z0-9_.-]*)(\?)?\}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,11 @@ class Template:
     """Literal text and placeholders in order."""
 
     segments: tuple[str | Placeholder, ...]
+
+    @property
+    def wants_artifacts(self) -> bool:
+        """Whether it names any artifact, so that those have to be loaded."""
+        return any(isinstance(part, Placeholder) and part.key.startswith(ARTIFACT) for part in self.segments)
 
     def render(self, state: Mapping[str, Any]) -> str:
         """Raises AgentError naming the first required key that the state lacks."""
@@ -59,3 +70,18 @@ def _value(placeholder: Placeholder, state: Mapping[str, Any]) -> str:
             f"set it, or write {{{placeholder.key}?}} where it may be missing"
         )
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def text_of(artifact: Artifact) -> str:
+    """An artifact as an instruction can hold it: its text, its data as JSON; other media only by name."""
+    return "\n".join(_words(part) for part in artifact.parts)
+
+
+def _words(part: Content) -> str:
+    match part:
+        case Text(text):
+            return text
+        case Data(value):
+            return json.dumps(value, ensure_ascii=False)
+        case Media(media_type):
+            return f"[{media_type} {part.name or part.url or 'attached'}]"

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hector.core.errors import NotFound, NotSupported
-from hector.core.event import Event
+from hector.core.event import Artifact, Event
 from hector.core.task import Caller
-from hector.store.codec import EventRow, event_from_row
+from hector.store.codec import EventRow, artifact_from_text, decoded, event_from_row
 from hector.store.database import Connection, Database
 from hector.store.paging import Position, check_size, decode_token, encode_token
 from hector.store.queries import load
@@ -64,6 +64,10 @@ class Sessions:
         """All events and the merged state. Raises NotFound."""
         return self._database.read(lambda con: self._load(con, caller, context_id))
 
+    def artifacts(self, caller: Caller, context_id: str) -> Awaitable[dict[str, Artifact]]:
+        """The session's artifacts by name, of one name the newest. Raises NotFound."""
+        return self._database.read(lambda con: self._artifacts(con, caller, context_id))
+
     def list(self, caller: Caller, *, page_size: int = 50, page_token: str | None = None) -> Awaitable[SessionPage]:
         """The caller's sessions. Raises InvalidRequest on a bad token or size."""
         check_size(page_size)
@@ -81,6 +85,14 @@ class Sessions:
         key, session_id, agent, created, updated, _ = found
         events = tuple(event_from_row(row) for row in con.all(self._sql["events"], bounds(key)))
         return Session(session_id, agent, events, self.state(con, caller, key), created / 1000, updated / 1000)
+
+    def _artifacts(self, con: Connection, caller: Caller, context_id: str) -> dict[str, Artifact]:
+        key = self.key(con, caller, context_id)
+        if key is None:
+            raise NotFound("session", context_id)
+        rows = con.all(self._sql["artifacts"], bounds(key))
+        found = (decoded("artifacts", number, artifact_from_text, body) for number, body in rows)
+        return {artifact.name: artifact for artifact in found if artifact.name}
 
     def _list(self, con: Connection, caller: Caller, size: int, after: Position | None) -> SessionPage:
         rows = con.all(self._sql["page"], (caller.app, caller.user, *(after or (None, None)), size + 1))

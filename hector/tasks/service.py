@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 
 from hector.agents.context import RunContext
 from hector.agents.history import in_turns
+from hector.agents.template import ARTIFACT, text_of
 from hector.apps.app import App
 from hector.apps.registry import Apps, Lease
 from hector.core.clock import Clock, iso
@@ -327,6 +328,9 @@ class TaskService:
             session = await self._store.sessions.load(run.caller, base.context_id)
         events = in_turns(session.events, event.invocation_id)
         state = session.state | self._facts(run, event)
+        if app.agents[base.agent].prompt.wants_artifacts:
+            found = await self._store.sessions.artifacts(run.caller, base.context_id)
+            state |= {f"{ARTIFACT}{name}": text_of(artifact) for name, artifact in found.items()}
         context = RunContext(
             run.caller, base.context_id, base.id, event.invocation_id, self._clock, events, state, stream
         )

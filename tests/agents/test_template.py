@@ -3,7 +3,13 @@ import pytest
 from hector.agents.template import parse
 from hector.core.errors import AgentError
 
-STATE = {"name": "Ada", "app:project": "Hector", "user:level": 3, "temp:list": ["a", "ü"]}
+STATE = {
+    "name": "Ada",
+    "app:project": "Hector",
+    "user:level": 3,
+    "temp:list": ["a", "ü"],
+    "artifact.notes.md": "# Notes",
+}
 
 
 @pytest.mark.proves(
@@ -19,6 +25,7 @@ STATE = {"name": "Ada", "app:project": "Hector", "user:level": 3, "temp:list": [
         ('{"key": {name}}', '{"key": Ada}'),
         ("{not a name} {1x} {} {a.b}", "{not a name} {1x} {} {a.b}"),
         ("{{name}}", "{Ada}"),
+        ("see {artifact.notes.md}{artifact.gone.md?}", "see # Notes"),
         ("", ""),
     ],
 )

@@ -265,3 +265,31 @@ async def test_a_task_that_was_cut_off_is_failed_at_the_next_start(start: Start)
         assert stored.status.state is TaskState.FAILED
         assert stored.status.message is not None
         assert "stopped" in stored.status.message.message.text
+
+
+@pytest.mark.proves("agents.instruction-template")
+async def test_an_instruction_holds_request_facts_and_the_newest_artifact_of_a_name(start: Start) -> None:
+    rules: list[dict[str, Any]] = [
+        {
+            "user": "write (.*)",
+            "turn": 0,
+            "tool_calls": [{"name": "save_artifact", "args": {"name": "notes.md", "text": "\\1"}}],
+        },
+        {"user": "write", "text": "written"},
+        {"system": "id=m-7 notes=<new>", "text": "seen"},
+    ]
+    instruction = "id={temp:a2a_message_id} notes=<{artifact.notes.md?}>"
+    async with start(rules, tools=["save_artifact"], instruction=instruction) as service:
+        first = await ask(service, "write old")
+        await ask(service, "write new", context_id=first.context_id)
+        message = ClientMessage("m-7", user("read"), first.context_id)
+        task = await service.send(ANA, "helper", message, SendOptions())
+        assert isinstance(task, Task)
+        assert answer_of(task) == "seen"
+
+
+async def test_a_missing_artifact_fails_the_task_by_name(start: Start) -> None:
+    async with start(ECHO, instruction="{artifact.plan.md}") as service:
+        task = await ask(service, "hello")
+        assert task.status.message is not None
+        assert "{artifact.plan.md}" in task.status.message.message.text

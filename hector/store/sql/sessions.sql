@@ -25,6 +25,10 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
 -- events
 SELECT key, id, invocation, author, branch, at, body FROM events WHERE key >= ? AND key < ? ORDER BY key;
 
+-- artifacts
+-- All artifacts of one session's tasks, the oldest first.
+SELECT key, body FROM artifacts WHERE task >= ? AND task < ? ORDER BY key;
+
 -- state
 -- Everything that one session sees, with the prefixes of its scopes.
 SELECT 'app:' || name, value FROM app_state WHERE app = ?1
