@@ -6,7 +6,7 @@ from asyncio import Future
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 from hector.core.clock import SystemClock
 from hector.core.errors import HectorError, StartupError, StoreUnavailable
@@ -26,7 +26,6 @@ OLDEST: Final = (3, 24, 0)
 """The first SQLite with `ON CONFLICT DO UPDATE`."""
 
 _PRAGMAS: Final = (
-    "PRAGMA synchronous = NORMAL",
     "PRAGMA temp_store = MEMORY",
     "PRAGMA wal_autocheckpoint = 4000",
     "PRAGMA journal_size_limit = 67108864",
@@ -140,18 +139,21 @@ class SqliteDatabase:
     """`database.Database` on one file, or in memory."""
 
     dialect = "sqlite"
+    writing: ClassVar[type[Writer]] = Writer
+    synchronous: ClassVar[str] = "NORMAL"
+    """NORMAL outlives the death of the process, FULL also that of the machine, at one disk flush per commit."""
 
     def __init__(self, path: str) -> None:
         """Open, create and migrate. Raises StartupError or SchemaTooNew."""
         self._place = path if path == MEMORY else str(Path(path).absolute())
         self._lock = None if path == MEMORY else _prepare(Path(self._place))
         try:
-            writer, *readers = _open_all(self._place)
+            writer, *readers = _open_all(self._place, self.synchronous)
         except HectorError:
             self._unlock()
             raise
         self._file = _identity(self._place)
-        self._writer = Pool("hector-store-write", [Writer(writer, self._place)], BATCH)
+        self._writer = Pool("hector-store-write", [self.writing(writer, self._place)], BATCH)
         engines = [Reader(con, self._place) for con in readers]
         self._readers = Pool("hector-store-read", engines, 1) if engines else self._writer
 
@@ -217,7 +219,7 @@ def _identity(place: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _open_all(place: str) -> list[SqliteConnection]:
+def _open_all(place: str, synchronous: str) -> list[SqliteConnection]:
     """The writer's connection, after the migrations, and those of the readers."""
     if sqlite3.sqlite_version_info < OLDEST:
         oldest = ".".join(map(str, OLDEST))
@@ -225,6 +227,7 @@ def _open_all(place: str) -> list[SqliteConnection]:
     with ExitStack() as undo:
         try:
             writer = _open(place, undo)
+            writer.execute(f"PRAGMA synchronous = {synchronous}")
             _migrate(writer, place)
             # A database in memory exists on one connection only.
             readers = [_open(place, undo) for _ in range(0 if place == MEMORY else READERS)]
