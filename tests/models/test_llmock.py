@@ -1,8 +1,7 @@
 """A second opinion on retries: the stand-in `llmock` scripts faults, watches what we do, and gives a verdict.
 
-It runs as a process from its own virtual environment: HECTOR_TEST_LLMOCK names the executable, else
-`.venv-tools/bin/llmock` of this checkout is taken, else the one on PATH. Without it these tests are skipped, but fail
-in CI.
+It runs as a process: HECTOR_TEST_LLMOCK names the executable, else the one beside this Python is taken, where `make
+setup` puts it, else the one on PATH. Without it these tests are skipped, but fail in CI.
 """
 
 import asyncio
@@ -11,6 +10,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -32,11 +32,7 @@ from hector.models.registry import create
 
 _NAMED: Final = os.environ.get("HECTOR_TEST_LLMOCK")
 _CI: Final = os.environ.get("CI", "").lower() not in {"", "0", "false"}
-_ROOT: Final = Path(__file__).parents[2]
-_MISSING: Final = (
-    "llmock is not installed: python3 -m venv .venv-tools && .venv-tools/bin/pip install llmock==0.2.2, "
-    "or name its executable in HECTOR_TEST_LLMOCK"
-)
+_MISSING: Final = "llmock is not installed: run `make setup`, or name its executable in HECTOR_TEST_LLMOCK"
 _WEATHER: Final = ToolSpec(
     "get_weather",
     "Tells the weather.",
@@ -98,8 +94,8 @@ class Judge:
 
 def _executable() -> str:
     """Where llmock is. Skips the test if it is nowhere; in CI that is a failure."""
-    local = _ROOT / ".venv-tools" / "bin" / "llmock"
-    found = _NAMED or (str(local) if local.exists() else shutil.which("llmock"))
+    beside = shutil.which("llmock", path=Path(sys.executable).parent)
+    found = _NAMED or beside or shutil.which("llmock")
     if found:
         return found
     if _CI:
