@@ -219,6 +219,8 @@ def test_a_missing_file_is_one_message(hector: Hector) -> None:
 
 
 def test_every_example_validates(hector: Hector) -> None:
+    keys = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY")
+    hector = replace(hector, environment=dict.fromkeys(keys, "from-the-environment"))
     for path in sorted((ROOT / "examples").glob("*.yaml")):
         done = hector.run("validate", "--config", str(path))
-        assert done.returncode in {0, 1}, f"{path.name}: {done.stdout}{done.stderr}"
+        assert done.returncode == 0, f"{path.name}: {done.stdout}{done.stderr}"
