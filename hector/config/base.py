@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -102,6 +102,6 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, coerce_numbers_to_str=True)
 
-    def with_changes(self, **changes: Any) -> "Any":
+    def with_changes(self, **changes: Any) -> Self:
         """A copy with some fields replaced, unchecked."""
         return self.model_copy(update=changes)

@@ -47,11 +47,6 @@ class Wishes:
             **texts,
         )
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing was said."""
-        return self == Wishes()
-
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:

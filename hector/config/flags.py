@@ -31,6 +31,14 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
     new.add_argument("--demo", action="store_true", help="scripted answers that show what Hector does; no model runs")
 
 
+WISHES: Final = ("provider", "model", "api_key", "base_url", "instruction", "tools", "name")
+
+
+def given_wishes(flags: argparse.Namespace) -> list[str]:
+    """The flags about a new configuration that were given, as they are written."""
+    return [f"--{name.replace('_', '-')}" for name in WISHES if getattr(flags, name, None) is not None]
+
+
 def add_wish_arguments(parser: Any) -> None:
     """The flags of `serve` and `init` that shape a generated configuration."""
     parser.add_argument("--provider", metavar="NAME", help="anthropic, openai, gemini, ollama, local or scripted")

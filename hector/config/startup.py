@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from hector.config.environment import Environment
 from hector.config.findings import Finding, InvalidConfig
-from hector.config.flags import DEFAULT_DATABASE, DEFAULT_PATH
+from hector.config.flags import DEFAULT_DATABASE, DEFAULT_PATH, given_wishes
 from hector.config.flags import add_serve_arguments as add_serve_arguments  # re-exported for `serve`
 from hector.config.root import HectorConfig
 from hector.config.server import Backend
@@ -49,6 +49,15 @@ def config_path(flag: str | None, environment: Environment) -> Path | None:
         return Path(named)
     candidates = (Path(DEFAULT_PATH).with_suffix(suffix) for suffix in (".yaml", ".yml", ".json"))
     return next((path for path in candidates if path.exists()), None)
+
+
+def refuse_wishes(flags: argparse.Namespace, path: Path) -> None:
+    """Flags that shape a new configuration are refused where there is one. Raises InvalidConfig."""
+    given = given_wishes(flags)
+    if given:
+        message = f"{', '.join(given)}: only for making a configuration, and {path} exists already"
+        hint = "edit the file, name another one with --config, or leave the flags out"
+        raise InvalidConfig([Finding("range", message, hint=hint)])
 
 
 @dataclass(slots=True)

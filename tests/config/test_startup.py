@@ -8,7 +8,7 @@ import pytest
 from hector.config.environment import Environment
 from hector.config.findings import InvalidConfig
 from hector.config.flags import add_serve_arguments
-from hector.config.startup import Startup, config_path, dsn, merge
+from hector.config.startup import Startup, config_path, dsn, merge, refuse_wishes
 from tests.config.sample import config
 
 MODEL = "llms: {d: {provider: ollama}}\n"
@@ -164,3 +164,10 @@ def test_which_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert config_path(None, nothing) == Path(".hector/config.json")
     (tmp_path / ".hector/config.yaml").write_text("", encoding="utf-8")
     assert config_path(None, nothing) == Path(".hector/config.yaml")
+
+
+def test_wishes_for_a_file_that_exists_are_not_ignored() -> None:
+    refuse_wishes(flags("--port", "1", "--watch"), Path("c.yaml"))
+    with pytest.raises(InvalidConfig, match=r"--model, --tools: .* c\.yaml exists") as caught:
+        refuse_wishes(flags("--model", "m", "--tools"), Path("c.yaml"))
+    assert "edit the file" in str(caught.value)
