@@ -123,17 +123,17 @@ class OllamaWire:
     def _messages(self, request: ModelRequest, names: Mapping[str, str], dropped: frozenset[str]) -> list[JsonObject]:
         settled = settle(request.messages)
         last_user = max((at for at, message in enumerate(settled) if message.role == "user"), default=-1)
-        new = unanswered(settled)
+        new, who = unanswered(settled), self.label
         out: list[JsonObject] = []
         for at, message in enumerate(settled):
             match message.role:
                 case "user":
-                    _add_user(out, self.label, message.parts, fresh=at >= new)
+                    _add_user(out, who, message.parts, fresh=at >= new)
                 case "assistant":
                     origin = self.origin if at > last_user and REPLAY not in dropped else None
                     out += _assistant(message, names, origin)
                 case "tool":
-                    _add_results(out, self.label, message, names)
+                    _add_results(out, who, message, names)
         system = _system(request, dropped)
         return [{"role": "system", "content": system}, *out] if system else out
 

@@ -147,17 +147,17 @@ class ChatWire:
     def _messages(self, request: ModelRequest, names: Mapping[str, str], dropped: frozenset[str]) -> list[JsonObject]:
         settled = settle(request.messages)
         last_user = max((at for at, message in enumerate(settled) if message.role == "user"), default=-1)
-        new = unanswered(settled)
+        new, who = unanswered(settled), self.label
         out: list[JsonObject] = []
         for at, message in enumerate(settled):
             match message.role:
                 case "user":
-                    _add_user(out, [user_part(self.label, part, fresh=at >= new) for part in message.parts])
+                    _add_user(out, [user_part(who, part, fresh=at >= new) for part in message.parts])
                 case "assistant":
                     origin = self.origin if at > last_user and REPLAY not in dropped else None
                     out += assistant(message, names, origin)
                 case "tool":
-                    _add_results(out, self.label, message)
+                    _add_results(out, who, message)
         system = request.system
         if request.output and "response_format" in dropped:
             system = f"{system}\n\n{in_words(request.output)}".strip()

@@ -137,17 +137,17 @@ class ResponsesWire:
         origin = "" if REPLAY in dropped else self.origin
         items: list[JsonObject] = []
         settled = settle(request.messages)
-        new = unanswered(settled)
+        new, who = unanswered(settled), self.label
         for at, message in enumerate(settled):
             match message.role:
                 case "user":
-                    content = [input_part(self.label, part, fresh=at >= new) for part in message.parts]
+                    content = [input_part(who, part, fresh=at >= new) for part in message.parts]
                     items.append({"type": "message", "role": "user", "content": content})
                 case "assistant":
                     items += assistant(message, names, origin)
                 case "tool":
                     results = [part for part in message.parts if isinstance(part, ToolResult)]
-                    items += [call_output(self.label, result) for result in results]
+                    items += [call_output(who, result) for result in results]
         return items
 
 
