@@ -80,7 +80,7 @@ class Call:
         found = value.get("id")
         if found is not None and (isinstance(found, bool) or not isinstance(found, str | int)):
             raise ProtocolError(INVALID_REQUEST, 'member "id" must be a string, a whole number or null')
-        self.id = wire.dumps(found)
+        self.id = wire.quote(found) if isinstance(found, str) else wire.dumps(found)
 
     def _read_method(self, method: Any) -> None:
         if not isinstance(method, str):

@@ -1,20 +1,30 @@
 """Reads JSON objects field by field and collects everything that is wrong, so that a client learns it all at once."""
 
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import lru_cache
 from typing import Any, Final
 
 from hector.core.content import JsonObject
 from hector.core.errors import InvalidRequest, Violation
 
 LONGEST_ID: Final = 256
+LONGEST_NAME: Final = 64
 _MOST_VIOLATIONS: Final = 20
 
 
-@cache
-def snake(name: str) -> str:
-    """`contextId` as `context_id`: proto-JSON readers accept both."""
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
+@lru_cache(maxsize=512)
+def camel(name: str) -> str:
+    """`context_id` as `contextId`: proto-JSON readers accept both."""
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+def in_camel_case(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same object under the names of the specification; where both spellings are given, those win."""
+    if "_" not in "".join(value):
+        return value
+    respelt = {camel(name): found for name, found in value.items() if len(name) <= LONGEST_NAME}
+    return {**respelt, **{name: found for name, found in value.items() if found is not None}}
 
 
 class Reader:
@@ -23,14 +33,13 @@ class Reader:
     __slots__ = ("path", "value", "wrong")
 
     def __init__(self, value: Mapping[str, Any], path: str = "", wrong: list[Violation] | None = None) -> None:
-        self.value = value
+        self.value = in_camel_case(value)
         self.path = path
         self.wrong: list[Violation] = [] if wrong is None else wrong
 
     def take(self, name: str) -> Any:
         """The field as it came, or None."""
-        found = self.value.get(name)
-        return self.value.get(snake(name)) if found is None else found
+        return self.value.get(name)
 
     def complain(self, name: str, description: str) -> None:
         """Note a violation of a field of this object."""
@@ -38,7 +47,7 @@ class Reader:
 
     def text(self, name: str, *, required: bool = False, most: int | None = None) -> str | None:
         """A text; the empty one counts as absent, as in proto-JSON."""
-        found = self.take(name)
+        found = self.value.get(name)
         if found is None or found == "":
             if required:
                 self.complain(name, "is required")

@@ -18,7 +18,7 @@ def check(asked: str, *, old: bool) -> None:
     that 0.3 does not know, they are served all the same: a plain curl has nothing to gain from a refusal.
     Raises ProtocolError.
     """
-    if not asked.strip():
+    if asked == CURRENT or not asked.strip():
         return
     match = _VERSION.fullmatch(asked.strip())
     version = f"{int(match[1])}.{int(match[2] or 0)}" if match else ""

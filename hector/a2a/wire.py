@@ -1,7 +1,7 @@
 """JSON in and out: strict where a lax parser would let trouble in, and always plain ASCII on the way out."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from json.encoder import encode_basestring_ascii
 from math import isfinite
 from typing import Any, Final, NoReturn
@@ -14,7 +14,7 @@ MOST_DEPTH: Final = 64
 quote: Final = encode_basestring_ascii
 """A text as a JSON string. ASCII only: client libraries split event streams at every Unicode line separator."""
 
-_dump: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+_encoder: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False, allow_nan=False)
 
 
 def _refuse(name: str) -> NoReturn:
@@ -30,8 +30,37 @@ _load: Final = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite).dec
 
 
 def dumps(value: Any) -> str:
-    """Compact JSON in ASCII."""
-    return _dump(value)
+    """Compact JSON in ASCII. Numbers that JSON has no word for, such as a tool may give back, become null."""
+    try:
+        return _dump(value)
+    except ValueError:
+        return _dump(_without_nan(value))
+
+
+def _dump(value: Any) -> str:
+    return "".join(_chunks(value, 0))
+
+
+def _make_chunks() -> Callable[[Any, int], Iterable[str]]:
+    """The encoder's inner function, made once: making it anew for each value costs as much as a small value itself."""
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return lambda value, _: _encoder.iterencode(value)
+    found: Callable[[Any, int], Iterable[str]] = make(
+        None, _encoder.default, encode_basestring_ascii, None, ":", ",", False, False, False
+    )
+    return found
+
+
+_chunks: Final = _make_chunks()
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def loads(body: bytes) -> Any:

@@ -51,7 +51,8 @@ class Exchange:
 
     def query(self) -> dict[str, str]:
         """Query parameters; of several with one name the last one counts."""
-        return dict(parse_qsl(self.scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        text: bytes = self.scope["query_string"]
+        return dict(parse_qsl(text.decode("latin-1"), keep_blank_values=True)) if text else {}
 
     @property
     def has_body(self) -> bool:
@@ -61,7 +62,7 @@ class Exchange:
     def require_json(self) -> None:
         """Refuse bodies that say that they are something else; browsers cannot send JSON across sites unasked."""
         given = self.headers.get(b"content-type")
-        if given is None:
+        if given is None or given == JSON:
             return
         media_type = given.partition(b";")[0].strip().lower().decode("latin-1")
         if media_type not in _JSON_TYPES:

@@ -6,7 +6,7 @@ from typing import Final
 
 from hector.a2a import parse, render, v03, wire
 from hector.a2a import version as versions
-from hector.a2a.errors import INTERNAL, UNSUPPORTED_OPERATION, ProtocolError, fault_of, rest_error
+from hector.a2a.errors import INTERNAL, TOO_MANY_STREAMS, UNSUPPORTED_OPERATION, ProtocolError, fault_of, rest_error
 from hector.a2a.jsonrpc import Call, Operation
 from hector.a2a.stream import Dialect, EventStream, failure
 from hector.apps.app import App
@@ -25,7 +25,10 @@ REST_JSON: Final = b'application/a2a+json; also="application/json"'
 """The media type that A2A prefers; the parameter is for the many clients that look for the plain one's name."""
 NO_CACHE: Final = ((b"cache-control", b"no-store"),)
 _DEFAULT_TENANT: Final = "default"
+MOST_STREAMS: Final = 2_000
+"""Streams that may be open at once; each holds a socket and up to its share of unread updates."""
 _WITH_BODY: Final = frozenset({Operation.SEND, Operation.STREAM})
+_STREAMED: Final = frozenset({Operation.STREAM, Operation.SUBSCRIBE})
 
 
 class Protocol:
@@ -35,6 +38,7 @@ class Protocol:
         self._apps = apps
         self._tasks = tasks
         self._most = settings.max_body_bytes
+        self._streams = 0
 
     async def rpc(self, exchange: Exchange, target: Target) -> None:
         """One JSON-RPC request. Errors are answered with 200, as JSON-RPC has it, unless HTTP itself has failed."""
@@ -99,6 +103,10 @@ class Protocol:
         app = self._apps.current
         agent = visible_agent(app, agent_id)
         caller = Caller(app.id)
+        if operation in _STREAMED and self._streams >= MOST_STREAMS:
+            raise ProtocolError(
+                TOO_MANY_STREAMS, f"{MOST_STREAMS} streams are open already; close some, or poll the task"
+            )
         if operation in (Operation.SEND, Operation.STREAM):
             return await self._send(app, caller, agent, params, operation, old=old)
         if operation is Operation.LIST:
@@ -145,8 +153,11 @@ class Protocol:
         operation: Operation,
         fail: Callable[[HectorError], bytes],
     ) -> None:
-        follower = Follower(exchange, stream, events)
-        await follower.run(fail, until_interrupted=operation is Operation.STREAM)
+        self._streams += 1
+        try:
+            await Follower(exchange, stream, events).run(fail, until_interrupted=operation is Operation.STREAM)
+        finally:
+            self._streams -= 1
 
     def _note(self, exchange: Exchange, error: HectorError) -> None:
         """What the client is not told goes to the log."""
@@ -174,7 +185,7 @@ def rest_type(exchange: Exchange) -> bytes:
 
 def _is_about_http(error: HectorError) -> bool:
     """Whether a JSON-RPC client should learn of it from the HTTP status as well."""
-    return fault_of(error).status in (408, 413, 503) or (isinstance(error, NotFound) and error.kind == "agent")
+    return fault_of(error).status in (408, 413, 429, 503) or (isinstance(error, NotFound) and error.kind == "agent")
 
 
 def _object(body: bytes) -> JsonObject:

@@ -49,3 +49,15 @@ def test_depth_is_counted_exactly() -> None:
     assert wire.loads(b"[" * 64 + b"]" * 64)
     assert wire.depth_exceeds([[1], [{"a": []}]], 3)
     assert not wire.depth_exceeds([[1], [{"a": 1}]], 3)
+
+
+def test_numbers_that_json_does_not_know_become_null() -> None:
+    value = {"a": [1.5, float("nan"), (float("inf"),)], "b": {"c": -float("inf")}}
+    assert wire.dumps(value) == '{"a":[1.5,null,[null]],"b":{"c":null}}'
+
+
+def test_the_encoder_of_the_standard_library_agrees() -> None:
+    value = {"a": [1, 2.5, None, True, "\u2028"], "b": {}, "c": (), "1": "x"}
+    assert wire.dumps(value) == json.dumps(value, separators=(",", ":"))
+    with pytest.raises(TypeError):
+        wire.dumps({"a": object()})

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -11,7 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from hector.web import streams
+from hector.web import protocol, streams
+from tests.smoke.frontdoor import FORMS, ROOT, Hector
 from tests.web.bindings import events
 from tests.web.live import PATIENCE, Live, helper, live, user
 
@@ -30,8 +32,9 @@ def state_of(server: Live, task_id: str) -> str:
 
 
 def follow_to_the_end(server: Live, task_id: str) -> list[Any]:
+    """What a subscriber sees until the task has ended; nothing if it already has."""
     with server.client.stream("GET", f"/tasks/{task_id}:subscribe") as answer:
-        return list(events(answer))
+        return list(events(answer)) if answer.status_code == 200 else []
 
 
 @pytest.mark.proves("a2a.streaming")
@@ -152,7 +155,8 @@ def test_a_client_that_does_not_read_is_let_go(folder: Path, monkeypatch: pytest
         assert len(received) < len(flood) * 3
         assert not received.endswith(b"0\r\n\r\n")
         (task,) = server.client.get("/tasks", params={"contextId": "c"}).json()["tasks"]
-        assert task["status"]["state"] == "TASK_STATE_COMPLETED"
+        follow_to_the_end(server, task["id"])
+        assert state_of(server, task["id"]) == "TASK_STATE_COMPLETED"
 
 
 async def cut_off(server: Live) -> None:
@@ -160,3 +164,37 @@ async def cut_off(server: Live) -> None:
     async with asyncio.timeout(PATIENCE):
         while any("Follower" in repr(task.get_coro()) for task in asyncio.all_tasks()):  # noqa: ASYNC110 - no event
             await asyncio.sleep(0.02)
+
+
+@pytest.mark.proves("web.limits")
+def test_open_streams_are_bounded(server: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "MOST_STREAMS", 1)
+    task = server.send("ask")
+    with server.client.stream("GET", f"/tasks/{task['id']}:subscribe") as answer:
+        stream = events(answer)
+        assert "task" in next(stream)
+        for refused in (
+            server.client.get(f"/tasks/{task['id']}:subscribe"),
+            server.rpc("SendStreamingMessage", {"message": user()}),
+        ):
+            assert refused.status_code == 429
+            assert "1 streams" in refused.json()["error"]["message"]
+        assert server.send("plain")["status"]["state"] == "TASK_STATE_COMPLETED"
+        server.send("more", taskId=task["id"])
+        assert list(stream)[-1]["statusUpdate"]["status"]["state"] == "TASK_STATE_COMPLETED"
+
+
+@pytest.mark.proves("serve.stop")
+def test_a_signal_ends_streams_and_then_the_process(folder: Path) -> None:
+    hector = Hector(FORMS["source"], folder, {"PYTHONPATH": str(ROOT)})
+    with hector.serve("--config", str(ROOT / "examples" / "a2a-conformance.yaml")) as process:
+        with httpx.Client(base_url=process.url, timeout=PATIENCE) as client:
+            body = {"message": user(messageId="tck-input-required")}
+            task = client.post("/message:send", json=body).json()["task"]
+            with client.stream("GET", f"/tasks/{task['id']}:subscribe") as answer:
+                stream = events(answer)
+                assert "task" in next(stream)
+                process.process.send_signal(signal.SIGTERM)
+                assert [list(event) for event in stream] == [["failed"]]
+        assert process.process.wait(PATIENCE) == 0
+        assert "Traceback" not in process.text()
