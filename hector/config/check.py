@@ -16,6 +16,9 @@ from hector.config.source import Document, matches
 from hector.config.tools import GENERIC_TOOLS
 from hector.config.translate import found, suggest
 
+_KEY: Final = re.compile(r"[!-~]+")
+_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_VALUE: Final = re.compile(r"[\t -~\xa0-\xff]*")
 _PATTERNS: Final = ("user", "system", "tool_result_matches")
 
 
@@ -30,7 +33,11 @@ class Surroundings:
 
 
 def drop_empty(document: Document) -> None:
-    """`key:` without a value means that the key is left out; an id without a value is a block of defaults."""
+    """`key:` without a value means that the key is left out; an id without a value is a block of defaults.
+
+    Keys of the top level that begin with `x-` are a place for anchors and say nothing by themselves.
+    """
+    document.value = {key: value for key, value in document.value.items() if not key.startswith("x-")}
     for name in ("llms", "agents", "tools"):
         block = document.value.get(name)
         if isinstance(block, dict):
@@ -153,11 +160,18 @@ def _tools_of(document: Document, agent: str, tools: Collection[str]) -> None:
     for index, name in enumerate(names):
         step = (*where, index) if isinstance(value, list) else where
         if not isinstance(name, str) or name.strip() in tools or name.strip() in GENERIC_TOOLS:
+            _warn_if_off(document, step, name)
             continue
         if name.strip() in HANDLERS:
             document.report("planned", step, f"built-in tool {name.strip()!r} {REASON}", hint="remove it from the list")
         else:
             _dangling(document, step, name.strip(), "tool", [*tools, *GENERIC_TOOLS])
+
+
+def _warn_if_off(document: Document, where: Where, name: Any) -> None:
+    if isinstance(name, str) and peek(document.value, ("tools", name.strip(), "enabled")) is False:
+        message = f"the tool {name.strip()!r} is switched off, so the agent does not have it"
+        document.report("reference", where, message, severity="warning")
 
 
 def _dangling(document: Document, where: Where, name: str, noun: str, known: Iterable[str]) -> None:
@@ -224,6 +238,26 @@ def patterns(document: Document) -> None:
                 document.report(
                     "range", where, "this is no regular expression", found=found(document, where), hint=str(error)
                 )
+
+
+def wire_texts(document: Document) -> None:
+    """Keys and headers travel in HTTP headers, which take no line breaks, no control signs and, in keys, no spaces."""
+    for where in matches(document.value, "llms.*.api_key"):
+        key = peek(document.value, where)
+        if isinstance(key, str) and key and not _KEY.fullmatch(key):
+            _unsendable(
+                document, where, "the key holds spaces or signs that no key has", "letters, digits and signs of ASCII"
+            )
+    for where in matches(document.value, "llms.*.headers.*"):
+        value = peek(document.value, where)
+        if not _HEADER_NAME.fullmatch(str(where[-1])):
+            _unsendable(document, where, "this is no name of a header", "letters, digits and '-'")
+        elif isinstance(value, str) and not _HEADER_VALUE.fullmatch(value):
+            _unsendable(document, where, "a header takes one line without control signs", "one line of Latin text")
+
+
+def _unsendable(document: Document, where: Where, message: str, allowed: str) -> None:
+    document.report("range", where, message, allowed=allowed)
 
 
 def storage(document: Document) -> None:

@@ -96,6 +96,7 @@ def _check(document: Document, around: check.Surroundings) -> HectorConfig | Non
     check.settle(document)
     check.files(document, around)
     check.patterns(document)
+    check.wire_texts(document)
     check.storage(document)
     try:
         return HectorConfig.model_validate(document.value)

@@ -81,6 +81,8 @@ def complete(llm: dict[str, Any], environment: Environment) -> None:
     provider = BY_NAME.get(str(llm["provider"]))
     if provider is None:
         return
+    if isinstance(key := llm.get("api_key"), str):
+        llm["api_key"] = key.strip()  # secrets that are mounted as files often end in a line break
     if not llm.get("api_key") and (key := environment.first(provider.keys)):
         llm["api_key"] = key
     if not llm.get("base_url") and (address := address_of(provider, environment)):

@@ -14,7 +14,8 @@ def json_schema() -> dict[str, Any]:
     """One self-contained document: every object closed, every reference inlined."""
     raw = HectorConfig.model_json_schema(by_alias=True)
     inlined: dict[str, Any] = _inline(raw, raw.get("$defs", {}))
-    return {"$schema": _DRAFT, "$id": ID, **inlined, "title": "Hector configuration"}
+    extensions = {"^x-": {"description": "A place for anchors; says nothing by itself."}}
+    return {"$schema": _DRAFT, "$id": ID, **inlined, "patternProperties": extensions, "title": "Hector configuration"}
 
 
 def schema_text(*, compact: bool = False) -> str:

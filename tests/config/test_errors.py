@@ -125,6 +125,18 @@ MODEL = "llms: {d: {provider: ollama}}\n"
             "llms: {d: {provider: local, path: none.gguf}}",
             "1:35 file llms.d.path", "'none.gguf'", "", "none.gguf", id="missing model file",
         ),
+        pytest.param(
+            "llms: {d: {provider: openai, api_key: a b}}", "1:39 range llms.d.api_key", "", "ASCII", "", id="odd key"
+        ),
+        pytest.param(
+            'llms: {d: {provider: ollama, headers: {X-A: "a\\nb"}}}', "1:45 range llms.d.headers.X-A",
+            "", "one line", "",
+            id="line break in a header",
+        ),
+        pytest.param(
+            'llms: {d: {provider: ollama, headers: {"X A": b}}}', '1:47 range llms.d.headers["X A"]', "", "letters", "",
+            id="no header name",
+        ),
         pytest.param("logger: {level: loud}", "1:17 type logger.level", "'loud'", "debug, info", "", id="log level"),
     ],
 )  # fmt: skip

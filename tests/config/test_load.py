@@ -92,6 +92,22 @@ def test_an_open_server_needs_no_key(tmp_path: Path) -> None:
     assert found.llms["x"].api_key == ""
 
 
+def test_a_key_that_ends_in_a_line_break(tmp_path: Path) -> None:
+    found = config(tmp_path, "llms: {c: {provider: anthropic, api_key: $K}}", {"K": "key\n"}).llms["c"]
+    assert isinstance(found, AnthropicLlm)
+    assert found.api_key == "key"
+
+
+def test_a_place_for_anchors(tmp_path: Path) -> None:
+    text = "x-common: &common {provider: ollama, timeout: 7s}\nllms: {a: {<<: *common, model: m}}\n"
+    assert config(tmp_path, text).llms["a"] == OllamaLlm(model="m", timeout=7.0)
+
+
+def test_a_tool_that_is_switched_off(tmp_path: Path) -> None:
+    found = loaded(tmp_path, "tools: {t: {handler: ask_user, enabled: false}}\nagents: {a: {tools: [t]}}\n")
+    assert [brief(warning) for warning in found.warnings] == ["2:22 reference agents.a.tools[0]"]
+
+
 def test_keys_stay_out_of_representations(tmp_path: Path) -> None:
     assert "a-key" not in repr(config(tmp_path, "llms: {a: {provider: anthropic}}"))
 
