@@ -36,6 +36,7 @@ class Fault:
     param: str = ""
     retry_after: float | None = None
     should_retry: bool | None = None
+    request_id: str = ""
 
 
 def read_fault(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
@@ -49,6 +50,7 @@ def read_fault(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
         param=fields.get("param", ""),
         retry_after=retry_after(headers, SystemClock().now()),
         should_retry={"true": True, "false": False}.get(headers.get("x-should-retry", "").lower()),
+        request_id=headers.get("request-id") or headers.get("x-request-id") or "",
     )
 
 
@@ -106,8 +108,10 @@ def to_error(who: str, fault: Fault) -> ModelError:
         dict.fromkeys(word for word in (status, fault.kind, fault.code) if word and word != str(fault.status))
     )
     kind, advice = _classify(fault)
+    asked = f"request {fault.request_id[:80]}" if fault.request_id else ""
+    notes = "; ".join(note for note in (advice, asked) if note)
     text = f"{who}: {named}: {fault.message[:BODY_LIMIT]}"
-    return kind(f"{text} ({advice})" if advice else text, status=fault.status, retry_after=fault.retry_after)
+    return kind(f"{text} ({notes})" if notes else text, status=fault.status, retry_after=fault.retry_after)
 
 
 def _classify(fault: Fault) -> tuple[type[ModelError], str]:

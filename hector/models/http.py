@@ -281,7 +281,7 @@ class HttpModel:
         if shown:
             raise error
         if isinstance(error, _ParameterRefused) and error.parameter not in tries.dropped:
-            _log.info("asking again without a refused parameter", extra={"parameter": error.parameter})
+            _log.info("%s: asking again without %r, which was refused", self._wire.label, error.parameter)
             tries.dropped |= {error.parameter}
             return None
         await self._wait(error, tries)
@@ -290,7 +290,7 @@ class HttpModel:
     async def _wait(self, error: ModelError, tries: _Tries) -> None:
         """Until the time of the next try. Raises `error` when there is to be none."""
         tries.failures += 1
-        failure = Failure(status=error.status, asked=error.retry_after, retryable=error.retryable)
+        failure = Failure(asked=error.retry_after, retryable=error.retryable)  # the class has judged the status
         match self._retry.decide(failure, tries.failures, chance=self._chance):
             case Retry(delay):
                 _log.warning("%s; trying again in %.1f s", error, delay)

@@ -157,3 +157,7 @@ def test_which_parameter_a_refusal_names(text: str, name: str | None) -> None:
 def test_the_text_says_who_what_and_what_to_do() -> None:
     found = to_error(WHO, Fault("no such model", status=404, kind="not_found_error"))
     assert str(found) == f"{WHO}: HTTP 404 not_found_error: no such model (check `model` and `base_url` of this llm)"
+
+
+def test_the_providers_own_number_of_the_request_is_named() -> None:
+    assert str(error(500, {"error": {"message": "oops"}}, {"request-id": "req_7"})).endswith("oops (request req_7)")

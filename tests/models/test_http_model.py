@@ -64,6 +64,18 @@ async def test_a_wait_longer_than_allowed_ends_the_call(fake: FakeProvider) -> N
     await model.aclose()
 
 
+@pytest.mark.proves("models.retry")
+async def test_a_server_that_wishes_to_be_asked_again(fake: FakeProvider) -> None:
+    model = create("main", llm(fake.url))
+    fake.script(Turn(status=400, headers={"x-should-retry": "true"}))
+    assert (await model.complete(ASKED)).message.text == "echo: hi"
+    fake.script(Turn(status=500, headers={"x-should-retry": "false"}))
+    with pytest.raises(ModelRejected):
+        await model.complete(ASKED)
+    assert len(fake.seen) == 3
+    await model.aclose()
+
+
 async def test_a_stream_that_is_not_closed_after_its_end(fake: FakeProvider) -> None:
     model = create("main", llm(fake.url))
     fake.script(Turn(text="done", linger=True))
