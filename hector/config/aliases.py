@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
+from hector.config.document import Document, at, matches
 from hector.config.findings import Where
-from hector.config.source import Document, at, matches
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from hector.config import providers
+from hector.config.document import Document, matches
 from hector.config.environment import Environment
 from hector.config.findings import Where
 from hector.config.planned import HANDLERS, REASON
 from hector.config.shape import peek
 from hector.config.skill import body_of
-from hector.config.source import Document, matches
 from hector.config.tools import GENERIC_TOOLS
 from hector.config.translate import found, suggest
 

@@ -9,13 +9,14 @@ from typing import Final
 from pydantic import ValidationError
 
 from hector.config import aliases, check, planned
+from hector.config.document import Document
 from hector.config.environment import Environment
 from hector.config.findings import Finding, InvalidConfig, ordered
 from hector.config.flags import DEFAULT_PATH as DEFAULT_PATH  # re-exported for `serve`
 from hector.config.interpolate import fill
 from hector.config.masking import masked_source
 from hector.config.root import HectorConfig
-from hector.config.source import Document, parse
+from hector.config.source import parse
 from hector.config.translate import translate
 
 BUILT_IN: Final = "(built-in)"

@@ -6,9 +6,9 @@ from typing import Any, Final
 import yaml
 
 from hector.config.base import SECRET_KEYS
+from hector.config.document import Document
 from hector.config.findings import Where
 from hector.config.root import HectorConfig
-from hector.config.source import Document
 
 MASK: Final = "***"
 _KEY: Final = r"api[_-]?key|password|passwd|secret|token|credential|authorization|cookie"

@@ -7,8 +7,8 @@ they say what is the case anyway and are dropped without a word.
 from dataclasses import dataclass
 from typing import Any, Final
 
+from hector.config.document import Document, at, matches
 from hector.config.findings import Where
-from hector.config.source import Document, at, matches
 
 REASON: Final = "is not available in this version"
 

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from hector.config.base import Section
+from hector.config.document import at
 from hector.config.findings import Where
 from hector.config.root import HectorConfig
-from hector.config.source import at
 
 _UNIONS: Final = (Union, types.UnionType)
 

@@ -8,9 +8,9 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from hector.config.base import SECRET_KEYS, Unit
+from hector.config.document import Document
 from hector.config.findings import Finding, Kind, Where
 from hector.config.shape import choices, field_at, keys_of, path_of, peek, section_at, sections
-from hector.config.source import Document
 
 _ID_RULE: Final = (
     "a letter, then letters, digits, '_' and '-', 64 signs at most ('_' in front is kept for generated ids)"
