@@ -136,15 +136,15 @@ def references(document: Document, around: Surroundings) -> None:
     for agent in blocks(document, "agents"):
         _tools_of(document, agent, tools)
     for where in matches(document.value, "tools.*.handler"):
-        handler = peek(document.value, where)
-        if isinstance(handler, str) and handler and handler not in GENERIC_TOOLS and handler not in around.handlers:
+        handler = _text(peek(document.value, where))
+        if handler and handler not in GENERIC_TOOLS and handler not in around.handlers:
             _dangling(document, where, handler, "handler", {*GENERIC_TOOLS, *around.handlers})
 
 
 def _refer(document: Document, pattern: str, noun: str, known: Collection[str]) -> None:
     for where in matches(document.value, pattern):
-        name = peek(document.value, where)
-        if isinstance(name, str) and name and name not in known and _is_block(document, f"{noun}s"):
+        name = _text(peek(document.value, where))
+        if name and name not in known and _is_block(document, f"{noun}s"):
             _dangling(document, where, name, noun, known)
 
 
@@ -157,20 +157,25 @@ def _tools_of(document: Document, agent: str, tools: Collection[str]) -> None:
     where: Where = ("agents", agent, "tools")
     value = peek(document.value, where)
     names = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else []
-    for index, name in enumerate(names):
-        step = (*where, index) if isinstance(value, list) else where
-        if not isinstance(name, str) or name.strip() in tools or name.strip() in GENERIC_TOOLS:
+    for index, item in enumerate(names):
+        step, name = (*where, index) if isinstance(value, list) else where, _text(item).strip()
+        if not name or name in tools or name in GENERIC_TOOLS:
             _warn_if_off(document, step, name)
-            continue
-        if name.strip() in HANDLERS:
-            document.report("planned", step, f"built-in tool {name.strip()!r} {REASON}", hint="remove it from the list")
+        elif name in HANDLERS:
+            document.report("planned", step, f"built-in tool {name!r} {REASON}", hint="remove it from the list")
         else:
-            _dangling(document, step, name.strip(), "tool", [*tools, *GENERIC_TOOLS])
+            _dangling(document, step, name, "tool", [*tools, *GENERIC_TOOLS])
 
 
-def _warn_if_off(document: Document, where: Where, name: Any) -> None:
-    if isinstance(name, str) and peek(document.value, ("tools", name.strip(), "enabled")) is False:
-        message = f"the tool {name.strip()!r} is switched off, so the agent does not have it"
+def _text(value: Any) -> str:
+    """A reference as the type check will read it; empty for what it will refuse."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if isinstance(value, str) else str(value) if is_number else ""
+
+
+def _warn_if_off(document: Document, where: Where, name: str) -> None:
+    if peek(document.value, ("tools", name, "enabled")) is False:
+        message = f"the tool {name!r} is switched off, so the agent does not have it"
         document.report("reference", where, message, severity="warning")
 
 

@@ -1,7 +1,7 @@
 """What is wrong with a configuration: one value per mistake, and the three ways to print them."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
@@ -15,6 +15,9 @@ Kind: TypeAlias = Literal[
 ]
 Severity: TypeAlias = Literal["error", "warning"]
 Style: TypeAlias = Literal["compact", "verbose", "json"]
+
+Excerpt: TypeAlias = Callable[["Position"], tuple[str, int] | None]
+"""The line at a place, fit to be shown, and the column in it that the place then has."""
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -71,12 +74,16 @@ class Finding:
         }
 
 
-class InvalidConfig(ConfigError):  # noqa: N818 - named like the other refusals
-    """The configuration is wrong. `findings` holds every mistake and warning; `source` is the masked text."""
+def _nothing(position: Position) -> None:
+    return None
 
-    def __init__(self, findings: Sequence[Finding], source: Sequence[str] = ()) -> None:
+
+class InvalidConfig(ConfigError):  # noqa: N818 - named like the other refusals
+    """The configuration is wrong. `findings` holds every mistake and warning; `source` gives the lines to show."""
+
+    def __init__(self, findings: Sequence[Finding], source: Excerpt = _nothing) -> None:
         self.findings = tuple(findings)
-        self.source = tuple(source)
+        self.source = source
         super().__init__(compact(self.errors))
 
     @property
@@ -124,12 +131,12 @@ def compact(findings: Iterable[Finding]) -> str:
     return "\n".join(line_of(finding) for finding in findings)
 
 
-def verbose(findings: Iterable[Finding], source: Sequence[str] = ()) -> str:
+def verbose(findings: Iterable[Finding], source: Excerpt = _nothing) -> str:
     """A paragraph per finding with the offending line and a caret under the spot."""
     return "\n\n".join(_paragraph(finding, source) for finding in findings)
 
 
-def _paragraph(finding: Finding, source: Sequence[str]) -> str:
+def _paragraph(finding: Finding, source: Excerpt) -> str:
     head = f"{finding.severity}[{finding.kind}]: {finding.message}"
     lines = [head, *_excerpt(finding, source)]
     facts: Mapping[str, str] = {
@@ -142,14 +149,14 @@ def _paragraph(finding: Finding, source: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def _excerpt(finding: Finding, source: Sequence[str]) -> list[str]:
+def _excerpt(finding: Finding, source: Excerpt) -> list[str]:
     if finding.place == "":
         return []
     lines = [f"  --> {finding.place}"]
     position = finding.position
-    if position is None or not 0 < position.line <= len(source):
+    shown = source(position) if position else None
+    if position is None or shown is None:
         return lines
-    text = source[position.line - 1]
-    gutter = f"{position.line:>5} | "
-    blank = "".join("\t" if sign == "\t" else " " for sign in text[: position.column - 1])
-    return [*lines, f"{gutter}{text}", f"{'':>5} | {blank}^"]
+    text, column = shown
+    blank = "".join("\t" if sign == "\t" else " " for sign in text[: column - 1])
+    return [*lines, f"{position.line:>5} | {text}", f"{'':>5} | {blank}^"]

@@ -7,7 +7,7 @@ import yaml
 
 from hector.config.base import SECRET_KEYS
 from hector.config.document import Document
-from hector.config.findings import Where
+from hector.config.findings import Excerpt, Position, Where
 from hector.config.root import HectorConfig
 
 MASK: Final = "***"
@@ -19,12 +19,24 @@ _PLACEHOLDER: Final = re.compile(r"[\"']?\$(\w+|\{\w+(:-?)?\})[\"']?\s*")
 _USERINFO: Final = re.compile(r"(://)[^/\s:@\"']*:[^\s@\"']+@")
 
 
-def masked_source(document: Document) -> list[str]:
-    """The lines of a file without the secrets in it; placeholders for variables may stay."""
-    text = document.text
-    for secret in sorted(_secrets(document.value, (), document), key=len, reverse=True):
-        text = text.replace(secret, MASK)
-    return [mask_line(line) for line in text.splitlines()]
+def masked_source(document: Document) -> Excerpt:
+    """Lines of a file without the secrets in them; placeholders for variables may stay."""
+    secrets = sorted(_secrets(document.value, (), document), key=len, reverse=True)
+    lines = document.text.splitlines()
+
+    def mask(text: str) -> str:
+        for secret in secrets:
+            text = text.replace(secret, MASK)
+        return mask_line(text)
+
+    def excerpt(position: Position) -> tuple[str, int] | None:
+        if not 0 < position.line <= len(lines):
+            return None
+        line = lines[position.line - 1]
+        shown, before = mask(line), mask(line[: position.column - 1])
+        return shown, len(before) + 1 if shown.startswith(before) else min(position.column, len(shown) + 1)
+
+    return excerpt
 
 
 def mask_line(line: str) -> str:

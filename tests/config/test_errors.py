@@ -97,6 +97,10 @@ MODEL = "llms: {d: {provider: ollama}}\n"
             id="unknown tool",
         ),
         pytest.param(
+            "agents: {a: {tools: [5]}}", "1:22 reference agents.a.tools[0]", "5", "ask_user", "", id="number for a tool"
+        ),
+        pytest.param("agents: {a: {llm: 5}}", "1:19 reference agents.a.llm", "5", "", "", id="number for a model"),
+        pytest.param(
             "agents: {a: {tools: 'ask_user, no'}}", "1:21 reference agents.a.tools", "'ask_user, no'", "", "",
             id="unknown tool in a text",
         ),
@@ -229,6 +233,13 @@ def test_the_paragraph_shows_the_line(tmp_path: Path) -> None:
     assert lines[1] == f"  --> {tmp_path / 'hector.yaml'}:2:3"
     assert lines[2] == "    2 |   prot: 1"
     assert lines[3] == "      |   ^"
+
+
+def test_the_caret_stands_right_beside_a_hidden_key(tmp_path: Path) -> None:
+    error = problem(tmp_path, f"llms:\n  d: {{provider: ollama, api_key: {SECRET}, nope: 1}}\n")
+    _, _, line, caret, *_ = verbose(error.findings, error.source).splitlines()
+    assert line == "    2 |   d: {provider: ollama, api_key: ***, nope: 1}"
+    assert caret.index("^") == line.index("nope")
 
 
 SECRET = "sk-very-secret-1234"
