@@ -32,6 +32,7 @@ DROPPABLE: Final[Mapping[str, str]] = {
 }
 _TAKES: Final = "text and inline images"
 _MUST_CALL: Final = "Call one of the tools now; do not answer in text."
+_ONE_CALL: Final = "Call at most one tool at a time, and wait for its result."
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,18 +135,19 @@ class OllamaWire:
                     out += _assistant(message, names, origin)
                 case "tool":
                     _add_results(out, who, message, names)
-        system = _system(request, dropped)
+        system = self._system(request, dropped)
         return [{"role": "system", "content": system}, *out] if system else out
 
-
-def _system(request: ModelRequest, dropped: frozenset[str]) -> str:
-    """The system text, with what the API has no field for said in words."""
-    texts = [request.system]
-    if request.output and "format" in dropped:
-        texts.append(in_words(request.output))
-    if request.tools and request.tool_choice == "required":
-        texts.append(_MUST_CALL)
-    return "\n\n".join(text for text in texts if text)
+    def _system(self, request: ModelRequest, dropped: frozenset[str]) -> str:
+        """The system text, with what the API has no field for said in words."""
+        texts = [request.system]
+        if request.output and "format" in dropped:
+            texts.append(in_words(request.output))
+        if request.tools and request.tool_choice == "required":
+            texts.append(_MUST_CALL)
+        if request.tools and self.llm.parallel_tool_calls is False:
+            texts.append(_ONE_CALL)
+        return "\n\n".join(text for text in texts if text)
 
 
 def _keep_alive(text: str) -> str | int:

@@ -88,7 +88,7 @@ def effort_of(model: str, thinking: ThinkingSetting | None) -> Effort | None:
     if thinking is None or never_reasons(model):
         return None
     if not thinking.enabled:
-        return _lowest(model) if is_reasoning(model) else None
+        return _lowest(model) if is_reasoning(model) else "none"
     wished = next((effort for effort in EFFORTS if effort == thinking.effort), None)
     return _at_most(_highest(model), wished or budget_effort(thinking.budget_tokens))
 

@@ -239,6 +239,8 @@ def test_tool_choice_in_words() -> None:
     found = body(ask("hi", tools=(ADD,), tool_choice="required"))
     assert "tools" in found
     assert "Call one of the tools" in found["messages"][0]["content"]
+    one = body(ask("hi", tools=(ADD,)), wire(parallel_tool_calls=False))
+    assert "at most one tool at a time" in one["messages"][0]["content"]
 
 
 # the answer
