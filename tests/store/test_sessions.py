@@ -74,6 +74,17 @@ class TestSessions:
         )
         assert (await store.tasks.get(ME, accepted.task.id)).artifacts == (artifact,)
 
+    async def test_of_one_name_the_newest_artifact_counts(self, store: Store) -> None:
+        for text in ("old", "new"):
+            accepted = await begin(store)
+            named, nameless = Artifact("1", (Text(text),), "notes.txt"), Artifact("2", (Text(text),))
+            assert await store.tasks.record(step(accepted, artifacts=(named, nameless)))
+        await begin(store, caller=Caller("app", "you"))
+        assert await store.sessions.artifacts(ME, "c") == {"notes.txt": Artifact("1", (Text("new"),), "notes.txt")}
+        assert await store.sessions.artifacts(Caller("app", "you"), "c") == {}
+        with pytest.raises(NotFound):
+            await store.sessions.artifacts(ME, "nowhere")
+
     async def test_an_unknown_session_is_not_found(self, store: Store) -> None:
         with pytest.raises(NotFound, match="session 'nowhere'"):
             await store.sessions.load(ME, "nowhere")
