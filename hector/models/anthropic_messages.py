@@ -69,8 +69,11 @@ class Conversation:
 
     def _own(self, part: Part) -> JsonObject | None:
         """The provider's own block, if this model made it."""
-        replay = part.replay if isinstance(part, Text | Thinking | ToolCall) else None
-        return own_item(replay, self._origin)
+        item = own_item(part.replay, self._origin) if isinstance(part, Text | Thinking | ToolCall) else None
+        if item is not None and isinstance(part, ToolCall):
+            self._ids[part.id] = item["id"]
+            self._taken.add(item["id"])
+        return item
 
     def _said(self, part: Part) -> JsonObject | None:
         match part:

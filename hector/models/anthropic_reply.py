@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from hector.core.content import JsonObject, Message, Part, Replay, Text, Thinking, ToolCall
@@ -60,7 +60,7 @@ def _part(block: JsonObject, reading: Reading) -> Part:
     """One content block. What cannot be rebuilt word for word carries the block itself."""
     match block["type"]:
         case "text":
-            return Text(block["text"], Replay(reading.origin, block) if block.get("citations") else None)
+            return Text(block["text"], Replay(reading.origin, block) if _says_more(block, "type", "text") else None)
         case "thinking":
             return Thinking(block.get("thinking") or "", Replay(reading.origin, block))
         case "tool_use":
@@ -77,7 +77,15 @@ def _call(block: JsonObject, reading: Reading) -> Text | ToolCall:
     if name == reading.call.output_tool:
         return Text(given if isinstance(given, str) else compact(given))
     text = given if isinstance(given, str) else compact(given or {})
-    return parse_call(str(block.get("id") or ""), reading.call.names.get(name, name), text)
+    call = parse_call(str(block.get("id") or ""), reading.call.names.get(name, name), text)
+    if _says_more(block, "type", "id", "name", "input"):
+        return replace(call, replay=Replay(reading.origin, {**block, "id": call.id, "input": call.args}))
+    return call
+
+
+def _says_more(block: JsonObject, *known: str) -> bool:
+    """Whether a block holds anything that could not be rebuilt from our part."""
+    return any(value is not None for key, value in block.items() if key not in known)
 
 
 def _finish(stop: str, parts: Iterable[Part]) -> FinishReason:

@@ -52,10 +52,9 @@ def _part(part: Part) -> Part:
 def _call(call: ToolCall) -> ToolCall:
     if not isinstance(call.args, dict):
         raise TypeError("arguments of a tool call that are no object")
-    call_id, name, args, replay = _text(call.id), _text(call.name), _object(call.args), _replay(call.replay)
-    if call_id is call.id and name is call.name and args is call.args and replay is call.replay:
-        return call
-    return ToolCall(call_id, name, args, call.raw and mend(call.raw), replay)
+    raw = None if call.raw is None else _text(call.raw)
+    found = ToolCall(_text(call.id), _text(call.name), _object(call.args), raw, _replay(call.replay))
+    return call if found == call else found
 
 
 def _distinct(parts: tuple[Part, ...]) -> tuple[Part, ...]:

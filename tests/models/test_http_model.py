@@ -10,7 +10,7 @@ import pytest
 
 from hector.config.llms import AnthropicLlm, GeminiLlm
 from hector.core.clock import FakeClock
-from hector.core.content import Message, Text, ToolCall, ToolResult, user
+from hector.core.content import Message, Text, ToolResult, user
 from hector.core.errors import ConfigError, ModelError, ModelRejected, ModelUnavailable
 from hector.core.ports import ModelReply, ModelRequest, ToolSpec
 from hector.models import anthropic, http
@@ -19,7 +19,7 @@ from hector.models.http import HttpModel
 from hector.models.registry import create
 from hector.net.caller import CallerOptions, open_caller
 from hector.net.retry import RetryPolicy
-from tests.models.fakeprovider import Call, FakeProvider, Turn, fake_provider
+from tests.models.fakeprovider import FakeProvider, Turn, fake_provider
 
 ASKED = ModelRequest("Be brief.", (user("hi"),))
 
@@ -222,12 +222,4 @@ async def test_the_default_answers_of_the_fake(fake: FakeProvider) -> None:
     result = Message("tool", (ToolResult(call.id, "now", (Text("noon"),)),))
     final = await model.complete(ModelRequest("", (user("hi"), reply.message, result), tools))
     assert final.message.text == "echo: noon"
-    fake.script(Turn(calls=(Call("now"),)))
-    assert (await last(model)).message.parts == (ToolCall(final_id(fake), "now", {}),)
     await model.aclose()
-
-
-def final_id(fake: FakeProvider) -> str:
-    from tests.models.fakeprovider.dialect import call_id
-
-    return call_id("toolu_", fake.seen[-1], 0)

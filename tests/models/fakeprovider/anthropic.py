@@ -197,7 +197,7 @@ class AnthropicDialect:
             case "image" | "document":
                 self._check_source(kind, block)
             case "tool_use":
-                only(block, f"type id name input {_CACHE}", "messages.0.content.0.")
+                only(block, f"type id name input caller {_CACHE}", "messages.0.content.0.")
                 need(isinstance(block["input"], dict), "tool_use.input: Input should be a valid dictionary")
                 need(re.fullmatch(r"[a-zA-Z0-9_-]+", block["id"]), "tool_use.id: String should match pattern")
                 need(_NAME.fullmatch(block["name"]), "tool_use.name: String should match pattern")
@@ -258,7 +258,7 @@ class AnthropicDialect:
         ids = {block["id"] for block in content if block["type"] == "tool_use"}
         for author, given in self._given:
             if ids & {block.get("id") for block in given}:
-                expected = given if author == model else [block for block in given if "thinking" not in block["type"]]
+                expected = given if author == model else _foreign(given)
                 text = "`thinking` blocks in the latest assistant message cannot be modified"
                 need(_contains(content, expected), f"messages: {text}")
 
@@ -285,7 +285,8 @@ class AnthropicDialect:
             blocks.append({"type": "text", "text": turn.text})
         for index, call in enumerate(turn.calls):
             found = call_id("toolu_", request, index)
-            blocks.append({"type": "tool_use", "id": found, "name": call.name, "input": call.args})
+            block = {"type": "tool_use", "id": found, "name": call.name, "input": call.args}
+            blocks.append(block if index else {**block, "caller": {"type": "direct"}})
         return blocks
 
     def _remember(self, request: Seen, blocks: Sequence[dict[str, Any]]) -> None:
@@ -384,6 +385,15 @@ def _object(args: Any) -> Any:
         return json.loads(args)
     except ValueError:
         return {}
+
+
+def _foreign(given: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What remains of a turn for another model: no thoughts, none of the author's own notes."""
+    return [
+        {key: value for key, value in block.items() if key != "caller"}
+        for block in given
+        if "thinking" not in block["type"]
+    ]
 
 
 def _contains(content: Sequence[Any], given: Sequence[Any]) -> bool:
