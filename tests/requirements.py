@@ -44,7 +44,7 @@ _TABLE: Final[Mapping[str, str]] = {
         b sovereign.mit              | MIT licensed
     """,
     "Why: open standards": """
-        p standards.a2a              | agents speak the A2A protocol
+        b standards.a2a              | agents speak the A2A protocol
         p standards.mcp              | tools connect over MCP
         b standards.swap-provider    | changing the LLM provider is a one-line change of the configuration
     """,
@@ -120,7 +120,7 @@ _TABLE: Final[Mapping[str, str]] = {
         p admin.jwks                 | GET /admin/jwks publishes the verification keys
     """,
     "Agent types": """
-        p agents.llm                 | type llm, the default
+        b agents.llm                 | type llm, the default
         p agents.sequential          | type sequential runs sub-agents in order
         p agents.parallel            | type parallel runs sub-agents at the same time
         p agents.loop                | type loop repeats until a condition is met
@@ -139,7 +139,7 @@ _TABLE: Final[Mapping[str, str]] = {
         b instruction.app            | {app:variable} is app state
         b instruction.user           | {user:variable} is user state
         b instruction.temp           | {temp:variable} is temporary state
-        p instruction.artifact       | {artifact.file} is the content of an artifact
+        b instruction.artifact       | {artifact.file} is the content of an artifact
         b instruction.optional       | {variable?} is empty when missing
     """,
     "Triggers": """
@@ -241,11 +241,11 @@ _TABLE: Final[Mapping[str, str]] = {
     "Observability": """
         p cli.metrics                | `--metrics` serves /metrics for Prometheus
         p cli.tracing-endpoint       | `--tracing-endpoint` sends OpenTelemetry traces
-        p logs.structured            | logs as text or JSON, levelled, without secrets
+        b logs.structured            | logs as text or JSON, levelled, without secrets
     """,
     "LLM providers": """
-        p models.anthropic           | Anthropic: text in and out
-        p models.anthropic.streaming | Anthropic: streaming
+        b models.anthropic           | Anthropic: text in and out
+        b models.anthropic.streaming | Anthropic: streaming
         b models.anthropic.thinking  | Anthropic: thinking blocks, replayed verbatim
         b models.anthropic.media     | Anthropic: images and documents in
         b models.openai              | OpenAI: text in and out
@@ -273,19 +273,19 @@ _TABLE: Final[Mapping[str, str]] = {
         b web.schema                 | GET /schema is the JSON Schema of the configuration
     """,
     "Documentation": """
-        p docs.quick-start           | quick start in five minutes
+        b docs.quick-start           | quick start in five minutes
         p docs.studio                | guide to the web UI
         b docs.configuration         | configuration reference, complete
         b docs.cli                   | CLI reference: all commands and flags
         p docs.api                   | API reference
         p docs.programmatic          | reference of the programmatic API
-        p docs.architecture          | design and internals
+        b docs.architecture          | design and internals
     """,
     "Milestone 1: house": """
         b house.make-serve           | `make serve` sets up and serves with a local model, without a question
         b house.make-test            | `make test` passes on a fresh machine
         b house.locked               | dependencies are locked with hashes
-        p house.layers               | the layering is enforced
+        b house.layers               | the layering is enforced
         b house.requirements         | this table is held in both directions
         b house.lean-imports         | `version` and a plain `serve` load only what they need
     """,
@@ -298,7 +298,7 @@ _TABLE: Final[Mapping[str, str]] = {
         b config.durations           | durations such as 30s and 1h30m
         b config.errors              | every error at once with file, line, path, what is allowed and the nearest key
         b config.unbuilt-refused     | blocks that are not built yet are refused by name
-        p config.references          | unknown and cyclic references are errors
+        b config.references          | unknown references are errors
         b config.hot-reload          | --watch and SIGHUP reload; a wrong file keeps the old configuration and says so
         b config.zero-config         | detection order: flag, keys, Ollama, local model, demo
         b config.seed-yaml           | the product description's YAML for LLMs and plain agents validates
@@ -308,7 +308,7 @@ _TABLE: Final[Mapping[str, str]] = {
         b cli.info                   | `hector info`
         b cli.init                   | `hector init`
         b cli.version                | `hector version`
-        p cli.skill                  | SKILL.md is written for coding assistants
+        b config.skill               | a SKILL.md beside the project becomes the instruction of a generated agent
     """,
     "Milestone 1: models": """
         b models.tools               | tools, parallel calls and tool-name mangling
@@ -327,14 +327,14 @@ _TABLE: Final[Mapping[str, str]] = {
         b serve.demo                 | `hector serve --demo` streams, calls a tool and thinks, and says it has no model
     """,
     "Milestone 1: agents": """
-        p agents.function-tools      | function tools registered from Python
-        p agents.parallel-tools      | independent tool calls run in parallel
-        p agents.max-iterations      | reasoning.max_iterations
+        b agents.function-tools      | function tools registered from Python
+        b agents.parallel-tools      | independent tool calls run in parallel
+        b agents.max-iterations      | reasoning.max_iterations
         b agents.tool-errors         | tool errors go back to the model; malformed arguments are answered
         b agents.structured-output   | structured output is validated, with one repair round
-        p agents.streaming           | streaming on and off
-        p agents.cancel              | cancellation takes effect within a second
-        p agents.prompt              | instruction and prompt blocks
+        b agents.streaming           | streaming on and off
+        b agents.cancel              | cancellation takes effect within a second
+        b agents.prompt              | instruction and prompt blocks
     """,
     "Milestone 1: state": """
         b state.migrations           | numbered migrations with checksums

@@ -26,6 +26,7 @@ def blocks(page: Path, language: str) -> Iterator[str]:
         yield match[1]
 
 
+@pytest.mark.proves("docs.quick-start", "docs.architecture")
 @pages
 def test_links_lead_somewhere(page: Path) -> None:
     text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)

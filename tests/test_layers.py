@@ -61,6 +61,7 @@ def violations(path: Path) -> list[str]:
     return bad
 
 
+@pytest.mark.proves("house.layers")
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_module_obeys_the_layering(path: Path) -> None:
     assert violations(path) == []

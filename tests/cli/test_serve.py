@@ -88,6 +88,7 @@ def test_a_reload_does_not_touch_a_running_task(hector: Hector) -> None:
         eventually(lambda: state(server, task)["state"] == "TASK_STATE_COMPLETED")
 
 
+@pytest.mark.proves("serve.stop")
 def test_sigterm_lets_running_tasks_end_and_exits_with_0(hector: Hector) -> None:
     write(hector, delay="700ms")
     with hector.serve("-c", "c.yaml", "--database", "sqlite://state.db") as server:
@@ -160,6 +161,7 @@ def test_a_start_that_cannot_be_is_one_message_and_exit_2(hector: Hector, argume
     assert "secret" not in ended.stderr
 
 
+@pytest.mark.proves("state.one-process")
 def test_a_database_serves_one_process_at_a_time(hector: Hector) -> None:
     write(hector)
     with hector.serve("-c", "c.yaml"):
@@ -168,6 +170,7 @@ def test_a_database_serves_one_process_at_a_time(hector: Hector) -> None:
     assert "in use by another Hector" in ended.stderr
 
 
+@pytest.mark.proves("logs.structured")
 def test_the_log_is_json_where_asked_for(hector: Hector) -> None:
     write(hector)
     with hector.serve("-c", "c.yaml", "--log-format", "json") as server:

@@ -11,7 +11,7 @@ from tests.config.sample import KEYS, brief, errors, problem, surroundings, writ
 MODEL = "llms: {d: {provider: ollama}}\n"
 
 
-@pytest.mark.proves("config.errors")
+@pytest.mark.proves("config.errors", "config.references")
 @pytest.mark.parametrize(
     ("text", "expected", "found", "allowed", "hint"),
     [

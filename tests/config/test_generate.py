@@ -209,6 +209,7 @@ Write them for ${product}.
 """
 
 
+@pytest.mark.proves("config.skill")
 def test_a_skill_becomes_the_instruction(tmp_path: Path) -> None:
     write(tmp_path, SKILL, "SKILL.md")
     path, env = tmp_path / ".hector" / "config.yaml", environment(tmp_path, OPENAI_API_KEY="k")

@@ -95,7 +95,7 @@ def last_body(fake: FakeProvider) -> str:
 # plain turns
 
 
-@pytest.mark.proves("models.usage", "models.finish")
+@pytest.mark.proves("models.usage", "models.finish", "models.anthropic")
 async def test_whole_turn(wire: Format, model: ChatModel, fake: FakeProvider) -> None:
     reply = await model.complete(request())
     assert reply.message == Message("assistant", reply.message.parts)
@@ -104,7 +104,7 @@ async def test_whole_turn(wire: Format, model: ChatModel, fake: FakeProvider) ->
     assert not fake.refusals
 
 
-@pytest.mark.proves("models.usage", "models.finish")
+@pytest.mark.proves("models.usage", "models.finish", "models.anthropic.streaming")
 @pytest.mark.parametrize("noise", [False, True])
 async def test_streamed_turn(wire: Format, model: ChatModel, fake: FakeProvider, noise: bool) -> None:
     fake.script(Turn(text="Grüße aus 東京 und 🗼 Paris", noise=noise))

@@ -119,7 +119,7 @@ def test_demo_says_that_no_model_is_running(hector: Hector, arguments: tuple[str
         assert "no language model is running" in answer_text(task).lower()
 
 
-@pytest.mark.proves("a2a.rest", "a2a.jsonrpc", "a2a.save-artifact", "models.scripted")
+@pytest.mark.proves("a2a.rest", "a2a.jsonrpc", "a2a.save-artifact", "models.scripted", "standards.a2a")
 def test_both_bindings_answer(hector: Hector) -> None:
     with hector.serve("--config", write(hector.folder, SCRIPTED)) as server:
         card = request(f"{server.url}/agents/parrot/.well-known/agent-card.json")

@@ -50,6 +50,7 @@ async def collect(stream: TaskStream) -> list[Update]:
     return [update async for batch in stream for update in batch]
 
 
+@pytest.mark.proves("agents.llm", "durability.tasks")
 async def test_a_message_becomes_a_completed_task_that_can_be_read_back(start: Start) -> None:
     async with start(ECHO) as service:
         task = await ask(service, "hello")
@@ -76,6 +77,7 @@ async def test_a_conversation_continues_after_a_restart(start: Start) -> None:
         assert answer_of(await service.get(ANA, "helper", first.id)) == "hello Ada"
 
 
+@pytest.mark.proves("agents.streaming")
 async def test_a_stream_begins_submitted_works_and_ends_with_the_state(start: Start) -> None:
     async with start([{"text": "one two three"}]) as service:
         stream = await service.stream(ANA, "helper", say("go"), SendOptions())
@@ -90,6 +92,7 @@ async def test_a_stream_begins_submitted_works_and_ends_with_the_state(start: St
     assert [update.first for update in deltas] == [True] + [False] * (len(deltas) - 1)
 
 
+@pytest.mark.proves("agents.parallel-tools", "agents.function-tools")
 async def test_tools_run_side_by_side_and_their_results_reach_the_model(start: Start) -> None:
     together = asyncio.Barrier(2)
 
@@ -119,6 +122,7 @@ async def test_tools_run_side_by_side_and_their_results_reach_the_model(start: S
     assert [p.result.name for p in progress if p.result] == ["left", "right"]
 
 
+@pytest.mark.proves("agents.tool-errors")
 @pytest.mark.parametrize(
     ("call", "expected"),
     [
@@ -148,6 +152,7 @@ async def test_a_call_that_fails_is_answered_and_the_run_goes_on(
     assert last.status.state is TaskState.COMPLETED
 
 
+@pytest.mark.proves("a2a.ask-user")
 async def test_a_question_pauses_the_task_and_the_answer_is_its_result(start: Start) -> None:
     rules = [
         {"turn": 0, "tool_calls": [{"name": "ask_user", "args": {"question": "Which colour?"}}]},
@@ -172,6 +177,7 @@ async def test_a_question_pauses_the_task_and_the_answer_is_its_result(start: St
         assert [message.message.text for message in stored.history] == ["paint it", "Which colour?", "red"]
 
 
+@pytest.mark.proves("agents.cancel")
 async def test_cancel_ends_a_running_task_at_once(start: Start) -> None:
     async with start([{"text": "late", "delay": "60s"}]) as service, asyncio.timeout(5):
         task = await service.send(ANA, "helper", say("go"), SendOptions(return_immediately=True))
@@ -246,6 +252,7 @@ async def test_a_failing_model_fails_the_task_with_its_reason(start: Start, fail
         assert "no more tokens" in task.status.message.message.text
 
 
+@pytest.mark.proves("agents.max-iterations")
 async def test_an_endless_tool_loop_is_cut_at_the_limit(start: Start) -> None:
     rules = [{"tool_calls": [{"name": "save_artifact", "args": {"name": "x", "text": "y"}}]}]
     async with start(rules, tools=["save_artifact"], reasoning={"max_iterations": 3}) as service:
@@ -267,7 +274,7 @@ async def test_a_task_that_was_cut_off_is_failed_at_the_next_start(start: Start)
         assert "stopped" in stored.status.message.message.text
 
 
-@pytest.mark.proves("agents.instruction-template")
+@pytest.mark.proves("instruction.artifact", "a2a.request-facts")
 async def test_an_instruction_holds_request_facts_and_the_newest_artifact_of_a_name(start: Start) -> None:
     rules: list[dict[str, Any]] = [
         {
