@@ -12,7 +12,7 @@ from hector.cli.greeting import Address, greet
 from hector.cli.instance import Instance
 from hector.config.environment import Environment
 from hector.config.load import DEFAULT_PATH, Loaded, load_config, parse_config
-from hector.config.startup import Startup, add_serve_arguments, config_path, merge
+from hector.config.startup import Startup, add_serve_arguments, config_path, merge, refuse_wishes
 from hector.core.errors import StartupError
 from hector.observe.log import set_up
 from hector.observe.redact import remember
@@ -46,6 +46,7 @@ def configuration(
     """The file that is named or there, else a new one made from what is at hand, with what the user should know."""
     path = None if arguments.demo else config_path(arguments.config, environment)
     if path is not None:
+        refuse_wishes(arguments, path)
         return load_config(path, environment, handlers=catalog), ()
     from hector.config.detect import Wishes  # noqa: PLC0415 - only needed where there is no configuration
     from hector.config.generate import demo, generate  # noqa: PLC0415 - likewise

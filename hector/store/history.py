@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from hector.core.content import Data, JsonObject, Media, Message, Text, ToolResult
+from hector.core.content import Data, JsonObject, Media, Message, Text
 from hector.core.event import Event, InputRequired
 from hector.core.task import ClientMessage
 
@@ -10,14 +10,8 @@ ENVELOPE = "a2a"
 """The key of `Event.metadata` under which the A2A envelope of a client's message is kept."""
 
 
-def user_event(
-    message: ClientMessage, *, event_id: str, invocation_id: str, at: float, answers: tuple[str, str] | None = None
-) -> Event:
-    """The event that brings a client's message into a session.
-
-    `answers` is the (call id, tool name) of a tool call that has been waiting for this message: the model then reads
-    the message as that call's result, the client still sees its own message.
-    """
+def user_event(message: ClientMessage, *, event_id: str, invocation_id: str, at: float) -> Event:
+    """The event that brings a client's message into a session."""
     content = tuple(part for part in message.message.parts if isinstance(part, Text | Media | Data))
     envelope: JsonObject = {
         "message_id": message.id,
@@ -25,11 +19,7 @@ def user_event(
         "extensions": list(message.extensions),
         "reference_task_ids": list(message.reference_task_ids),
     }
-    said = Message("user", content)
-    if answers is not None:
-        envelope["answers"] = answers[0]
-        said = Message("tool", (ToolResult(answers[0], answers[1], content),))
-    return Event(event_id, invocation_id, "user", at, said, metadata={ENVELOPE: envelope})
+    return Event(event_id, invocation_id, "user", at, Message("user", content), metadata={ENVELOPE: envelope})
 
 
 def client_message(event: Event, *, context_id: str, task_id: str) -> ClientMessage | None:
@@ -41,7 +31,7 @@ def client_message(event: Event, *, context_id: str, task_id: str) -> ClientMess
     if envelope is not None:
         return ClientMessage(
             envelope["message_id"],
-            Message("user", _content(event.message, envelope.get("answers"))),
+            event.message,
             context_id,
             task_id,
             envelope.get("metadata"),
@@ -56,13 +46,6 @@ def client_message(event: Event, *, context_id: str, task_id: str) -> ClientMess
 def question(event_id: str, asked: InputRequired, *, context_id: str, task_id: str) -> ClientMessage:
     """The agent's message of a task that waits for input, as it stands in the status and later in the history."""
     return ClientMessage(event_id, Message("assistant", (Text(asked.prompt),)), context_id, task_id)
-
-
-def _content(message: Message, answers: str | None) -> tuple[Text | Media | Data, ...]:
-    if answers is None:
-        return tuple(part for part in message.parts if isinstance(part, Text | Media | Data))
-    results = (part for part in message.parts if isinstance(part, ToolResult) and part.call_id == answers)
-    return next((result.content for result in results), ())
 
 
 def history(events: Iterable[Event], *, context_id: str, task_id: str) -> tuple[ClientMessage, ...]:

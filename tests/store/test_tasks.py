@@ -11,7 +11,7 @@ from hector.core.event import Artifact, InputRequired
 from hector.core.task import Caller, ClientMessage, Status, TaskState
 from hector.store import Record, Store
 from hector.store.history import question, user_event
-from tests.store.turns import ME, NOW, answer, begin, done, request, said, step
+from tests.store.turns import ME, NOW, answer, begin, done, request, step
 
 TERMINAL = [TaskState.COMPLETED, TaskState.FAILED, TaskState.CANCELED, TaskState.REJECTED]
 STRANGERS = [Caller("app", "you"), Caller("other", "me")]
@@ -74,16 +74,6 @@ class TestResume:
         answered = await begin(store, "a", task=task.id, resume=True)
         assert answered.task.history is not None
         assert answered.task.history[1] == task.status.message
-
-    async def test_the_answer_may_be_a_tool_result_for_the_model(self, store: Store) -> None:
-        record = await ask(store)
-        message = said("this one")
-        event = user_event(message, event_id="e", invocation_id="run", at=NOW, answers=("call-1", "ask_user"))
-        await store.tasks.accept(replace(request(task=record.task_id, resume=True), event=event))
-        stored = (await store.sessions.load(ME, "c")).events[-1]
-        assert (stored.message.role, stored.tool_results[0].call_id) == ("tool", "call-1")
-        task = await store.tasks.get(ME, record.task_id, history_length=1)
-        assert task.history == (replace(message, context_id="c", task_id=task.id),)
 
     @pytest.mark.parametrize("state", TERMINAL)
     async def test_an_ended_task_takes_no_message(self, store: Store, state: TaskState) -> None:
