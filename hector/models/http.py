@@ -5,76 +5,30 @@ A call is tried again only while nothing of an answer has been handed on. What i
 that the provider refuses by name, and once an answer of no use.
 """
 
-import asyncio
 import contextlib
 import json
 import logging
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Protocol, assert_never
+from typing import Final, assert_never
 
 from hector.config.llms import LlmBase
 from hector.core.clock import Clock, SystemClock
-from hector.core.errors import ConfigError, ModelError, ModelRejected, ModelUnavailable
+from hector.core.errors import ConfigError, ModelError, ModelRejected
 from hector.core.event import Delta
 from hector.core.ports import ModelReply, ModelRequest
-from hector.models.faults import read_fault, rejected_parameter
-from hector.models.sound import Mender, sound
-from hector.models.wire import REPLAY, AskAgain, Decoder, HttpCall, Wire
+from hector.models.answers import AnswerReader, ParameterRefused
+from hector.models.wire import REPLAY, AskAgain, HttpCall, Wire
 from hector.net.caller import Answer, Caller, CallerOptions, open_caller, origin_of
-from hector.net.errors import BadRequestHead, ConnectFailed, NetError, NetTimeout, ProxyFailed, TlsFailed
-from hector.net.ndjson import NdjsonDecoder
+from hector.net.errors import NetError
 from hector.net.retry import Failure, GiveUp, Retry, RetryPolicy
-from hector.net.sse import SseDecoder
 from hector.observe.redact import redact, remember
 
 _log: Final = logging.getLogger("hector.models")
 _encode: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _JSON_HEADERS: Final = {"content-type": "application/json"}
-
-ANSWER_LIMIT: Final = 128 * 1024 * 1024
-"""Bytes of one answer."""
-
-ERROR_LIMIT: Final = 256 * 1024
-"""Bytes that are read of an error answer; much less is ever shown."""
-
-DRAIN_SECONDS: Final = 0.5
-"""How long to wait for the orderly end of a stream that has said everything, so that its connection can be kept."""
-
-
-_MALFORMED: Final = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
-"""What pure decoding raises on a document of another shape than promised."""
-
-
-class _Framer(Protocol):
-    """Cuts a stream into (event name, data)."""
-
-    def feed(self, data: bytes) -> Iterable[tuple[str | None, str]]: ...
-
-    def finish(self) -> Iterable[tuple[str | None, str]]: ...
-
-
-class _Lines:
-    """NDJSON as a framer."""
-
-    def __init__(self) -> None:
-        self._lines = NdjsonDecoder()
-
-    def feed(self, data: bytes) -> Iterable[tuple[str | None, str]]:
-        return [(None, line) for line in self._lines.feed(data)]
-
-    def finish(self) -> Iterable[tuple[str | None, str]]:
-        return [(None, line) for line in self._lines.finish()]
-
-
-class _ParameterRefused(ModelRejected):
-    """The provider refuses a parameter that can be left out."""
-
-    def __init__(self, error: ModelRejected, parameter: str) -> None:
-        super().__init__(str(error), status=error.status)
-        self.parameter = parameter
 
 
 @dataclass(slots=True)
@@ -100,6 +54,7 @@ class HttpModel:
     ) -> None:
         """`open_caller` runs at the first call; `chance` gives numbers from 0 to 1 for the jitter of waits."""
         self._wire = wire
+        self._reader = AnswerReader(wire)
         self._open_caller = open_caller
         self._caller: Caller | None = None
         self._retry = retry
@@ -147,10 +102,9 @@ class HttpModel:
         call = self._wire.encode(request, stream=False, dropped=dropped)
         try:
             async with await self._send(call) as answer:
-                body = await answer.read(ANSWER_LIMIT)
+                return await self._reader.whole(answer, call)
         except NetError as error:
-            raise self._net_error(error) from error
-        return self._decoded(body, call, answer)
+            raise self._reader.lost(error) from error
 
     async def _stream(
         self, request: ModelRequest, dropped: frozenset[str]
@@ -160,26 +114,15 @@ class HttpModel:
         lost: NetError | None = None
         try:
             async with await self._send(call) as answer:
-                if self._is_whole(answer):
-                    yield self._decoded(await answer.read(ANSWER_LIMIT), call, answer)
+                if self._reader.is_whole(answer):
+                    yield await self._reader.whole(answer, call)
                     return
-                async with contextlib.aclosing(self._deltas(answer, decoder)) as found:
+                async with contextlib.aclosing(self._reader.deltas(answer, decoder)) as found:
                     async for deltas in found:
                         yield deltas
         except NetError as error:
             lost = error
-        yield self._ended(decoder, lost)
-
-    def _ended(self, decoder: Decoder, lost: NetError | None) -> ModelReply:
-        """The reply of a stream. A connection that was lost after the terminal event does no harm."""
-        if lost is None:
-            return self._contained(decoder.finish)
-        try:
-            return self._contained(decoder.finish)
-        except AskAgain:
-            raise
-        except ModelError:
-            raise self._net_error(lost) from lost
+        yield self._reader.ended(decoder, lost)
 
     async def _send(self, call: HttpCall) -> Answer:
         """The answer to one POST, if its status is good. Raises NetError, and ModelError for any other status."""
@@ -190,7 +133,7 @@ class HttpModel:
         answer = await self._caller.send("POST", call.path, body=body, headers=headers)
         if 200 <= answer.status < 300:
             return answer
-        raise self._refusal(answer.status, answer.headers, await _beginning(answer))
+        raise await self._reader.refusal(answer)
 
     def _opened(self) -> Caller:
         try:
@@ -198,89 +141,17 @@ class HttpModel:
         except ConfigError as error:
             raise ModelRejected(f"{self._wire.label}: {redact(str(error))}") from error
 
-    def _refusal(self, status: int, headers: Mapping[str, str], body: bytes) -> ModelError:
-        """What an answer of a bad status means; a refused parameter that can be left out is told apart."""
-        error = _redacted(self._wire.error(status, headers, body))
-        if type(error) is ModelRejected and status in {400, 422}:
-            fault = read_fault(status, headers, body)
-            parameter = rejected_parameter(f"{fault.param} {fault.message}", self._wire.droppable)
-            if parameter is not None:
-                return _ParameterRefused(error, parameter)
-        return error
-
-    def _is_whole(self, answer: Answer) -> bool:
-        """The server sent one document although a stream was asked for."""
-        kind = answer.headers.get("content-type", "")
-        return kind.startswith("text/html") or (self._wire.framing == "sse" and kind.startswith("application/json"))
-
-    def _decoded(self, body: bytes, call: HttpCall, answer: Answer) -> ModelReply:
-        try:
-            document = json.loads(body)
-        except (ValueError, RecursionError):
-            document = None
-        if not isinstance(document, dict):
-            raise self._not_understood(f"{answer.headers.get('content-type', 'no type')}: {_glimpse(body)}")
-        return self._contained(lambda: self._wire.decode(document, call))
-
-    async def _deltas(self, answer: Answer, decoder: Decoder) -> AsyncGenerator[tuple[Delta, ...], None]:
-        """What the stream brings, one tuple per network read that brings anything. Ends at the terminal event."""
-        cut: _Framer = _Lines() if self._wire.framing == "ndjson" else SseDecoder()
-        mender = Mender()
-        size = 0
-        pieces = aiter(answer)
-        async for piece in pieces:
-            size += len(piece)
-            if size > ANSWER_LIMIT:
-                raise ModelRejected(f"{self._wire.label}: the answer is longer than {ANSWER_LIMIT >> 20} MiB")
-            if deltas := self._fed(decoder, cut.feed(piece), mender):
-                yield deltas
-            if decoder.done:
-                await _drain(pieces)
-                return
-        if deltas := self._fed(decoder, cut.finish(), mender):
-            yield deltas
-
-    def _fed(self, decoder: Decoder, events: Iterable[tuple[str | None, str]], mender: Mender) -> tuple[Delta, ...]:
-        deltas: list[Delta] = []
-        try:
-            for event, data in events:
-                deltas += decoder.feed(event, data)
-            deltas = mender.feed(deltas)
-        except _MALFORMED as error:
-            raise self._not_understood(f"{type(error).__name__}: {error}") from error
-        except ModelError as error:
-            raise _redacted(error) from error
-        return tuple(deltas)
-
-    def _contained(self, read: Callable[[], ModelReply]) -> ModelReply:
-        """`read()`, with whatever it stumbles over in a foreign document turned into a ModelError."""
-        try:
-            return sound(read())
-        except _MALFORMED as error:
-            raise self._not_understood(f"{type(error).__name__}: {error}") from error
-        except ModelError as error:
-            raise _redacted(error) from error
-
-    def _not_understood(self, what: str) -> ModelUnavailable:
-        text = f"{self._wire.label}: the answer is not in the expected form ({what}); check `base_url` and `provider`"
-        return ModelUnavailable(redact(text))
-
-    def _net_error(self, error: NetError) -> ModelError:
-        """The same failure, said of this model and with what to do about it."""
-        kind = ModelUnavailable if error.retryable else ModelError
-        return kind(redact(f"{self._wire.label}: {error}{_advice(error)}"))
-
     async def _recover(self, error: ModelError, tries: _Tries, *, shown: bool = False) -> ModelReply | None:
         """Get ready for the next try: None. Or the reply to be content with. Or raise `error`: no try is left."""
         if isinstance(error, AskAgain):
             reply = error.reply
             if shown or tries.asked_again:
-                return self._contained(lambda: reply)
+                return self._reader.contained(lambda: reply)
             tries.asked_again = True
             return None
         if shown:
             raise error
-        if isinstance(error, _ParameterRefused) and error.parameter not in tries.dropped:
+        if isinstance(error, ParameterRefused) and error.parameter not in tries.dropped:
             _log.info("%s: asking again without %r, which was refused", self._wire.label, error.parameter)
             tries.dropped |= {error.parameter}
             return None
@@ -329,52 +200,3 @@ def connect(wire: Wire, llm: LlmBase, *, base_url: str, headers: Mapping[str, st
         patience=llm.retry.max_delay,
     )
     return HttpModel(wire, partial(open_caller, options), retry)
-
-
-async def _beginning(answer: Answer) -> bytes:
-    """Up to ERROR_LIMIT bytes of an error answer; what came before the connection broke will do."""
-    body = b""
-    async with answer:
-        with contextlib.suppress(NetError):
-            async for piece in answer:
-                body += piece
-                if len(body) >= ERROR_LIMIT:
-                    break
-    return body
-
-
-async def _drain(pieces: AsyncIterator[bytes]) -> None:
-    """Read to the end of a stream that has said everything, within DRAIN_SECONDS."""
-    with contextlib.suppress(TimeoutError, NetError):
-        async with asyncio.timeout(DRAIN_SECONDS):
-            async for _ in pieces:
-                pass
-
-
-def _redacted(error: ModelError) -> ModelError:
-    """The same error, with configured secrets taken out of its text."""
-    error.args = (redact(str(error)),)
-    return error
-
-
-def _glimpse(body: bytes) -> str:
-    """The beginning of a body that should have been JSON."""
-    return " ".join(body[:200].decode("utf-8", "replace").split()) or "empty"
-
-
-def _advice(error: NetError) -> str:
-    match error:
-        case TlsFailed():
-            return " (check `base_url`, and `ca_bundle` for a private certificate authority)"
-        case ProxyFailed():
-            return " (check `proxy`)"
-        case ConnectFailed():
-            return " (is the server running? check `base_url`)"
-        case NetTimeout(phase="connect"):
-            return " (check `base_url` and `proxy`, or raise `connect_timeout`)"
-        case NetTimeout():
-            return " (raise `timeout` if this model needs longer)"
-        case BadRequestHead():
-            return " (check `api_key` and `headers`)"
-        case _:
-            return ""

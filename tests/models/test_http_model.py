@@ -13,7 +13,7 @@ from hector.core.clock import FakeClock
 from hector.core.content import Message, Text, ToolResult, user
 from hector.core.errors import ConfigError, ModelError, ModelRejected, ModelUnavailable
 from hector.core.ports import ModelReply, ModelRequest, ToolSpec
-from hector.models import anthropic, http
+from hector.models import answers, anthropic
 from hector.models.anthropic import AnthropicWire
 from hector.models.http import HttpModel
 from hector.models.registry import create
@@ -81,7 +81,7 @@ async def test_a_stream_that_is_not_closed_after_its_end(fake: FakeProvider) -> 
     fake.script(Turn(text="done", linger=True))
     began = time.monotonic()
     assert (await last(model)).message.text == "done"
-    assert time.monotonic() - began < http.DRAIN_SECONDS + 1
+    assert time.monotonic() - began < answers.DRAIN_SECONDS + 1
     await model.aclose()
 
 
@@ -97,7 +97,7 @@ async def test_a_connection_lost_after_the_end_does_no_harm(fake: FakeProvider) 
 @pytest.mark.proves("models.faults")
 @pytest.mark.parametrize("streamed", [False, True])
 async def test_answers_have_a_limit(fake: FakeProvider, monkeypatch: pytest.MonkeyPatch, streamed: bool) -> None:
-    monkeypatch.setattr(http, "ANSWER_LIMIT", 5000)
+    monkeypatch.setattr(answers, "ANSWER_LIMIT", 5000)
     model = create("main", llm(fake.url, retry={"max_attempts": 1}))
     fake.default = Turn(text="x" * 6000)
     with pytest.raises(ModelError, match="longer than"):
