@@ -28,7 +28,7 @@ test-slow: setup ## Run the tests that take long: local model, many restarts
 	$(PYTEST) -m "slow and not frozen"
 
 frozen: setup ## Run the front-door tests against dist/ (make binary first)
-	$(PYTEST) -m frozen
+	$(PYTEST) -m "frozen and not slow"
 
 check: setup ## Format, lint, types, and the test-suite with branch coverage
 	@scripts/check
