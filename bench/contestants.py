@@ -73,15 +73,15 @@ def write_config(path: Path, model_url: str) -> None:
 
 
 def environment() -> tuple[Path, str]:
-    """The Python of an environment with the runtime dependencies and the references', and what it was made from.
+    """The Python of an environment with the runtime dependencies only, and what it was made from.
 
     More would distort the figures: stock httpx is a third faster when `sniffio` happens to be installed, and uvicorn
     picks up httptools and uvloop by itself.
     """
-    lock = ROOT / "vendor" / "requirements-bench.txt"
+    lock = ROOT / "vendor" / "requirements.txt"
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     if lock.exists():
-        arguments, wanted, source = ["-r", str(lock)], lock.read_text(encoding="utf-8"), "vendor/requirements-bench.txt"
+        arguments, wanted, source = ["-r", str(lock)], lock.read_text(encoding="utf-8"), "vendor/requirements.txt"
     else:
         arguments = list(project["dependencies"])
         wanted, source = "\n".join(arguments), "the dependencies in pyproject.toml, newest versions"

@@ -43,7 +43,6 @@ def test_the_locks_hold_what_the_project_asks_for() -> None:
         "requirements.txt": PROJECT["project"]["dependencies"],
         "requirements-local.txt": extras["local"],
         "requirements-dev.txt": groups["dev"],
-        "requirements-bench.txt": groups["bench"],
         "requirements-build.txt": groups["build"],
         "requirements-lock.txt": groups["lock"],
     }
