@@ -1,7 +1,6 @@
 """Agent cards: who an agent is and how to reach it, with what caches need."""
 
 import hashlib
-from dataclasses import dataclass
 from email.utils import formatdate, parsedate_to_datetime
 from typing import Final
 
@@ -10,6 +9,7 @@ from hector.a2a.version import CURRENT, OLD
 from hector.config.agents import Agent
 from hector.config.root import HectorConfig
 from hector.core.content import JsonObject
+from hector.core.record import dataclass
 
 MAX_AGE: Final = 60
 """Seconds that a card may be cached: a changed configuration is in force at once."""

@@ -4,11 +4,11 @@ Table: A2A 1.0.1 section 5.4. Errors that the table does not know keep the plain
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from hector.core import errors
 from hector.core.content import JsonObject
+from hector.core.record import dataclass
 
 DOMAIN: Final = "a2a-protocol.org"
 ERROR_INFO: Final = "type.googleapis.com/google.rpc.ErrorInfo"

@@ -1,7 +1,6 @@
 """The JSON-RPC 2.0 envelope, and which method means which operation in which version of A2A."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Final
 
@@ -9,6 +8,7 @@ from hector.a2a import v03, wire
 from hector.a2a.errors import INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, ProtocolError, rpc_error
 from hector.core.content import JsonObject
 from hector.core.errors import HectorError
+from hector.core.record import dataclass
 
 
 class Operation(Enum):

@@ -2,13 +2,13 @@
 
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from hector.a2a.errors import PUSH_NOT_SUPPORTED, ProtocolError
 from hector.a2a.reader import Reader
 from hector.core.content import Content, Data, JsonObject, Media, Message, Text
+from hector.core.record import dataclass
 from hector.core.task import ClientMessage, TaskQuery, TaskState
 
 MOST_PARTS: Final = 256

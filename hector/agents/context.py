@@ -1,11 +1,12 @@
 """What a run hands to its agent."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from hector.core.clock import Clock
 from hector.core.event import Event
+from hector.core.record import dataclass
 from hector.core.task import Caller
 
 

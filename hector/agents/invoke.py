@@ -3,12 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from hector.core.content import Text, ToolCall, ToolResult
 from hector.core.errors import ToolError
 from hector.core.event import Artifact, Control, InputRequired
 from hector.core.ports import Tool, ToolContext, ToolOutput
+from hector.core.record import dataclass
 
 log = logging.getLogger("hector.agents")
 

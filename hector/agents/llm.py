@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
 from hector.agents.context import RunContext
@@ -15,6 +15,7 @@ from hector.core.errors import AgentError
 from hector.core.event import Delta, Event, Output, Partial, TextDelta, ToolStarted
 from hector.core.ids import new_id
 from hector.core.ports import ChatModel, ModelReply, ModelRequest, OutputSchema, Tool, ToolContext
+from hector.core.record import dataclass
 from hector.core.usage import FinishReason, Usage
 
 NO_ANSWER: Final[Mapping[FinishReason, str]] = {

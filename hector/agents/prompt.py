@@ -1,11 +1,11 @@
 """The system text of an agent: its parts in a fixed order, templates filled from the session's state."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from hector.agents.template import Template, parse
 from hector.config.agents import LlmAgent
+from hector.core.record import dataclass
 
 TOOL_RELIABILITY: Final = (
     "When you call a tool, wait for its result and build on what it really returned; "

@@ -10,12 +10,12 @@ Lookup only: no attributes, no calls. A template is parsed once and rendered for
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from hector.core.content import Content, Data, Media, Text
 from hector.core.errors import AgentError
 from hector.core.event import Artifact
+from hector.core.record import dataclass
 
 ARTIFACT: Final = "artifact."
 _PLACEHOLDER: Final = re.compile(

@@ -3,13 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol, runtime_checkable
 
 from hector.agents.llm import Agent
 from hector.config.root import HectorConfig
 from hector.core.errors import HectorError
 from hector.core.ports import ChatModel
+from hector.core.record import dataclass
 
 log = logging.getLogger("hector.apps")
 

@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
 from hector.core.content import JsonObject
 from hector.core.errors import HectorError
 from hector.core.ids import new_id
+from hector.core.record import dataclass
 from hector.net.caller import Answer, CallerOptions, open_caller
 from hector.net.sse import SseDecoder, SseEvent
 

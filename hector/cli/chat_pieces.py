@@ -1,10 +1,11 @@
 """What a stream of A2A 1.0 events means to a person: pieces of an answer, thoughts, tools, results, questions. Pure."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, TypeAlias
 
 from hector.core.content import JsonObject
+from hector.core.record import dataclass
 
 _PREFIX: Final = "TASK_STATE_"
 _ASKING: Final = frozenset({"INPUT_REQUIRED", "AUTH_REQUIRED"})

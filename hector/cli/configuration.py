@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from hector.config.flags import DEFAULT_PATH
 from hector.config.lean import skip_plugins
 from hector.config.load import Loaded, load_config
 from hector.config.startup import config_path
+from hector.core.record import dataclass
 
 if TYPE_CHECKING:
     from hector.tools.catalog import Catalog

@@ -4,12 +4,12 @@ import logging
 import socket
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from hector import __version__
 from hector.apps.build import model_of
 from hector.config.root import HectorConfig
 from hector.config.startup import Startup
+from hector.core.record import dataclass
 
 log = logging.getLogger("hector.server")
 GREEN, YELLOW, DIM, RESET = "\033[38;2;16;185;129m", "\033[33m", "\033[2m", "\033[0m"

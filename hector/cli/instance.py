@@ -3,7 +3,6 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any, Final
 
 from hector.apps.build import build
@@ -15,6 +14,7 @@ from hector.config.root import HectorConfig
 from hector.config.server import Server
 from hector.core.clock import SystemClock
 from hector.core.errors import ConfigError
+from hector.core.record import dataclass
 from hector.observe.redact import remember
 from hector.store import Store, open_store
 from hector.tasks.service import TaskService

@@ -1,10 +1,10 @@
 """Older spellings, turned into ours before anything is checked."""
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 from hector.config.document import Document, at, matches
 from hector.config.findings import Where
+from hector.core.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,13 @@
 """Section: the base of every block of the file; and the value types that people write by hand."""
 
 import re
-from dataclasses import dataclass
 from typing import Annotated, Any, Final, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
+
+from hector.core.record import dataclass
 
 SECRET_KEYS: Final = re.compile(r"(?i)(api[_-]?key|password|passwd|secret|token|credential|authorization|cookie)$")
 """Keys whose values are never shown: neither in messages nor in a printed configuration."""

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from hector.config.shape import peek
 from hector.config.skill import body_of
 from hector.config.tools import GENERIC_TOOLS
 from hector.config.translate import found, suggest
+from hector.core.record import dataclass
 
 _KEY: Final = re.compile(r"[!-~]+")
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")

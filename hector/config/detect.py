@@ -5,7 +5,7 @@ import json
 import shutil
 import urllib.request
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from hector.config.modelfile import find_model
 from hector.config.providers import BY_NAME, address_of, from_keys
 from hector.config.tools import GENERIC_TOOLS
 from hector.config.translate import suggest
+from hector.core.record import dataclass
 
 PROBE_SECONDS: Final = 1.0
 

@@ -1,10 +1,11 @@
 """A parsed file: plain values, the place of each, and what was found wrong with them so far."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from hector.config.findings import Finding, Kind, Position, Where
+from hector.core.record import dataclass
 
 
 @dataclass(slots=True)

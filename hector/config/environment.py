@@ -3,11 +3,12 @@
 import os
 import re
 from collections.abc import Iterable, Mapping, MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final
 
 from hector.config.findings import Finding, Position
+from hector.core.record import dataclass
 
 _LINE: Final = re.compile(r"[ \t]*(?:export[ \t]+)?(?P<name>[A-Za-z_][A-Za-z0-9_.]*)[ \t]*=[ \t]*")
 _ESCAPES: Final = {"n": "\n", "r": "\r", "t": "\t"}

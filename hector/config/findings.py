@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 from hector.core.errors import ConfigError
+from hector.core.record import dataclass
 
 Where: TypeAlias = tuple[str | int, ...]
 """The way to a value: keys and list positions from the top."""

@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +16,7 @@ from hector.config.skill import FILE, Skill, read_skill
 from hector.config.source import plain
 from hector.config.tools import GENERIC_TOOLS
 from hector.config.translate import suggest
+from hector.core.record import dataclass
 
 DEFAULT_INSTRUCTION: Final = "You are a helpful assistant. Answer briefly and to the point."
 DEMO: Final = Path(__file__).with_name("demo.yaml")

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Collection, MutableMapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +17,7 @@ from hector.config.masking import masked_source
 from hector.config.root import HectorConfig
 from hector.config.source import parse
 from hector.config.translate import translate
+from hector.core.record import dataclass
 
 BUILT_IN: Final = "(built-in)"
 """Named in messages instead of a file where there is none."""

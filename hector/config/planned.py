@@ -4,11 +4,11 @@ When one is built, its rows leave this module and its section enters the package
 they say what is the case anyway and are dropped without a word.
 """
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 from hector.config.document import Document, at, matches
 from hector.config.findings import Where
+from hector.core.record import dataclass
 
 REASON: Final = "is not available in this version"
 

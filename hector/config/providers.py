@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from hector.config.environment import Environment
+from hector.core.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
 """SKILL.md: a skill description as the instruction of an agent."""
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from hector.config.source import parse
+from hector.core.record import dataclass
 
 FILE: Final = "SKILL.md"
 _FRONT: Final = re.compile(r"\A---[ \t]*\r?\n(?P<head>.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)

@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +12,7 @@ from hector.config.flags import add_serve_arguments as add_serve_arguments  # re
 from hector.config.root import HectorConfig
 from hector.config.server import Backend
 from hector.config.translate import hide_userinfo, suggest
+from hector.core.record import dataclass
 
 IN_MEMORY: Final = "sqlite://:memory:"
 LEVELS: Final = ("debug", "info", "warn", "error")

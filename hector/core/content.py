@@ -4,8 +4,9 @@ One superset that every provider and A2A can be encoded from. Parts are immutabl
 the form that is stored in the event log.
 """
 
-from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, assert_never
+
+from hector.core.record import dataclass
 
 JsonObject: TypeAlias = dict[str, Any]
 Role: TypeAlias = Literal["user", "assistant", "tool"]

@@ -24,8 +24,9 @@ HectorError
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
+
+from hector.core.record import dataclass
 
 
 class HectorError(Exception):

@@ -1,10 +1,11 @@
 """Events: what a run yields. Appended ones are the truth of a session; partial ones are only streamed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeAlias
 
 from hector.core.content import Content, JsonObject, Message, ToolCall, ToolResult
+from hector.core.record import dataclass
 from hector.core.usage import Usage
 
 

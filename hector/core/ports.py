@@ -1,11 +1,12 @@
 """The seams: what a capability offers, so that capabilities never import each other."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal, Protocol, TypeAlias
 
 from hector.core.content import Content, JsonObject, Message
 from hector.core.event import Artifact, Control, Delta
+from hector.core.record import dataclass
 from hector.core.usage import FinishReason, Usage
 
 

@@ -1,11 +1,11 @@
 """Tasks: the client's view of one run, with the states of A2A."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypeAlias
 
 from hector.core.content import JsonObject, Message, ToolCall, ToolResult
 from hector.core.event import Artifact, Delta
+from hector.core.record import dataclass
 
 
 class TaskState(StrEnum):

@@ -1,7 +1,9 @@
 """What a model call cost, and why it ended: one shape for all providers."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from enum import StrEnum
+
+from hector.core.record import dataclass
 
 
 class FinishReason(StrEnum):

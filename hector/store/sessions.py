@@ -1,11 +1,11 @@
 """Sessions: conversations as append-only event logs with scoped state."""
 
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from hector.core.errors import NotFound, NotSupported
 from hector.core.event import Artifact, Event
+from hector.core.record import dataclass
 from hector.core.task import Caller
 from hector.store.codec import EventRow, artifact_from_text, decoded, event_from_row
 from hector.store.database import Connection, Database

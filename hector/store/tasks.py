@@ -1,13 +1,13 @@
 """Tasks: accepted, recorded step by step, ended once, listed."""
 
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from hector.core.content import JsonObject, Message, Text
 from hector.core.errors import InvalidRequest, NotFound, NotSupported
 from hector.core.event import Artifact, Event
 from hector.core.ids import new_id
+from hector.core.record import dataclass
 from hector.core.task import Caller, ClientMessage, Status, Task, TaskPage, TaskQuery, TaskState
 from hector.store.codec import (
     EventRow,

@@ -1,9 +1,10 @@
 """A task while it runs: what has been published so far, as a snapshot at any moment."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from hector.core.content import Text
 from hector.core.event import Artifact, TextDelta
+from hector.core.record import dataclass
 from hector.core.task import AnswerDelta, ArtifactUpdate, ClientMessage, Status, StatusUpdate, Task, Update
 
 ANSWER: str = "answer"

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final, Literal
 
 from hector.core.clock import Clock
@@ -21,6 +21,7 @@ from hector.core.event import (
     ToolStarted,
 )
 from hector.core.ids import new_id
+from hector.core.record import dataclass
 from hector.core.task import (
     AnswerDelta,
     ArtifactUpdate,

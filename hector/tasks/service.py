@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -27,6 +26,7 @@ from hector.core.errors import (
 )
 from hector.core.event import Event
 from hector.core.ids import new_id
+from hector.core.record import dataclass
 from hector.core.task import (
     Caller,
     ClientMessage,

@@ -4,7 +4,6 @@ import asyncio
 import inspect
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from hector.core.content import Data, JsonObject, Media, Text
 from hector.core.errors import ToolError
 from hector.core.ports import ToolContext, ToolOutput, ToolSpec
+from hector.core.record import dataclass
 
 _CONTENT: Final = (Text, Media, Data)
 

@@ -1,11 +1,12 @@
 """Tool wrappers: each adds one behaviour and delegates."""
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from hector.core.content import Content, JsonObject, Text
 from hector.core.errors import ToolError
 from hector.core.ports import Tool, ToolContext, ToolOutput, ToolSpec
+from hector.core.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)
