@@ -13,8 +13,9 @@ PYTEST := $(RUN) -m pytest $(ARGS)
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
 
-setup: ## Create or update .venv with everything that development needs
+setup: ## Create or update .venv, and .venv-a2a03 for the old A2A client, with all that development needs
 	@scripts/setup $(VENV) requirements.txt requirements-dev.txt
+	@scripts/setup .venv-a2a03 requirements-a2a03.txt
 
 serve: ## Start the server; without a key or an Ollama it fetches a small local model first
 	@scripts/setup $(VENV) requirements.txt
@@ -49,5 +50,5 @@ lock: ## Write the lock files again (ARGS=--upgrade for the newest versions)
 	@scripts/lock $(ARGS)
 
 clean: ## Remove what was built; keeps your .hector data
-	rm -rf dist work .venv .venv-binary .venv-lock .mypy_cache .ruff_cache .pytest_cache .coverage htmlcov
+	rm -rf dist .venv .venv-a2a03 .venv-bench .venv-binary .venv-lock .mypy_cache .ruff_cache .pytest_cache .coverage htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -18,7 +18,7 @@ PYTHON = ROOT / ".venv-a2a03" / "bin" / "python"
 @pytest.mark.proves("a2a.v03", "a2a.sdk")
 def test_the_client_of_0_3(folder: Path) -> None:
     if not PYTHON.exists():
-        reason = f"{PYTHON.parent.parent.name} is missing: python3 -m venv it, and install a2a-sdk==0.3.26"
+        reason = f"{PYTHON.parent.parent.name} is missing: run `make setup`"
         pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
     config = load_config(ROOT / "examples" / "a2a-conformance.yaml", {}).config
     with live(config.with_changes(server=Server(legacy_card=True)), folder) as server:
