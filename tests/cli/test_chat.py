@@ -307,7 +307,9 @@ def test_ctrl_c_stops_the_answer_and_not_the_chat(server: Served) -> None:
         screen.type("hello\r")
         screen.expect("Bye")
         screen.expect("first › ")
-        screen.type("half a line\x03")
+        screen.type("half a line")
+        screen.expect("half a line")  # now the line editor is listening
+        screen.type("\x03")
         screen.expect("Ctrl-D or /quit leaves")
         screen.expect("first › ")
         screen.type("fail\r")
