@@ -54,9 +54,9 @@ class LlmAgent(Section):
     type: Literal["llm"] = Field("llm", description="Kind of agent.")
     name: str = Field("", description="Name to show. Left out: the id.")
     description: str = Field("A helpful AI assistant.", description="What it is for; shown in the agent card.")
-    visibility: Literal["public", "internal", "private"] = Field(
+    visibility: Literal["public", "private"] = Field(
         "public",
-        description="public: listed for everyone; internal: for authenticated callers; private: never over HTTP.",
+        description="public: listed and open to everyone who reaches the server; private: never over HTTP.",
     )
     llm: str = Field(
         "", description="Model, an id under `llms`. Left out: defaults.llm, then `default`, then the first."

@@ -132,6 +132,10 @@ VALUES: Final[tuple[PlannedValue, ...]] = (
         "agents.*.type", frozenset(("sequential", "parallel", "loop", "conditional", "remote", "runner")), "agent type",
         whole=True,
     ),
+    PlannedValue(
+        "agents.*.visibility", frozenset(("internal",)), "visibility",
+        instead="nobody can be authenticated yet: use private, or public on 127.0.0.1",
+    ),
     PlannedValue("agents.*.workflow", frozenset(("sequential", "parallel", "loop")), "agent type", whole=True),
     PlannedValue(
         "agents.*.context.strategy",
@@ -169,7 +173,7 @@ def _refuse_value(document: Document, row: PlannedValue, where: Where) -> None:
         "planned",
         where,
         f"{row.what} {value!r} {REASON}",
-        hint=row.instead or "remove the block" if row.whole else "remove the key",
+        hint=row.instead or ("remove the block" if row.whole else "remove the key"),
     )
     out = where[:-1] if row.whole else where
     del at(document.value, out[:-1])[out[-1]]

@@ -19,7 +19,7 @@ CARD = "/.well-known/agent-card.json"
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     config = helper({"text": "hi"}, visibility="private")
-    config["agents"] |= {"first": {"name": "The First"}, "second": {"visibility": "internal"}}
+    config["agents"] |= {"first": {"name": "The First"}, "second": {"visibility": "public"}}
     config["llms"]["default"] |= {"provider": "scripted"}
     with live(config, tmp_path_factory.mktemp("pages")) as made:
         yield made
