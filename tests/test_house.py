@@ -43,6 +43,7 @@ def test_the_locks_hold_what_the_project_asks_for() -> None:
         "requirements.txt": PROJECT["project"]["dependencies"],
         "requirements-local.txt": extras["local"],
         "requirements-dev.txt": groups["dev"],
+        "requirements-a2a03.txt": groups["a2a03"],
         "requirements-build.txt": groups["build"],
         "requirements-lock.txt": groups["lock"],
     }
