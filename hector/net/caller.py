@@ -6,13 +6,14 @@ path about 60 us in all. When a proxy applies the same calls go through stock ht
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import TracebackType
 from typing import Final, Protocol, Self
 from urllib.parse import urlsplit
 
 import hector
 from hector.core.errors import ConfigError
+from hector.core.record import dataclass
 from hector.net.errors import ProtocolViolation
 from hector.net.http1 import encode_head
 from hector.net.pool import Origin, Pool, Timeouts

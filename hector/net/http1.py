@@ -6,9 +6,9 @@ network read come out as one piece. Whatever would be ambiguous to another reade
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
+from hector.core.record import dataclass
 from hector.net.errors import BadRequestHead, ProtocolViolation
 
 HEAD_LIMIT: Final = 64 * 1024

@@ -4,9 +4,9 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
+from hector.core.record import dataclass
 from hector.net.connection import Connection
 from hector.net.errors import ConnectFailed, ConnectionLost, NetTimeout, TlsFailed
 from hector.net.http1 import Head

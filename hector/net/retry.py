@@ -7,8 +7,10 @@ The union of what the vendors' own clients do: `x-should-retry` decides where a 
 import json
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, TypeAlias
+
+from hector.core.record import dataclass
 
 NEVER_STATUS: Final = frozenset({400, 401, 402, 403, 404, 405, 413, 415, 422})
 NEVER_CODE: Final = frozenset({"insufficient_quota", "enforced_spend_limit_reached", "billing_hard_limit_reached"})
