@@ -88,8 +88,28 @@ def runner() -> str | None:
 def install_runner() -> None:
     """Put xllamacpp into the environment of this Python. Raises FetchError."""
     pip("install", "--no-deps", "--require-hashes", "--only-binary=:all:", "--requirement", str(LOCK))
-    if runner() is None:
-        raise FetchError("xllamacpp was installed but is not there")
+    problem = why_it_does_not_load()
+    if "libgomp.so.1" in problem and may_install_packages():
+        print("model: installing the Debian package libgomp1, which xllamacpp needs", flush=True)
+        for arguments in (("update",), ("install", "-y", "libgomp1")):
+            subprocess.run(["apt-get", "-qq", *arguments], stdout=subprocess.DEVNULL, check=False)
+        problem = why_it_does_not_load()
+    if problem:
+        pip("uninstall", "--yes", "xllamacpp")  # else Hector would choose what cannot run
+        hint = "; on Debian and Ubuntu: apt install libgomp1" if "libgomp.so.1" in problem else ""
+        raise FetchError(f"xllamacpp cannot be loaded here: {problem}{hint}")
+
+
+def why_it_does_not_load() -> str:
+    """The last line of the error when xllamacpp is imported, empty when it works."""
+    command = [sys.executable, "-c", "import xllamacpp"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stderr.strip().splitlines()[-1] if done.returncode and done.stderr.strip() else ""
+
+
+def may_install_packages() -> bool:
+    """Whether this is a Debian-like system that we may add a package to without asking anybody: as root."""
+    return os.name == "posix" and os.geteuid() == 0 and shutil.which("apt-get") is not None
 
 
 def fetch_model(folder: Path) -> Path:
