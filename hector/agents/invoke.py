@@ -10,6 +10,7 @@ from hector.core.errors import ToolError
 from hector.core.event import Artifact, Control, InputRequired
 from hector.core.ports import Tool, ToolContext, ToolOutput
 from hector.core.record import dataclass
+from hector.observe.redact import redact
 
 log = logging.getLogger("hector.agents")
 
@@ -43,8 +44,8 @@ def _waits(call: ToolCall, control: Control | None) -> bool:
 
 
 def _result(call: ToolCall, output: ToolOutput, control: Control | None) -> ToolResult:
-    if isinstance(output.control, InputRequired) and output.control is not control:
-        return _error(call, "only one question can be open at a time; ask again after the user has answered")
+    if output.control is not None and output.control is not control:
+        return _error(call, "this had no effect, because another call of the same turn came first; call it alone")
     return ToolResult(call.id, call.name, output.content or (Text("(no output)"),), output.is_error)
 
 
@@ -58,9 +59,17 @@ async def _call(call: ToolCall, tools: Mapping[str, Tool], context: ToolContext)
         return await tool.call(call.args, context)
     except ToolError as error:
         return _failed(str(error))
-    except Exception as error:
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt | GeneratorExit) or _is_canceled(error):
+            raise
         log.exception("tool failed", extra={"tool": call.name, "agent": context.agent})
-        return _failed(f"{call.name} failed: {type(error).__name__}: {error}")
+        return _failed(redact(f"{call.name} failed: {type(error).__name__}: {error}"))
+
+
+def _is_canceled(error: BaseException) -> bool:
+    """Whether the run is being cancelled, rather than something that the tool waited for."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
 
 
 def _failed(text: str) -> ToolOutput:

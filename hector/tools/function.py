@@ -1,6 +1,5 @@
 """A Python function as a tool: its signature is the schema, its docstring the description."""
 
-import asyncio
 import inspect
 import json
 from collections.abc import Callable, Mapping
@@ -12,6 +11,7 @@ from hector.core.content import Data, JsonObject, Media, Text
 from hector.core.errors import ToolError
 from hector.core.ports import ToolContext, ToolOutput, ToolSpec
 from hector.core.record import dataclass
+from hector.tools.threads import in_thread
 
 _CONTENT: Final = (Text, Media, Data)
 
@@ -35,11 +35,16 @@ class FunctionTool:
         values = self._check(args)
         if self.context is not None:
             values[self.context] = context
+        try:
+            return output_of(await self._result(values))
+        except SystemExit as error:
+            raise ToolError(f"{self.spec.name} failed: SystemExit: {error}") from None
+
+    async def _result(self, values: dict[str, Any]) -> object:
         if inspect.iscoroutinefunction(self.function):
-            result = await self.function(**values)
-        else:
-            result = await asyncio.to_thread(self.function, **values)
-        return output_of(result)
+            return await self.function(**values)
+        result = await in_thread(self.spec.name, self.function, values)
+        return await result if inspect.isawaitable(result) else result
 
     def _check(self, args: JsonObject) -> dict[str, Any]:
         try:
@@ -55,19 +60,31 @@ class FunctionTool:
 def output_of(result: object) -> ToolOutput:
     """What a function returned, as content: text stays text, content stays content, anything else becomes JSON."""
     if isinstance(result, ToolOutput):
+        _check_storable(result)
         return result
     if result is None:
         return ToolOutput((Text("done"),))
     if isinstance(result, str):
         return ToolOutput((Text(result),))
     if isinstance(result, _CONTENT):
-        return ToolOutput((result,))
+        return output_of(ToolOutput((result,)))
     if isinstance(result, BaseModel):
         return ToolOutput((Text(result.model_dump_json()),))
+    return ToolOutput((Text(_json(result)),))
+
+
+def _json(value: object) -> str:
     try:
-        return ToolOutput((Text(json.dumps(result, ensure_ascii=False)),))
-    except (TypeError, ValueError) as error:
-        raise ToolError(f"the tool returned a {type(result).__name__} that is not JSON: {error}") from None
+        return json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ToolError(f"the tool returned a {type(value).__name__} that is not JSON: {error}") from None
+
+
+def _check_storable(output: ToolOutput) -> None:
+    """Raises ToolError for values that the event log could not hold."""
+    parts = (*output.content, *(part for artifact in output.artifacts for part in artifact.parts))
+    for value in (*(part.value for part in parts if isinstance(part, Data)), *output.state.values()):
+        _json(value)
 
 
 def function_tool(

@@ -1,12 +1,20 @@
 """Tool wrappers: each adds one behaviour and delegates."""
 
 import asyncio
+import logging
 from dataclasses import replace
+from typing import Final
 
 from hector.core.content import Content, JsonObject, Text
 from hector.core.errors import ToolError
 from hector.core.ports import Tool, ToolContext, ToolOutput, ToolSpec
 from hector.core.record import dataclass
+
+log = logging.getLogger("hector.tools")
+PATIENCE: Final = 0.5
+"""Seconds that a cancelled call has to end."""
+_left: set["asyncio.Task[ToolOutput]"] = set()
+"""Calls that did not end in time; kept so that they are not collected in mid-air."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +30,31 @@ class Timed:
 
     async def call(self, args: JsonObject, context: ToolContext) -> ToolOutput:
         """Raises ToolError when the time is over."""
+        running = asyncio.create_task(self.inner.call(args, context))
         try:
-            async with asyncio.timeout(self.seconds):
-                return await self.inner.call(args, context)
-        except TimeoutError:
-            raise ToolError(f"{self.spec.name} took longer than {self.seconds:g} s and was given up") from None
+            await asyncio.wait((running,), timeout=self.seconds)
+            if running.done():
+                return running.result()
+        finally:
+            await _end(running, self.spec.name)
+        raise ToolError(f"{self.spec.name} took longer than {self.seconds:g} s and was given up")
+
+
+async def _end(running: "asyncio.Task[ToolOutput]", name: str) -> None:
+    """Cancel a call that still runs; one that resists is left behind, so that the run can go on or end."""
+    if not running.done():
+        running.cancel()
+        await asyncio.wait((running,), timeout=PATIENCE)
+    if not running.done():
+        log.error("tool does not end when it is cancelled; it is left behind", extra={"tool": name})
+        _left.add(running)
+        running.add_done_callback(_forget)
+
+
+def _forget(ended: "asyncio.Task[ToolOutput]") -> None:
+    _left.discard(ended)
+    if not ended.cancelled():
+        ended.exception()  # nobody else will ask, and asyncio would complain
 
 
 @dataclass(frozen=True, slots=True)
