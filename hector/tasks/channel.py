@@ -102,3 +102,46 @@ class Channel:
     def empty(self) -> bool:
         """Nobody listens."""
         return not self._subscriptions
+
+
+class Channels:
+    """The channels of all tasks that are worked on or followed; the others have none."""
+
+    def __init__(self) -> None:
+        self._channels: dict[str, Channel] = {}
+        self._held: set[str] = set()
+
+    def of(self, task_id: str) -> Channel:
+        """The channel of a task, kept for as long as somebody listens or it is held."""
+        channel = self._channels.get(task_id)
+        if channel is None:
+            channel = self._channels[task_id] = Channel(lambda: self._drop(task_id))
+        return channel
+
+    def hold(self, task_id: str) -> Channel:
+        """Keep the channel until `release`, whether or not anybody listens."""
+        self._held.add(task_id)
+        return self.of(task_id)
+
+    def release(self, task_id: str) -> None:
+        """Let go of it."""
+        self._held.discard(task_id)
+        self._drop(task_id)
+
+    def publish(self, task_id: str, update: Update) -> None:
+        """Tell those who listen, if there are any."""
+        if task_id in self._channels:
+            self._channels[task_id].publish(update)
+
+    def close(self) -> None:
+        """End every stream."""
+        for channel in tuple(self._channels.values()):
+            channel.close()
+
+    def __len__(self) -> int:
+        return len(self._channels)
+
+    def _drop(self, task_id: str) -> None:
+        channel = self._channels.get(task_id)
+        if channel is not None and channel.empty and task_id not in self._held:
+            del self._channels[task_id]

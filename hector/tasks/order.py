@@ -2,53 +2,48 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Hashable
-from contextlib import asynccontextmanager
+from collections.abc import Hashable
+
+
+class Place:
+    """A place in the queue of one key, to be left by whoever joined."""
+
+    def __init__(self, queues: dict[Hashable, deque["Place"]], key: Hashable) -> None:
+        self._queues = queues
+        self._key = key
+        self._turn: asyncio.Future[None] | None = None
+        queues.setdefault(key, deque()).append(self)
+
+    @property
+    def first(self) -> bool:
+        """It is our turn."""
+        return self._queues[self._key][0] is self
+
+    async def turn(self) -> None:
+        """Wait until everybody who came before has left."""
+        if not self.first:
+            self._turn = asyncio.get_running_loop().create_future()
+            await self._turn
+
+    def leave(self) -> None:
+        """Hand on the turn, or do without it."""
+        queue = self._queues[self._key]
+        queue.remove(self)
+        if not queue:
+            del self._queues[self._key]
+        elif (turn := queue[0]._turn) is not None and not turn.done():
+            turn.set_result(None)
 
 
 class Turns:
     """One holder for each key at a time, in the order of arrival."""
 
     def __init__(self) -> None:
-        self._queues: dict[Hashable, deque[asyncio.Future[None]]] = {}
+        self._queues: dict[Hashable, deque[Place]] = {}
 
-    def busy(self, key: Hashable) -> bool:
-        """Somebody holds the key."""
-        return key in self._queues
+    def join(self, key: Hashable) -> Place:
+        """Stand in line, at once; `await place.turn()` comes later."""
+        return Place(self._queues, key)
 
-    @asynccontextmanager
-    async def hold(self, key: Hashable) -> AsyncIterator[None]:
-        """Wait for the turn, keep it, hand it on."""
-        waiting = self._queues.get(key)
-        if waiting is None:
-            waiting = self._queues[key] = deque()
-        else:
-            turn = asyncio.get_running_loop().create_future()
-            waiting.append(turn)
-            try:
-                await turn
-            except asyncio.CancelledError:
-                self._give_up(key, turn)
-                raise
-        try:
-            yield
-        finally:
-            self._hand_on(key)
-
-    def _give_up(self, key: Hashable, turn: asyncio.Future[None]) -> None:
-        """A waiter that was cancelled leaves the queue, or hands on the turn that it had just been given."""
-        if turn.done() and not turn.cancelled():
-            self._hand_on(key)
-            return
-        waiting = self._queues.get(key, deque())
-        if turn in waiting:
-            waiting.remove(turn)
-
-    def _hand_on(self, key: Hashable) -> None:
-        waiting = self._queues[key]
-        while waiting:
-            turn = waiting.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                return
-        del self._queues[key]
+    def __len__(self) -> int:
+        return len(self._queues)

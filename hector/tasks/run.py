@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from hector.core.clock import Clock
 from hector.core.content import Message, Text, Thinking
+from hector.core.errors import HectorError
 from hector.core.event import (
     Delta,
     DirectReply,
@@ -44,7 +45,11 @@ TURN_BREAK: Final = "\n\n"
 
 @dataclass(slots=True)
 class Run:
-    """The state of one run. `reply` says whether the answer may be a direct message instead of a task."""
+    """The state of one run.
+
+    `reply` says whether the answer may be a direct message instead of a task. A `structured` answer is nothing but the
+    checked JSON: what the model says between its calls is left out of it.
+    """
 
     caller: Caller
     live: LiveTask
@@ -52,8 +57,8 @@ class Run:
     store: Store
     clock: Clock
     reply: Literal["task", "message", "auto"] = "task"
+    structured: bool = False
     unsaved: list[Event] = field(default_factory=list)
-    started: bool = False
     direct: Reply | None = None
     _streamed: bool = False
     _thought: bool = False
@@ -89,9 +94,12 @@ class Run:
         self.live.apply(update)
         self.channel.publish(update)
 
-    def begin(self) -> None:
-        """The agent starts."""
-        self.publish(StatusUpdate(Status(TaskState.WORKING, self.clock.now())))
+    async def begin(self) -> None:
+        """The agent starts. The store knows already, unless the message had to wait for its turn."""
+        status = Status(TaskState.WORKING, self.clock.now())
+        if self.live.base.status.state is not TaskState.WORKING:
+            await self._record(status)
+        self.publish(StatusUpdate(status))
 
     async def follow(self, outputs: AsyncGenerator[Output, None]) -> None:
         """Take the agent's outputs to their end and settle the task by the last of them."""
@@ -146,6 +154,8 @@ class Run:
             if isinstance(part, Thinking) and part.text and not self._thought:
                 found.append(ThinkingDelta(part.text))
             elif isinstance(part, Text) and part.text and not self._streamed:
+                if self.structured and part.media_type is None:
+                    continue
                 found.append(TextDelta(part.text))
                 self.live.media_type = part.media_type
         return tuple(found)
@@ -166,13 +176,13 @@ class Run:
 
     async def _answer_directly(self, text: str) -> None:
         if self.reply == "task":
-            if text and not self.live.pieces:
+            if text:
                 self._show((TextDelta(text),))
             await self.end(TaskState.COMPLETED)
             return
         message = ClientMessage(new_id(), Message("assistant", (Text(text),)), self.live.base.context_id)
+        self.direct = Reply(message)  # before the write: a cancel meanwhile does not undo it
         await self._record(discard=True)
-        self.direct = Reply(message)
         self._finish(Status(TaskState.COMPLETED, self.clock.now()))
 
     async def end(self, state: TaskState, text: str = "", *, message_id: str | None = None) -> None:
@@ -182,15 +192,19 @@ class Run:
         """
         status = Status(state, self.clock.now(), self._said(text, message_id))
         if await self._record(status):
+            self.direct = None
             answer = self.live.answer()
             if answer is not None:
                 self.publish(ArtifactUpdate(replace(answer, parts=(Text(""),)), append=True, last=True))
+        elif self.direct is not None:
+            status = Status(TaskState.COMPLETED, status.at)
         else:
             status = (await self.store.tasks.get(self.caller, self.task_id)).status
         self._finish(status)
 
     def abandon(self, text: str) -> None:
         """Tell the watchers that the run failed although that could not be stored."""
+        self.direct = None
         self._finish(Status(TaskState.FAILED, self.clock.now(), self._said(text, None)))
 
     def _said(self, text: str, message_id: str | None) -> ClientMessage | None:
@@ -205,12 +219,19 @@ class Run:
         self._settled.set()
 
     async def _record(self, status: Status | None = None, *, discard: bool = False) -> bool:
-        """Store what is not stored yet. False: the task had already ended, nothing was written."""
+        """Store what is not stored yet. False: the task had already ended, nothing was written.
+
+        What was handed over counts as stored at once, since a cancel does not take it back.
+        """
         answer = self.live.answer() if status else None
         artifacts = (answer,) if answer else ()
         record = Record(
             self.caller, self.task_id, self.live.base.context_id, tuple(self.unsaved), artifacts, status, discard
         )
-        stored = await self.store.tasks.record(record)
+        writing = self.store.tasks.record(record)
         self.unsaved.clear()
-        return stored
+        try:
+            return await writing
+        except HectorError:
+            self.unsaved[:0] = record.events
+            raise
