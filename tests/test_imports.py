@@ -19,6 +19,10 @@ HEAVY = {
     "asyncpg", "croniter", "cryptography", "jsonschema", "jwt", "mcp", "multiprocessing.pool", "numpy", "opentelemetry",
     "referencing", "rpds", "tzdata", "unittest", "uvloop", "websockets", "xllamacpp",
 }  # fmt: skip
+NOT_OF_STARLETTE = {  # what of it nothing uses; some parts would bring packages along
+    "starlette.authentication", "starlette.config", "starlette.endpoints", "starlette.schemas", "starlette.staticfiles",
+    "starlette.templating", "starlette.testclient", "jinja2", "anyio._backends._asyncio",
+}  # fmt: skip
 NOT_ASKED_FOR = {  # providers that the configuration does not name, and the commands that do not run
     "hector.models.anthropic", "hector.models.gemini", "hector.models.ollama", "hector.models.openai_chat",
     "hector.models.openai_responses", "hector.models.local", "hector.cli.chat", "hector.cli.init",
@@ -56,6 +60,8 @@ def test_a_plain_serve_loads_only_what_it_uses(tmp_path: Path) -> None:
     loaded = modules_of_a_server(tmp_path)
     assert {name for name in loaded if name in HEAVY or name.partition(".")[0] in HEAVY} == set()
     assert loaded & NOT_ASKED_FOR == set()
+    assert "starlette.routing" in loaded
+    assert loaded & NOT_OF_STARLETTE == set()
 
 
 @pytest.mark.proves("house.lean-imports")

@@ -1,1 +1,1 @@
-"""The HTTP surface: routes that parse, call one service and encode. Plain ASGI, nothing between the server and us."""
+"""The HTTP surface on starlette: routes that parse, call one service and encode."""

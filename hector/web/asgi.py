@@ -1,46 +1,36 @@
-"""One HTTP exchange over ASGI: bounded reading, whole replies, streamed replies."""
+"""One HTTP exchange over bare ASGI, for A2A's operations: bounded reading, whole replies, streamed replies.
+
+Everything else uses starlette's Request and Response. Operations take the shortcut because they are what a server does
+all day, because too large a body must not be read to its end, and because streams have to notice clients that leave or
+do not read.
+"""
 
 import asyncio
-import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, Final, TypeAlias
+from typing import Final
 from urllib.parse import parse_qsl
+
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
 
 from hector.a2a.errors import BODY_NOT_JSON, TIMED_OUT, ProtocolError
 from hector.core.errors import TooLarge
-from hector.core.ids import new_id
+from hector.web.answers import JSON, Headers, marks
 
-Scope: TypeAlias = Mapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Mapping[str, Any]]]
-Send: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[None]]
-Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
-
-JSON: Final = b"application/json"
 BODY_SECONDS: Final = 60.0
 """Longest wait for a request body to arrive as a whole."""
 
 _JSON_TYPES: Final = frozenset({"application/json", "application/a2a+json"})
-_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-_SAFE: Final = (b"x-content-type-options", b"nosniff")
-
-
-class Disconnected(Exception):  # noqa: N818 - not an error of ours
-    """The client went away before its request was complete."""
 
 
 class Exchange:
     """A request and the way to answer it."""
 
-    __slots__ = ("_receive", "_send", "answered", "headers", "id", "method", "path", "scope")
+    __slots__ = ("_receive", "_send", "headers", "method", "scope")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope = scope
         self.method: str = scope["method"]
-        self.path: str = scope["path"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        asked = self.headers.get(b"x-request-id")
-        self.id = asked if asked and _REQUEST_ID.fullmatch(asked) else new_id().encode()
-        self.answered = False
         self._receive = receive
         self._send = send
 
@@ -53,6 +43,11 @@ class Exchange:
         """Query parameters; of several with one name the last one counts."""
         text: bytes = self.scope["query_string"]
         return dict(parse_qsl(text.decode("latin-1"), keep_blank_values=True)) if text else {}
+
+    def place(self, name: str) -> str | None:
+        """What a placeholder of the route stands for in this path; None for nothing."""
+        found: str | None = self.scope["path_params"].get(name)
+        return found
 
     @property
     def has_body(self) -> bool:
@@ -69,7 +64,10 @@ class Exchange:
             raise ProtocolError(BODY_NOT_JSON, f"content type {media_type[:80]!r} is not taken; send application/json")
 
     async def body(self, most: int) -> bytes:
-        """The whole request body. Raises TooLarge as soon as it is, ProtocolError when it takes too long."""
+        """The whole request body. Raises TooLarge as soon as it is, ProtocolError when it takes too long.
+
+        ClientDisconnect when nobody waits for an answer any more.
+        """
         if int(self.headers.get(b"content-length", b"0")) > most:
             raise _too_large(most)
         try:
@@ -84,7 +82,7 @@ class Exchange:
         while True:
             message = await self._receive()
             if message["type"] == "http.disconnect":
-                raise Disconnected
+                raise ClientDisconnect
             chunk: bytes = message.get("body", b"")
             size += len(chunk)
             if size > most:
@@ -100,12 +98,10 @@ class Exchange:
 
     async def reply(self, status: int, body: bytes, content_type: bytes = JSON, extra: Headers = ()) -> None:
         """Answer in one piece."""
-        self.answered = True
         headers = [
             (b"content-type", content_type),
             (b"content-length", b"%d" % len(body)),
-            (b"x-request-id", self.id),
-            _SAFE,
+            *marks(self.scope),
             *extra,
         ]
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
@@ -113,8 +109,7 @@ class Exchange:
 
     async def begin(self, content_type: bytes, extra: Headers = ()) -> None:
         """Start a streamed answer."""
-        self.answered = True
-        headers = [(b"content-type", content_type), (b"x-request-id", self.id), _SAFE, *extra]
+        headers = [(b"content-type", content_type), *marks(self.scope), *extra]
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
 
     async def write(self, chunk: bytes, *, last: bool = False) -> None:

@@ -4,26 +4,45 @@ import ipaddress
 from typing import Final
 from urllib.parse import urlsplit
 
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
 from hector.a2a.errors import FORBIDDEN, ProtocolError
-from hector.web.asgi import Exchange
+from hector.web.answers import refusal
 
 _LOCAL_NAMES: Final = frozenset({"localhost"})
 
 
-def check(exchange: Exchange, public_url: str | None) -> None:
+class OwnPagesOnly:
+    """Middleware in front of all routes, those of later versions included."""
+
+    def __init__(self, app: ASGIApp, public_url: str | None) -> None:
+        self._app = app
+        self._public_url = public_url
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, or refuse it."""
+        if scope["type"] == "http" and b"origin" in dict(scope["headers"]):
+            request = Request(scope)
+            try:
+                check(request, self._public_url)
+            except ProtocolError as error:
+                await refusal(request, error)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def check(request: Request, public_url: str | None) -> None:
     """Refuse pages of other sites, and, on loopback, pages that reached us by a name that is not ours.
 
     The second is how DNS rebinding looks: a foreign name that resolves to this machine. Raises ProtocolError.
     """
-    origin = exchange.header(b"origin")
-    if origin is None:
-        return
-    page = urlsplit(origin).netloc.lower()
+    page = urlsplit(request.headers["origin"]).netloc.lower()
     if public_url and page == urlsplit(public_url).netloc.lower():
         return
-    if not page or page != (exchange.header(b"host") or "").lower():
+    if not page or page != request.headers.get("host", "").lower():
         raise ProtocolError(FORBIDDEN, "pages of other sites may not use this server")
-    reached = exchange.scope.get("server") or ("", None)
+    reached = request.scope.get("server") or ("", None)
     if _is_local(reached[0]) and not _is_local(_name(page)):
         raise ProtocolError(FORBIDDEN, "this server is not known by that name; set server.public_url")
 

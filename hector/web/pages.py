@@ -1,32 +1,45 @@
 """Everything around A2A: cards, the list of agents, health, the schema."""
 
 import asyncio
-from collections.abc import Mapping
 from typing import Final
 
+from starlette.requests import Request
+from starlette.responses import Response
+
 from hector import __version__
-from hector.a2a import wire
 from hector.a2a.card import Document, agent_card, document
 from hector.apps.app import App
 from hector.apps.registry import Apps
 from hector.config.server import Server
 from hector.core.clock import Clock
-from hector.core.content import JsonObject
 from hector.core.errors import StoreError
 from hector.store import Store
 from hector.tasks.service import TaskService
 from hector.web.address import base_url
-from hector.web.asgi import JSON, Exchange
-from hector.web.paths import PATHS, Page, Target
-from hector.web.protocol import NO_CACHE, visible_agent
+from hector.web.answers import JSON, reply, reply_json
+from hector.web.protocol import visible_agent
 
+PATHS: Final = (
+    "/agents",
+    "/agents/{agent} (GET: card, POST: JSON-RPC)",
+    "/agents/{agent}/message:send",
+    "/agents/{agent}/message:stream",
+    "/agents/{agent}/tasks",
+    "/agents/{agent}/.well-known/agent-card.json",
+    "/.well-known/agent-card.json",
+    "/schema",
+    "/health",
+    "/livez",
+    "/readyz",
+)
+"""What a lost client is told."""
 PING_SECONDS: Final = 5.0
 _MOST_CARDS: Final = 256
 """Cards kept: one per agent and address. Addresses come from clients, so there has to be an end."""
 
 
 class Pages:
-    """Answers GET requests that are not operations of A2A."""
+    """The endpoints that are not operations of A2A."""
 
     def __init__(self, apps: Apps, tasks: TaskService, store: Store, settings: Server, clock: Clock) -> None:
         self._apps = apps
@@ -39,49 +52,36 @@ class Pages:
         self._since = clock.now()
         self._schema: bytes | None = None
 
-    async def serve(self, exchange: Exchange, target: Target, page: Page) -> None:
-        """Answer. Raises NotFound for agents that are not there."""
-        match page:
-            case Page.CARD:
-                await self._card(exchange, target, legacy=self._settings.legacy_card)
-            case Page.OLD_CARD:
-                await self._card(exchange, target, legacy=True)
-            case Page.AGENTS:
-                await self._json(exchange, self._agents(exchange))
-            case Page.HEALTH:
-                await self._json(exchange, self._health())
-            case Page.LIVE:
-                await self._json(exchange, {"status": "ok"})
-            case Page.READY:
-                await self._ready(exchange)
-            case Page.SCHEMA:
-                await exchange.reply(200, self._schema_body(), JSON, ((b"cache-control", b"public, max-age=60"),))
-            case _:
-                await self._json(exchange, self._index())
-
-    async def _json(self, exchange: Exchange, value: Mapping[str, object], status: int = 200) -> None:
-        await exchange.reply(status, wire.dumps(value).encode("ascii"), JSON, NO_CACHE)
-
-    def _index(self) -> JsonObject:
+    async def index(self, request: Request) -> Response:
+        """Who this is and what there is."""
         config = self._apps.current.config
-        return {"name": config.name, "description": config.description, "version": __version__, "paths": list(PATHS)}
+        about = {"name": config.name, "description": config.description, "version": __version__, "paths": list(PATHS)}
+        return reply_json(request, about)
 
-    def _agents(self, exchange: Exchange) -> JsonObject:
+    async def agents(self, request: Request) -> Response:
+        """The cards of all agents that may be seen."""
         config = self._apps.current.config
-        base = base_url(exchange, self._settings)
+        base = base_url(request, self._settings)
         names = [name for name, agent in config.agents.items() if agent.visibility != "private"]
         cards = [agent_card(config, name, base, legacy=self._settings.legacy_card) for name in names]
-        return {"agents": cards, "total": len(cards)}
+        return reply_json(request, {"agents": cards, "total": len(cards)})
 
-    async def _card(self, exchange: Exchange, target: Target, *, legacy: bool) -> None:
+    async def card(self, request: Request) -> Response:
+        """One agent's card. Raises NotFound."""
+        return self._card(request, legacy=self._settings.legacy_card)
+
+    async def old_card(self, request: Request) -> Response:
+        """One agent's card for clients of 0.3. Raises NotFound."""
+        return self._card(request, legacy=True)
+
+    def _card(self, request: Request, *, legacy: bool) -> Response:
         app = self._apps.current
-        agent = visible_agent(app, target.agent)
-        found = self._document(app, agent, base_url(exchange, self._settings), legacy=legacy)
+        agent = visible_agent(app, request.path_params["agent"])
+        found = self._document(app, agent, base_url(request, self._settings), legacy=legacy)
         headers = (*found.headers, (b"vary", b"host"))
-        if found.is_fresh(exchange.header(b"if-none-match"), exchange.header(b"if-modified-since")):
-            await exchange.reply(304, b"", JSON, headers)
-        else:
-            await exchange.reply(200, found.body, JSON, headers)
+        if found.is_fresh(request.headers.get("if-none-match"), request.headers.get("if-modified-since")):
+            return reply(request, 304, b"", JSON, headers)
+        return reply(request, 200, found.body, JSON, headers)
 
     def _document(self, app: App, agent: str, base: str, *, legacy: bool) -> Document:
         if app is not self._cards_of:
@@ -96,29 +96,36 @@ class Pages:
             found = self._cards[key] = document(agent_card(app.config, agent, base, legacy=legacy), self._since)
         return found
 
-    def _health(self) -> JsonObject:
+    async def health(self, request: Request) -> Response:
         """That it lives and how busy it is; nothing about how it is set up."""
-        return {
+        agents = self._apps.current.config.agents.values()
+        report = {
             "status": "ok",
             "version": __version__,
-            "agents": sum(agent.visibility != "private" for agent in self._apps.current.config.agents.values()),
+            "agents": sum(agent.visibility != "private" for agent in agents),
             "tasks": {"running": self._tasks.running},
             "auth": {"enabled": False},
         }
+        return reply_json(request, report)
 
-    async def _ready(self, exchange: Exchange) -> None:
+    async def live(self, request: Request) -> Response:
+        """That it lives."""
+        return reply_json(request, {"status": "ok"})
+
+    async def ready(self, request: Request) -> Response:
+        """Whether it can work: 503 while the database takes no writes."""
         try:
             async with asyncio.timeout(PING_SECONDS):
                 await self._store.ping()
         except (StoreError, TimeoutError):
             reason = "the database takes no writes at the moment"
-            await self._json(exchange, {"status": "unavailable", "reason": reason}, 503)
-            return
-        await self._json(exchange, {"status": "ready"})
+            return reply_json(request, {"status": "unavailable", "reason": reason}, 503)
+        return reply_json(request, {"status": "ready"})
 
-    def _schema_body(self) -> bytes:
+    async def schema(self, request: Request) -> Response:
+        """JSON Schema of the configuration."""
         if self._schema is None:
             from hector.config.schema import schema_text  # noqa: PLC0415 - costs time and memory: for those who ask
 
             self._schema = schema_text(compact=True).encode()
-        return self._schema
+        return reply(request, 200, self._schema, JSON, ((b"cache-control", b"public, max-age=60"),))

@@ -1,12 +1,15 @@
 """A2A over HTTP: JSON-RPC in both versions and HTTP+JSON, all through the same eight operations."""
 
-import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
+
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
 
 from hector.a2a import parse, render, v03, wire
 from hector.a2a import version as versions
-from hector.a2a.errors import INTERNAL, TOO_MANY_STREAMS, UNSUPPORTED_OPERATION, ProtocolError, fault_of, rest_error
+from hector.a2a.errors import TOO_MANY_STREAMS, UNSUPPORTED_OPERATION, ProtocolError, fault_of, rest_error
 from hector.a2a.jsonrpc import Call, Operation
 from hector.a2a.stream import Dialect, EventStream, failure
 from hector.apps.app import App
@@ -14,16 +17,13 @@ from hector.apps.registry import Apps
 from hector.config.server import Server
 from hector.core.content import JsonObject
 from hector.core.errors import HectorError, InvalidRequest, NotFound, Violation
+from hector.core.record import dataclass
 from hector.core.task import Caller
 from hector.tasks.service import SendOptions, TaskService, TaskStream
-from hector.web.asgi import JSON, Exchange
-from hector.web.paths import Target
+from hector.web.answers import JSON, NO_CACHE, json_type, note
+from hector.web.asgi import Exchange
 from hector.web.streams import Follower
 
-log = logging.getLogger("hector.web")
-REST_JSON: Final = b'application/a2a+json; also="application/json"'
-"""The media type that A2A prefers; the parameter is for the many clients that look for the plain one's name."""
-NO_CACHE: Final = ((b"cache-control", b"no-store"),)
 _DEFAULT_TENANT: Final = "default"
 MOST_STREAMS: Final = 2_000
 """Streams that may be open at once; each holds a socket and up to its share of unread updates."""
@@ -40,7 +40,7 @@ class Protocol:
         self._most = settings.max_body_bytes
         self._streams = 0
 
-    async def rpc(self, exchange: Exchange, target: Target) -> None:
+    async def rpc(self, exchange: Exchange) -> None:
         """One JSON-RPC request. Errors are answered with 200, as JSON-RPC has it, unless HTTP itself has failed."""
         call = Call()
         try:
@@ -50,50 +50,38 @@ class Protocol:
             versions.check(asked, old=call.old)
             dialect: Dialect = v03 if call.old else render
             assert call.operation is not None  # noqa: S101 - read() has set it or raised
-            done = await self.perform(call.operation, target.agent, call.params or {}, old=call.old)
+            done = await self.perform(call.operation, exchange.place("agent"), call.params or {}, old=call.old)
             if isinstance(done, TaskStream):
                 events = EventStream(dialect, done.first, call.id)
                 await self._follow(exchange, done, events, call.operation, lambda error: failure(call.error(error)))
             else:
                 await exchange.reply(200, call.result(done), JSON, NO_CACHE)
         except HectorError as error:
-            self._note(exchange, error)
-            status = fault_of(error).status
-            status = status if _is_about_http(error) else 200
+            note(exchange.scope, error)
+            status = fault_of(error).status if _is_about_http(error) else 200
             await exchange.reply(status, wire.dumps(call.error(error)).encode("ascii"), JSON, NO_CACHE)
 
-    async def rest(self, exchange: Exchange, target: Target, operation: Operation) -> None:
-        """One HTTP+JSON request."""
-        try:
-            query = exchange.query()
-            versions.check(exchange.header(b"a2a-version") or query.get("A2A-Version", ""), old=False)
-            params = await self._rest_params(exchange, target, operation, query)
-            done = await self.perform(operation, target.agent, params, old=False)
-            if isinstance(done, TaskStream):
-                events = EventStream(render, done.first, None)
-                await self._follow(exchange, done, events, operation, lambda error: failure(rest_error(error)))
-            else:
-                await exchange.reply(200, wire.dumps(done).encode("ascii"), rest_type(exchange), NO_CACHE)
-        except HectorError as error:
-            await self.refuse(exchange, error)
+    async def rest(self, exchange: Exchange, operation: Operation) -> None:
+        """One HTTP+JSON request. Raises HectorError for the application to word."""
+        query = exchange.query()
+        versions.check(exchange.header(b"a2a-version") or query.get("A2A-Version", ""), old=False)
+        params = await self._rest_params(exchange, operation, query)
+        done = await self.perform(operation, exchange.place("agent"), params, old=False)
+        if isinstance(done, TaskStream):
+            events = EventStream(render, done.first, None)
+            await self._follow(exchange, done, events, operation, lambda error: failure(rest_error(error)))
+        else:
+            kind = json_type(exchange.headers.get(b"accept", b""))
+            await exchange.reply(200, wire.dumps(done).encode("ascii"), kind, NO_CACHE)
 
-    async def refuse(self, exchange: Exchange, error: HectorError, extra: tuple[tuple[bytes, bytes], ...] = ()) -> None:
-        """An error in the form of HTTP+JSON, which is also the form of everything outside A2A."""
-        self._note(exchange, error)
-        body = wire.dumps(rest_error(error)).encode("ascii")
-        await exchange.reply(fault_of(error).status, body, rest_type(exchange), (*NO_CACHE, *extra))
-
-    async def _rest_params(
-        self, exchange: Exchange, target: Target, operation: Operation, query: dict[str, str]
-    ) -> JsonObject:
+    async def _rest_params(self, exchange: Exchange, operation: Operation, query: dict[str, str]) -> JsonObject:
         params: JsonObject = dict(query)
         if operation in _WITH_BODY or (exchange.method == "POST" and exchange.has_body):
             exchange.require_json()
             params = _object(await exchange.body(self._most))
-        if target.task_id is not None:
-            params["id"] = target.task_id
-        if target.tenant is not None:
-            params["tenant"] = target.tenant
+        for name in ("id", "tenant"):
+            if (found := exchange.place(name)) is not None:
+                params[name] = found
         return params
 
     async def perform(
@@ -159,10 +147,30 @@ class Protocol:
         finally:
             self._streams -= 1
 
-    def _note(self, exchange: Exchange, error: HectorError) -> None:
-        """What the client is not told goes to the log."""
-        if fault_of(error) is INTERNAL:
-            log.error("request failed", extra={"request": exchange.id.decode(), "error": str(error)})
+
+@dataclass(frozen=True, slots=True)
+class Rpc:
+    """The endpoint of JSON-RPC. An object, not a function, so that starlette hands it the bare ASGI call."""
+
+    protocol: Protocol
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, unless the client has gone."""
+        with suppress(ClientDisconnect):
+            await self.protocol.rpc(Exchange(scope, receive, send))
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """The endpoint of one operation of HTTP+JSON."""
+
+    protocol: Protocol
+    operation: Operation
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, unless the client has gone. Raises HectorError."""
+        with suppress(ClientDisconnect):
+            await self.protocol.rest(Exchange(scope, receive, send), self.operation)
 
 
 def visible_agent(app: App, agent_id: str | None) -> str:
@@ -175,12 +183,6 @@ def visible_agent(app: App, agent_id: str | None) -> str:
     elif agent_id not in agents or agents[agent_id].visibility == "private":
         raise NotFound("agent", agent_id)
     return agent_id
-
-
-def rest_type(exchange: Exchange) -> bytes:
-    """The media type of an answer: plain JSON for those who ask for it by name."""
-    accept = exchange.headers.get(b"accept", b"")
-    return JSON if JSON in accept and b"application/a2a+json" not in accept else REST_JSON
 
 
 def _is_about_http(error: HectorError) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import uvicorn
+from starlette.applications import Starlette
 
 from hector.apps.build import build
 from hector.apps.registry import Apps
@@ -35,6 +36,7 @@ class Live:
     apps: Apps
     store: Store
     client: httpx.Client
+    app: Starlette
     stop: asyncio.Event = field(default_factory=asyncio.Event)
 
     def call(self, work: Callable[[], Any]) -> Any:
@@ -93,13 +95,14 @@ async def _run(config: HectorConfig, folder: Path, listener: socket.socket, up: 
     apps = Apps(build(config, Catalog(())))
     try:
         async with TaskService(apps, store, SystemClock()) as tasks:
-            server = _Server(create_app(tasks, apps, store, config.server))
+            app = create_app(tasks, apps, store, config.server)
+            server = _Server(app)
             async with asyncio.TaskGroup() as group:
                 group.create_task(server.serve([listener]))
                 await server.up.wait()
                 url = f"http://127.0.0.1:{listener.getsockname()[1]}"
                 client = httpx.Client(base_url=url, timeout=PATIENCE)
-                made = Live(url, asyncio.get_running_loop(), tasks, apps, store, client)
+                made = Live(url, asyncio.get_running_loop(), tasks, apps, store, client, app)
                 up.set_result(made)
                 await made.stop.wait()
                 await tasks.drain(1)

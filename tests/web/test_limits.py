@@ -8,6 +8,9 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from tests.web.live import Live, helper, live, user
 
@@ -144,6 +147,7 @@ def test_tasks_of_another_agent_are_not_there(server: Live) -> None:
         ("PUT", "/agents/helper", "POST, GET"),
         ("GET", "/message:send", "POST"),
         ("DELETE", "/tasks/x", "GET"),
+        ("GET", "/tasks/x:cancel", "POST"),
         ("OPTIONS", "/agents/helper/message:send", "POST"),
         ("POST", "/health", "GET"),
     ],
@@ -162,6 +166,31 @@ def test_lost_clients_are_told_what_exists(server: Live) -> None:
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+@pytest.mark.parametrize("path", ["/agents/helper/message:send/", "/agents/helper/"])
+def test_a_slash_at_the_end_does_not_redirect(server: Live, path: str) -> None:
+    rpc = {"jsonrpc": "2.0", "id": 1, "method": "SendMessage", "params": {"message": user()}}
+    answer = server.client.post(path, json={"message": user(), **rpc}, follow_redirects=False)
+    assert answer.status_code == 200
+
+
+def test_a_defect_is_answered_and_logged(server: Live, caplog: pytest.LogCaptureFixture) -> None:
+    async def defect(_: Request) -> Response:
+        raise ZeroDivisionError("secret")
+
+    server.app.routes.append(Route("/defect", defect))
+    answer = server.client.get("/defect", headers={"X-Request-ID": "r-42"})
+    error = answer.json()["error"]
+    assert (answer.status_code, error["details"][0]["reason"]) == (500, "INTERNAL_ERROR")
+    assert "secret" not in answer.text
+    assert (answer.headers["x-request-id"], answer.headers["x-content-type-options"]) == ("r-42", "nosniff")
+    (ours,) = [record for record in caplog.records if record.name == "hector.web"]
+    assert (vars(ours)["request"], vars(ours)["error"]) == ("r-42", "ZeroDivisionError: secret")
+    assert answer.headers["connection"] == "close"
+    assert server.client.get("/livez").status_code == 200
+    (theirs,) = [record for record in caplog.records if record.name == "uvicorn.error"]
+    assert theirs.exc_info
+
+
 def test_requests_have_ids(server: Live) -> None:
     given = [server.client.get("/livez", headers={"X-Request-ID": name}).headers["x-request-id"] for name in ("a.b-1",)]
     assert given == ["a.b-1"]
@@ -176,6 +205,7 @@ def test_requests_have_ids(server: Live) -> None:
     [
         (None, None, 200),
         ("http://{here}", None, 200),
+        ("http://{here}", "other.example", 403),
         ("https://evil.example", None, 403),
         ("null", None, 403),
         ("http://rebound.example:{port}", "rebound.example:{port}", 403),

@@ -1,0 +1,110 @@
+"""Which path leads where. Starlette matches and checks the method; the placeholders that A2A needs are below.
+
+Paths may end in a slash: they are served, not redirected, because clients do not repeat a POST.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Scope
+
+from hector.a2a.jsonrpc import Operation
+from hector.web.pages import Pages
+from hector.web.protocol import Protocol, Rest, Rpc
+
+GET, POST, DELETE = "GET", "POST", "DELETE"
+
+
+class _Agent(Convertor[str | None]):
+    """Whose operation it is: `agents/{agent}/`, or nothing for the default agent."""
+
+    regex = "(?:agents/[^/]+/)?"
+
+    def convert(self, value: str) -> str | None:
+        return value[7:-1] or None
+
+
+class _Tenant(Convertor[str | None]):
+    """A2A allows for `{tenant}/` before every operation; words that already mean something are no tenants."""
+
+    regex = "(?:(?!agents/|tasks/)[^/]+/)?"
+
+    def convert(self, value: str) -> str | None:
+        return value[:-1] or None
+
+
+class _TaskId(Convertor[str]):
+    """A task's id: a segment that is not a task with an operation."""
+
+    regex = "(?![^/]+:(?:cancel|subscribe)/?$)[^/]+"
+
+    def convert(self, value: str) -> str:
+        return value
+
+
+class _End(Convertor[str]):
+    """The end of a path, with or without a slash."""
+
+    regex = "/?"
+
+    def convert(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("agent", _Agent())
+register_url_convertor("tenant", _Tenant())
+register_url_convertor("task", _TaskId())
+register_url_convertor("end", _End())
+
+_OPERATIONS: Final = (  # the order is that of their number on a busy server
+    ("message:send", Operation.SEND, (POST,)),
+    ("message:stream", Operation.STREAM, (POST,)),
+    ("tasks/{id:task}", Operation.GET, (GET,)),
+    ("tasks/{id}:subscribe", Operation.SUBSCRIBE, (GET, POST)),
+    ("tasks/{id}:cancel", Operation.CANCEL, (POST,)),
+    ("tasks", Operation.LIST, (GET,)),
+    ("tasks/{id}/pushNotificationConfigs", Operation.PUSH_CONFIG, (GET, POST)),
+    ("tasks/{id}/pushNotificationConfigs/{config}", Operation.PUSH_CONFIG, (GET, DELETE)),
+    ("extendedAgentCard", Operation.EXTENDED_CARD, (GET,)),
+)
+
+
+def make_routes(protocol: Protocol, pages: Pages) -> list[Route]:
+    """All routes, the busiest first. Those of A2A's operations are bare ASGI (see asgi.py)."""
+    rpc = Rpc(protocol)
+    operations = [
+        _route(f"/{{agent:agent}}{{tenant:tenant}}{path}", Rest(protocol, operation), *methods)
+        for path, operation, methods in _OPERATIONS
+    ]
+    return [
+        _route("/agents/{agent}", rpc, POST),
+        *operations[:3],
+        _route("/", rpc, POST),
+        _route("/agents/{agent}", pages.card),
+        _route("/{agent:agent}.well-known/agent-card.json", pages.card),
+        _route("/{agent:agent}.well-known/agent.json", pages.old_card),
+        _route("/livez", pages.live),
+        _route("/readyz", pages.ready),
+        _route("/health", pages.health),
+        _route("/agents", pages.agents),
+        _route("/schema", pages.schema),
+        _route("/", pages.index),
+        *operations[3:],
+    ]
+
+
+def _route(path: str, endpoint: Any, *methods: str) -> Route:
+    end = "" if path.endswith("/") else "{end:end}"
+    return Route(path + end, endpoint, methods=methods or (GET,))
+
+
+def allowed(routes: Sequence[BaseRoute], scope: Scope) -> str:
+    """The methods that are possible at a path, for the header Allow: those of all its routes.
+
+    Starlette's own answer names those of the first route only.
+    """
+    here = [route for route in routes if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE]
+    found = [route.methods or set() for route in here]
+    return ", ".join(dict.fromkeys(method for methods in found for method in sorted(methods - {"HEAD"})))
