@@ -29,19 +29,22 @@ def messages_of(events: Sequence[Event], agent: str) -> list[Message]:
     pending: InputRequired | None = None
     for event in events:
         if event.author == "user":
-            messages.append(_answer(pending, event.message) if pending else event.message)
+            messages.append(_answer(pending, event.message, messages) if pending else event.message)
             pending = None
             continue
         if event.message.parts:
             messages.append(event.message if event.author == agent else _reported(event))
-        if isinstance(event.control, InputRequired):
+        if isinstance(event.control, InputRequired) and event.author == agent:
             pending = event.control
     return messages
 
 
-def _answer(question: InputRequired, message: Message) -> Message:
+def _answer(question: InputRequired, message: Message, before: Sequence[Message]) -> Message:
+    """The user's message as the result of the call that asked, whatever name that tool goes by."""
+    calls = (call for asked in reversed(before) for call in asked.tool_calls)
+    name = next((call.name for call in calls if call.id == question.call_id), "ask_user")
     content = tuple(part for part in message.parts if isinstance(part, Text | Media | Data))
-    return Message("tool", (ToolResult(question.call_id, "ask_user", content),))
+    return Message("tool", (ToolResult(question.call_id, name, content),))
 
 
 def _reported(event: Event) -> Message:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from hector.core.content import Content, JsonObject, Message, ToolCall, ToolResult
 from hector.core.record import dataclass
@@ -24,6 +24,10 @@ class ThinkingDelta:
 
 
 Delta: TypeAlias = TextDelta | ThinkingDelta
+
+
+ANSWER: Final = "answer-"
+"""How the ids of the artifacts begin that hold the agents' own answers, one per run of a task."""
 
 
 @dataclass(frozen=True, slots=True)

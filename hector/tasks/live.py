@@ -1,13 +1,12 @@
 """A task while it runs: what has been published so far, as a snapshot at any moment."""
 
 from dataclasses import field
+from itertools import count
 
 from hector.core.content import Text
-from hector.core.event import Artifact, TextDelta
+from hector.core.event import ANSWER, Artifact, TextDelta
 from hector.core.record import dataclass
 from hector.core.task import AnswerDelta, ArtifactUpdate, ClientMessage, Status, StatusUpdate, Task, Update
-
-ANSWER: str = "answer"
 
 
 @dataclass(slots=True)
@@ -25,8 +24,8 @@ class LiveTask:
     def of(cls, task: Task, status: Status) -> "LiveTask":
         """Begin with what is stored, in `status`. The answer of this run gets an id of its own."""
         artifacts = {artifact.id: artifact for artifact in task.artifacts}
-        earlier = sum(key.startswith(ANSWER) for key in artifacts)
-        return cls(task, status, artifacts, f"{ANSWER}-{earlier + 1}")
+        numbers = (f"{ANSWER}{number}" for number in count(1))
+        return cls(task, status, artifacts, next(name for name in numbers if name not in artifacts))
 
     def apply(self, update: Update) -> None:
         """Take in one published update."""
@@ -36,7 +35,7 @@ class LiveTask:
             case ArtifactUpdate(artifact, append=False):
                 self.artifacts[artifact.id] = artifact
             case AnswerDelta(deltas=deltas):
-                self.pieces += [delta.text for delta in deltas if isinstance(delta, TextDelta)]
+                self.pieces += [delta.text for delta in deltas if isinstance(delta, TextDelta) and delta.text]
             case _:
                 pass
 

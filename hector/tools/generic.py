@@ -6,7 +6,7 @@ from pydantic import Field
 
 from hector.core.content import Content, Data, Media, Text
 from hector.core.errors import ToolError
-from hector.core.event import Artifact, DirectReply, InputRequired, Rejected
+from hector.core.event import ANSWER, Artifact, DirectReply, InputRequired, Rejected
 from hector.core.ids import new_id
 from hector.core.ports import ToolContext, ToolOutput
 
@@ -27,6 +27,8 @@ def save_artifact(
     chosen = [key for key, value in given.items() if value is not None]
     if len(chosen) != 1:
         raise ToolError(f"give exactly one of text, data, url or bytes; got {', '.join(chosen) or 'none'}")
+    if artifact_id and artifact_id.startswith(ANSWER):
+        raise ToolError(f"artifact_id: ids that begin with {ANSWER!r} belong to your own answers; choose another")
     part = _part(chosen[0], given[chosen[0]], name, media_type)
     artifact = Artifact(artifact_id or new_id(), (part,), name, description)
     return ToolOutput((Text(f"saved artifact {artifact.id} ({name})"),), artifacts=(artifact,))
