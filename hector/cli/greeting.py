@@ -12,6 +12,7 @@ from hector.config.startup import Startup
 from hector.core.record import dataclass
 
 log = logging.getLogger("hector.server")
+DEFAULT_URL = "http://127.0.0.1:8080"
 GREEN, YELLOW, DIM, RESET = "\033[38;2;16;185;129m", "\033[33m", "\033[2m", "\033[0m"
 
 
@@ -36,8 +37,8 @@ class Address:
 
 def greet(address: Address, config: HectorConfig, startup: Startup, database: str, notes: tuple[str, ...] = ()) -> None:
     """A few lines for a person at a terminal, one log line for everybody else."""
-    log.info("ready", extra={"url": address.url, "agents": len(config.agents), "database": database})
     if not sys.stdout.isatty():
+        log.info("ready", extra={"url": address.url, "agents": len(config.agents), "database": database})
         for note in notes:
             log.info("%s", note)
         return
@@ -60,6 +61,12 @@ def _lines(
     for name, agent in config.agents.items():
         llm = config.llms[model_of(agent, config)]
         yield f"    {name:<16} {llm.provider} {llm.model}  {DIM}{address.url}/agents/{name}{RESET}"
-    first = next(iter(config.agents))
-    yield f"\n  {DIM}talk to it:{RESET}  hector chat" + (f" --agent {first}" if len(config.agents) > 1 else "")
+    yield f"\n  {DIM}talk to it:{RESET}  hector chat{_chat_flags(address, config)}"
     yield f"  {DIM}Ctrl+C stops the server{RESET}\n"
+
+
+def _chat_flags(address: Address, config: HectorConfig) -> str:
+    """What `hector chat` has to be told, as it would otherwise look elsewhere."""
+    url = "" if address.url == DEFAULT_URL else f" --url {address.url}"
+    agent = f" --agent {next(iter(config.agents))}" if len(config.agents) > 1 else ""
+    return url + agent
