@@ -22,12 +22,17 @@ def _time(record: logging.LogRecord) -> str:
     return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def _one_line(value: object) -> str:
+    """A value without line breaks, so that nobody's error text can pass for a log line of ours."""
+    return str(value).replace("\r", "\\r").replace("\n", "\\n")
+
+
 class TextFormatter(logging.Formatter):
     """`12:00:00.123Z INFO message key=value`."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = f"{_time(record)} {record.levelname:<7} {record.getMessage()}"
-        line += "".join(f" {key}={value}" for key, value in _fields(record).items())
+        line += "".join(f" {key}={_one_line(value)}" for key, value in _fields(record).items())
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
         return redact(line)
@@ -70,4 +75,4 @@ def set_up(level: str = "info", layout: Literal["text", "json"] = "text", file: 
         logger.addHandler(handler)
         logger.propagate = False
         logger.setLevel(level.upper())
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    logging.getLogger("uvicorn").setLevel(max(logging.WARNING, logging.getLogger(ROOT).level))

@@ -1,17 +1,24 @@
 """Secrets that were configured never reach a log line or an error text."""
 
+import json
 from typing import Final
+from urllib.parse import quote
 
 MASK: Final = "***"
 SHORTEST: Final = 6
 """Values shorter than this are too common in ordinary text to be replaced."""
 
-_secrets: set[str] = set()
+_secrets: list[str] = []
+"""The longest first: a secret may begin with another one."""
 
 
 def remember(*values: str) -> None:
-    """Treat these values as secret from now on, for the life of the process."""
-    _secrets.update(value for value in values if len(value) >= SHORTEST)
+    """Treat these values as secret from now on, for the life of the process; also as they stand in JSON and in URLs."""
+    found = set(_secrets)
+    for value in values:
+        if len(value) >= SHORTEST:
+            found |= {value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], quote(value, "")}
+    _secrets[:] = sorted(found, key=len, reverse=True)
 
 
 def redact(text: str) -> str:
