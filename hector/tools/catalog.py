@@ -48,11 +48,19 @@ class Catalog:
         description: str | None = None,
         fixed: Mapping[str, Any] | None = None,
     ) -> Tool:
-        """The tool behind a handler, under `name`. Raises ConfigError for an unknown handler, naming the known ones."""
-        function = self._functions.get(handler, None) or _load(handler)
+        """The tool behind a handler, under `name`.
+
+        Raises ConfigError for an unknown handler, naming the known ones, and for a function that cannot be a tool.
+        """
+        function = self._functions.get(handler) or _load(handler)
         if function is None:
             raise ConfigError(f"no function tool is registered as {handler!r}; registered are: {', '.join(self)}")
-        return function_tool(function, name=name or handler, description=description, fixed=fixed)
+        try:
+            return function_tool(function, name=name or handler, description=description, fixed=fixed)
+        except Exception as error:
+            raise ConfigError(
+                f"function tool {handler!r} cannot be offered to a model: {_first_line(error)}"
+            ) from error
 
 
 def _installed() -> "Iterable[EntryPoint]":
@@ -64,6 +72,19 @@ def _installed() -> "Iterable[EntryPoint]":
 def _load(handler: str) -> Callable[..., Any] | None:
     for point in _installed():
         if point.name == handler:
-            function: Callable[..., Any] = point.load()
-            return function
+            return _imported(point)
     return None
+
+
+def _imported(point: "EntryPoint") -> Callable[..., Any]:
+    try:
+        function: Callable[..., Any] = point.load()
+    except Exception as error:
+        raise ConfigError(
+            f"function tool {point.name!r} ({point.value}) cannot be loaded: {_first_line(error)}"
+        ) from error
+    return function
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
