@@ -3,13 +3,13 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import Final, Protocol
 
 from hector.core.errors import ModelError, ModelRejected, ModelUnavailable
 from hector.core.event import Delta
 from hector.core.ports import ModelReply
-from hector.models.faults import read_fault, rejected_parameter
+from hector.models.faults import glimpse, read_fault, rejected_parameter
 from hector.models.sound import Mender, sound
 from hector.models.wire import AskAgain, Decoder, HttpCall, Wire
 from hector.net.caller import Answer
@@ -27,16 +27,16 @@ ERROR_LIMIT: Final = 256 * 1024
 DRAIN_SECONDS: Final = 0.5
 """How long to wait for the orderly end of a stream that has said everything, so that its connection can be kept."""
 
-_MALFORMED: Final = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+_MALFORMED: Final = (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError)
 """What pure decoding raises on a document of another shape than promised."""
 
 
 class _Framer(Protocol):
     """Cuts a stream into (event name, data)."""
 
-    def feed(self, data: bytes) -> Iterable[tuple[str | None, str]]: ...
+    def feed(self, data: bytes) -> Sequence[tuple[str | None, str]]: ...
 
-    def finish(self) -> Iterable[tuple[str | None, str]]: ...
+    def finish(self) -> Sequence[tuple[str | None, str]]: ...
 
 
 class _Lines:
@@ -45,10 +45,10 @@ class _Lines:
     def __init__(self) -> None:
         self._lines = NdjsonDecoder()
 
-    def feed(self, data: bytes) -> Iterable[tuple[str | None, str]]:
+    def feed(self, data: bytes) -> Sequence[tuple[str | None, str]]:
         return [(None, line) for line in self._lines.feed(data)]
 
-    def finish(self) -> Iterable[tuple[str | None, str]]:
+    def finish(self) -> Sequence[tuple[str | None, str]]:
         return [(None, line) for line in self._lines.finish()]
 
 
@@ -69,7 +69,8 @@ class AnswerReader:
     async def refusal(self, answer: Answer) -> ModelError:
         """What an answer of a bad status means; a refused parameter that can be left out is told apart."""
         status, headers, body = answer.status, answer.headers, await _beginning(answer)
-        error = _redacted(self._wire.error(status, headers, body))
+        error = self._wire.error(status, headers, body)
+        _redact(error)
         if type(error) is ModelRejected and status in {400, 422}:
             fault = read_fault(status, headers, body)
             parameter = rejected_parameter(f"{fault.param} {fault.message}", self._wire.droppable)
@@ -90,28 +91,34 @@ class AnswerReader:
         except (ValueError, RecursionError):
             document = None
         if not isinstance(document, dict):
-            raise self._not_understood(f"{answer.headers.get('content-type', 'no type')}: {_glimpse(body)}")
+            raise self._no_answer(answer, body)
         return self.contained(lambda: self._wire.decode(document, call))
 
     async def deltas(self, answer: Answer, decoder: Decoder) -> AsyncGenerator[tuple[Delta, ...], None]:
         """What the stream brings, one tuple per network read that brings anything. Ends at the terminal event."""
         cut: _Framer = _Lines() if self._wire.framing == "ndjson" else SseDecoder()
         mender = Mender()
-        size = 0
+        size, begun, beginning = 0, False, b""
         pieces = aiter(answer)
         async for piece in pieces:
             size += len(piece)
             if size > ANSWER_LIMIT:
                 raise ModelRejected(f"{self._wire.label}: the answer is longer than {ANSWER_LIMIT >> 20} MiB")
-            if deltas := self._fed(decoder, cut.feed(piece), mender):
+            events = cut.feed(piece)
+            if not begun:
+                begun, beginning = bool(events), beginning or piece
+            if deltas := self._fed(decoder, events, mender):
                 yield deltas
             if decoder.done:
                 await _drain(pieces)
                 return
-        if deltas := self._fed(decoder, cut.finish(), mender):
+        events = cut.finish()
+        if not (begun or events) and beginning.strip() and not beginning.startswith(b":"):
+            raise self._no_answer(answer, beginning)
+        if deltas := self._fed(decoder, events, mender):
             yield deltas
 
-    def _fed(self, decoder: Decoder, events: Iterable[tuple[str | None, str]], mender: Mender) -> tuple[Delta, ...]:
+    def _fed(self, decoder: Decoder, events: Sequence[tuple[str | None, str]], mender: Mender) -> tuple[Delta, ...]:
         deltas: list[Delta] = []
         try:
             for event, data in events:
@@ -120,7 +127,8 @@ class AnswerReader:
         except _MALFORMED as error:
             raise self._not_understood(f"{type(error).__name__}: {error}") from error
         except ModelError as error:
-            raise _redacted(error) from error
+            _redact(error)
+            raise
         return tuple(deltas)
 
     def contained(self, read: Callable[[], ModelReply]) -> ModelReply:
@@ -130,7 +138,13 @@ class AnswerReader:
         except _MALFORMED as error:
             raise self._not_understood(f"{type(error).__name__}: {error}") from error
         except ModelError as error:
-            raise _redacted(error) from error
+            _redact(error)
+            raise
+
+    def _no_answer(self, answer: Answer, body: bytes) -> ModelUnavailable:
+        """The error for a body that is something else altogether; its beginning is enough."""
+        kind = answer.headers.get("content-type", "no type")
+        return self._not_understood(f"{kind}: {glimpse(body[:ERROR_LIMIT].decode('utf-8', 'replace'))}")
 
     def _not_understood(self, what: str) -> ModelUnavailable:
         text = f"{self._wire.label}: the answer is not in the expected form ({what}); check `base_url` and `provider`"
@@ -173,15 +187,9 @@ async def _drain(pieces: AsyncIterator[bytes]) -> None:
                 pass
 
 
-def _redacted(error: ModelError) -> ModelError:
-    """The same error, with configured secrets taken out of its text."""
+def _redact(error: ModelError) -> None:
+    """Take configured secrets out of its text."""
     error.args = (redact(str(error)),)
-    return error
-
-
-def _glimpse(body: bytes) -> str:
-    """The beginning of a body that should have been JSON."""
-    return " ".join(body[:200].decode("utf-8", "replace").split()) or "empty"
 
 
 def _advice(error: NetError) -> str:

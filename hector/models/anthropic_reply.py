@@ -10,7 +10,7 @@ from hector.core.content import JsonObject, Message, Part, Replay, Text, Thinkin
 from hector.core.event import Delta, TextDelta, ThinkingDelta
 from hector.core.ports import ModelReply
 from hector.core.usage import FinishReason, Usage
-from hector.models.faults import reported, to_error
+from hector.models.faults import parse_event, reported
 from hector.models.wire import HttpCall, compact, count, cut_off, parse_call
 
 _log: Final = logging.getLogger("hector.models")
@@ -43,7 +43,7 @@ class Reading:
 def read_reply(answer: Mapping[str, Any], reading: Reading) -> ModelReply:
     """A whole answer, or what a stream amounted to. Raises ModelError for an error in an answer of status 200."""
     if "content" not in answer:
-        raise to_error(reading.label, reported(answer, "an answer without content"))
+        raise reported(reading.label, answer, "an answer without content")
     parts = tuple(_part(block, reading) for block in answer["content"] or ())
     stop = str(answer.get("stop_reason") or "")
     details = answer.get("stop_details") or {}
@@ -140,20 +140,12 @@ class AnthropicDecoder:
         self._blocks: dict[int, _Block] = {}
         self._usage: dict[str, Any] = {}
         self._answer: dict[str, Any] = {}
-        self._on: Final[Mapping[str, Callable[[JsonObject], tuple[Delta, ...]]]] = {
-            "content_block_delta": self._delta,
-            "content_block_start": self._start,
-            "message_start": self._message_start,
-            "message_delta": self._message_delta,
-            "message_stop": self._stop,
-            "error": self._error,
-        }
 
     def feed(self, event: str | None, data: str) -> tuple[Delta, ...]:
-        """One event. Raises ModelError for the stream's own error event, ValueError for what is no JSON."""
-        value = json.loads(data)
-        handle = self._on.get(value.get("type") or event or "")
-        return handle(value) if handle else ()
+        """One event. Raises ModelError for the stream's own error event."""
+        value = parse_event(self._reading.label, data)
+        handle = _HANDLERS.get(value.get("type") or event or "")
+        return handle(self, value) if handle else ()
 
     def finish(self) -> ModelReply:
         """The reply. Raises ModelUnavailable when message_stop never came."""
@@ -216,7 +208,18 @@ class AnthropicDecoder:
         return ()
 
     def _error(self, value: JsonObject) -> tuple[Delta, ...]:
-        raise to_error(self._reading.label, reported(value))
+        raise reported(self._reading.label, value)
+
+
+_HANDLERS: Final[Mapping[str, Callable[[AnthropicDecoder, JsonObject], tuple[Delta, ...]]]] = {
+    "content_block_delta": AnthropicDecoder._delta,
+    "content_block_start": AnthropicDecoder._start,
+    "message_start": AnthropicDecoder._message_start,
+    "message_delta": AnthropicDecoder._message_delta,
+    "message_stop": AnthropicDecoder._stop,
+    "error": AnthropicDecoder._error,
+}
+"""Not methods bound to a decoder: it would hold itself, and with it the whole answer."""
 
 
 def _settled(block: JsonObject) -> JsonObject:

@@ -7,11 +7,18 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hector.core.clock import SystemClock
+from hector.core.content import JsonObject
 from hector.core.errors import ContextOverflow, ModelAuthError, ModelError, ModelRejected, ModelUnavailable
 from hector.net.retry import retry_after
+from hector.observe.redact import redact
 
 BODY_LIMIT: Final = 2048
-"""Bytes of a provider's error text that are ever shown."""
+"""Characters of a provider's error text that are ever shown."""
+
+GLIMPSE: Final = 200
+"""Characters that are shown of a text that should have been something else."""
+
+_LOOK: Final = 4 * BODY_LIMIT
 
 _OVERFLOW: Final = re.compile(
     r"context_length_exceeded|exceed_context_size|prompt is too long|input is too long"
@@ -69,7 +76,7 @@ def error_fields(value: Any) -> dict[str, str]:
         return {}
     error = value.get("error", value)
     if isinstance(error, str):
-        return {"message": error}
+        return {"message": redact(error)[:BODY_LIMIT]}
     if not isinstance(error, dict):
         return {}
     details = error.get("details")
@@ -80,25 +87,42 @@ def error_fields(value: Any) -> dict[str, str]:
         "code": code or error.get("code"),
         "param": error.get("param"),
     }
-    return {key: str(item)[:BODY_LIMIT] for key, item in found.items() if item is not None}
+    return {key: redact(str(item))[:BODY_LIMIT] for key, item in found.items() if item is not None}
 
 
 def _page_text(body: bytes) -> str:
     """The readable words of a body that is no JSON: tags, scripts and runs of blanks removed."""
-    text = body[: BODY_LIMIT * 4].decode("utf-8", errors="replace")
+    text = redact(body[:_LOOK].decode("utf-8", errors="replace"))
     text = re.sub(r"(?is)<(script|style)\b.*?(</\1>|$)|<[^>]*>", " ", text)
     return " ".join(text.split())[: BODY_LIMIT // 4]
 
 
-def reported(value: Any, fallback: str = "the server reported an error") -> Fault:
-    """The fault that a provider reports without a bad HTTP status: inside a stream, or in an answer of status 200.
+def reported(who: str, value: Any, fallback: str = "an error without details") -> ModelError:
+    """The error that a provider reports without a bad HTTP status: inside a stream, or in an answer of status 200.
 
-    A number given as its code is taken for the status that it would have had.
+    A number given as its code is taken for the status that it would have had. `who` is `Wire.label`.
     """
     fields = error_fields(value)
     code = fields.get("code", "")
-    status = int(code) if code.isdigit() and 400 <= int(code) < 600 else None
-    return Fault(fields.get("message") or fallback, status, fields.get("kind", ""), code, fields.get("param", ""))
+    status = int(code) if code.isdecimal() and 400 <= int(code) < 600 else None
+    message = fields.get("message") or fallback
+    return to_error(who, Fault(message, status, fields.get("kind", ""), code, fields.get("param", "")))
+
+
+def parse_event(who: str, text: str) -> JsonObject:
+    """The JSON object in one event or line of a stream. Raises ModelUnavailable for anything else."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise ModelUnavailable(f"{who}: sent an event that is no JSON object: {glimpse(text)}")
+    return value
+
+
+def glimpse(text: str) -> str:
+    """The beginning of a foreign text, fit for an error message. A secret is taken out before the cut, not halved."""
+    return " ".join(redact(text[:_LOOK]).split())[:GLIMPSE] or "empty"
 
 
 def to_error(who: str, fault: Fault) -> ModelError:
@@ -133,6 +157,8 @@ def _by_status(status: int | None, names: set[str]) -> tuple[type[ModelError], s
         return (ModelRejected, "") if any("invalid" in name for name in names) else (ModelUnavailable, "")
     if status in _RETRYABLE_STATUS or status >= 500:
         return ModelUnavailable, ""
+    if 300 <= status < 400:
+        return ModelRejected, "redirects are not followed; check `base_url` of this llm"
     if status == 404:
         return ModelRejected, "check `model` and `base_url` of this llm"
     return ModelRejected, ""

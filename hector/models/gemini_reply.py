@@ -15,7 +15,7 @@ from hector.core.event import Delta, TextDelta, ThinkingDelta
 from hector.core.ids import new_id
 from hector.core.ports import ModelReply
 from hector.core.usage import FinishReason, Usage
-from hector.models.faults import reported, to_error
+from hector.models.faults import parse_event, reported
 from hector.models.wire import AskAgain, HttpCall, count, cut_off
 
 _log: Final = logging.getLogger("hector.models")
@@ -52,12 +52,12 @@ class GeminiDecoder:
 
     def feed(self, event: str | None, data: str) -> tuple[Delta, ...]:
         """One event: a response that holds only new parts. Raises ModelError when it is an error."""
-        return self.add(json.loads(data))
+        return self.add(parse_event(self._label, data))
 
     def add(self, chunk: JsonObject) -> tuple[Delta, ...]:
         """The same, parsed."""
         if "error" in chunk:
-            raise to_error(self._label, reported(chunk))
+            raise reported(self._label, chunk)
         self._usage.update(
             {key: count for key, count in (chunk.get("usageMetadata") or {}).items() if count is not None}
         )

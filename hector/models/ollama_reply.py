@@ -1,18 +1,16 @@
 """Reading what Ollama answers: one JSON object, or one per line."""
 
-import json
 import logging
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from hector.core.content import JsonObject, Message, Part, Replay, Text, Thinking, ToolCall
-from hector.core.errors import ModelUnavailable
 from hector.core.event import Delta, TextDelta, ThinkingDelta
 from hector.core.ports import ModelReply
 from hector.core.usage import FinishReason, Usage
-from hector.models.openai_parts import count, reported
+from hector.models.faults import parse_event, reported
 from hector.models.thinktags import ThinkSplitter
-from hector.models.wire import compact, cut_off, parse_call
+from hector.models.wire import compact, count, cut_off, parse_call
 
 _log = logging.getLogger(__name__)
 
@@ -49,13 +47,7 @@ class OllamaDecoder:
         """One line. Raises ModelError for an error that the server puts there."""
         if not data.strip():
             return ()
-        try:
-            line = json.loads(data)
-        except ValueError as error:
-            raise ModelUnavailable(f"{self._who}: sent a line that is no JSON: {data[:200]}") from error
-        if not isinstance(line, dict):
-            raise ModelUnavailable(f"{self._who}: sent a line that is no object: {data[:200]}")
-        return self.take(line)
+        return self.take(parse_event(self._who, data))
 
     def take(self, line: JsonObject) -> tuple[Delta, ...]:
         """One parsed line, or a whole answer."""

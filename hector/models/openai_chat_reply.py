@@ -1,6 +1,5 @@
 """Reading what chat/completions answers, whole or in chunks, with what servers in the field make of it."""
 
-import json
 import logging
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -11,7 +10,8 @@ from hector.core.event import Delta, TextDelta, ThinkingDelta
 from hector.core.ports import ModelReply
 from hector.core.usage import FinishReason, Usage
 from hector.models.callpieces import CallPieces
-from hector.models.openai_parts import read_usage, reported
+from hector.models.faults import parse_event, reported
+from hector.models.openai_parts import read_usage
 from hector.models.thinktags import ThinkSplitter
 from hector.models.wire import cut_off
 
@@ -53,11 +53,8 @@ class ChatDecoder:
             self.done = True
         if self.done or not text:
             return ()
-        try:
-            chunk = json.loads(text)
-        except ValueError as error:
-            raise ModelUnavailable(f"{self._who}: sent a chunk that is no JSON: {text[:200]}") from error
-        if not isinstance(chunk, dict) or event == "error":
+        chunk = parse_event(self._who, text)
+        if event == "error":
             raise reported(self._who, chunk)
         return self._turn.add(chunk, "delta")
 

@@ -1,15 +1,15 @@
-"""What chat/completions and Responses have in common: files as data URLs, limits on ids, usage, errors in a stream."""
+"""What chat/completions and Responses have in common: files as data URLs, limits on ids, usage."""
 
 import hashlib
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
 from hector.core.content import Data, JsonObject, Media, Part, Text, Thinking, ToolCall, ToolResult
-from hector.core.errors import ModelError, UnsupportedContent
+from hector.core.errors import UnsupportedContent
 from hector.core.usage import Usage
-from hector.models.faults import Fault, error_fields, to_error
 from hector.models.history import data_text, placeholder, unsupported
 from hector.models.quirks import ThinkingSetting
+from hector.models.wire import count
 
 _AUDIO: Final = {
     "audio/wav": "wav", "audio/x-wav": "wav", "audio/wave": "wav", "audio/vnd.wave": "wav",
@@ -77,29 +77,13 @@ def short_id(call_id: str, limit: int) -> str:
     return call_id if len(call_id) <= limit else f"call_{hashlib.sha256(call_id.encode()).hexdigest()[:32]}"
 
 
-def reported(who: str, value: Any) -> ModelError:
-    """The error inside an answer of status 200. A numeric code is taken for the status that it stands for."""
-    fields = error_fields(value)
-    code = fields.get("code", "")
-    status = int(code) if code.isdigit() and 400 <= int(code) <= 599 else None
-    message = fields.get("message") or "an error without details"
-    return to_error(who, Fault(message, status, fields.get("kind", ""), code, fields.get("param", "")))
-
-
-def count(usage: Mapping[str, Any], *path: str) -> int:
-    """The counter under `path`; 0 where anything on the way is absent or null."""
-    value: Any = usage
-    for key in path:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return int(value) if isinstance(value, int | float) else 0
-
-
 def read_usage(usage: Mapping[str, Any], sent: str, received: str) -> Usage:
     """`usage` of either format, by its words for sent and received ("prompt" and "completion", say)."""
+    cached = usage.get(f"{sent}_tokens_details")
     return Usage(
         input=count(usage, f"{sent}_tokens"),
         output=count(usage, f"{received}_tokens"),
-        cache_read=count(usage, f"{sent}_tokens_details", "cached_tokens"),
-        cache_write=count(usage, f"{sent}_tokens_details", "cache_write_tokens"),
-        reasoning=count(usage, f"{received}_tokens_details", "reasoning_tokens"),
+        cache_read=count(cached, "cached_tokens"),
+        cache_write=count(cached, "cache_write_tokens"),
+        reasoning=count(usage.get(f"{received}_tokens_details"), "reasoning_tokens"),
     )

@@ -4,7 +4,6 @@ Finished items count for more than the deltas that led to them. Servers other th
 `sequence_number`, repeat `response.created`, or send an empty `output` at the end; all of that is read.
 """
 
-import json
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -15,8 +14,8 @@ from hector.core.errors import ModelError, ModelUnavailable
 from hector.core.event import Delta, TextDelta, ThinkingDelta
 from hector.core.ports import ModelReply
 from hector.core.usage import FinishReason, Usage
-from hector.models.faults import Fault, error_fields, to_error
-from hector.models.openai_parts import read_usage, reported
+from hector.models.faults import Fault, error_fields, parse_event, reported, to_error
+from hector.models.openai_parts import read_usage
 from hector.models.wire import cut_off, parse_call
 
 _log = logging.getLogger(__name__)
@@ -157,10 +156,7 @@ class ResponsesDecoder:
         text = data.strip()
         if not text or text.startswith("[DONE]"):
             return ()
-        try:
-            value = json.loads(text)
-        except ValueError as error:
-            raise ModelUnavailable(f"{self._who}: sent an event that is no JSON: {text[:200]}") from error
+        value = parse_event(self._who, text)
         kind = value.get("type") or event or ""
         if kind == "error" or (value.get("error") and not kind.startswith("response.")):
             raise self._error(value)

@@ -1,7 +1,8 @@
 """What a server sends is not to be trusted: a reply is made sound before anybody stores it or sends it on.
 
-Wrong types where text must be are a defect of the whole answer; counts that are none are left out; halves of characters
-(lone surrogates, which JSON can carry and UTF-8 cannot) are joined where their other half follows, else replaced.
+Wrong types where text must be are a defect of the whole answer; counts that are none are left out; arguments of a call
+that no JSON can hold are kept as text, as malformed ones are; halves of characters (lone surrogates, which JSON can
+carry and UTF-8 cannot) are joined where their other half follows, else replaced.
 """
 
 import json
@@ -53,7 +54,11 @@ def _call(call: ToolCall) -> ToolCall:
     if not isinstance(call.args, dict):
         raise TypeError("arguments of a tool call that are no object")
     raw = None if call.raw is None else _text(call.raw)
-    found = ToolCall(_text(call.id), _text(call.name), _object(call.args), raw, _replay(call.replay))
+    try:
+        args, replay = _object(call.args), _replay(call.replay)
+    except ValueError:
+        args, raw, replay = {}, mend(compact(call.args)), None
+    found = ToolCall(_text(call.id), _text(call.name), args, raw, replay)
     return call if found == call else found
 
 
@@ -80,7 +85,8 @@ def _replay(replay: Replay | None) -> Replay | None:
 
 
 def _object(value: JsonObject) -> JsonObject:
-    text = compact(value)
+    """Raises ValueError for infinities and NaN: Python reads and writes them, but JSON has no such numbers."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     mended = mend(text)
     if mended is text:
         return value

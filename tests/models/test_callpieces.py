@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from hector.models.callpieces import CallPieces
 
 F: Any = {"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": ""}}

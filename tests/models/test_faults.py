@@ -32,7 +32,7 @@ def error(status: int, body: Any, headers: dict[str, str] | None = None) -> Mode
 )
 def test_overflow_in_every_providers_words(message: str) -> None:
     assert type(error(400, {"error": {"message": message}})) is ContextOverflow
-    assert type(to_error(WHO, reported({"error": {"message": message}}))) is ContextOverflow
+    assert type(reported(WHO, {"error": {"message": message}})) is ContextOverflow
 
 
 @pytest.mark.proves("models.faults")
@@ -87,7 +87,7 @@ def test_the_servers_own_wish_decides(wish: str, kind: type[ModelError]) -> None
 )
 @pytest.mark.proves("models.faults")
 def test_errors_inside_streams(value: Any, kind: type[ModelError], status: int | None) -> None:
-    found = to_error(WHO, reported(value))
+    found = reported(WHO, value)
     assert (type(found), found.status) == (kind, status)
 
 

@@ -20,7 +20,7 @@ from hector.net.retry import RetryPolicy
 from tests.models.fakeprovider import DIALECTS, Call, Seen, Turn
 from tests.models.formats import FORMATS, Format
 
-JUNK: tuple[Any, ...] = (None, 0, "", [], {}, True, -1, "x", [None], {"a": None}, 1e99, [[]], "\ud800", 10**30)
+JUNK: tuple[Any, ...] = (None, 0, "", [], {}, True, -1, "x", [None], {"a": None}, 1e99, 1e999, [[]], "\ud800", 10**30)
 ASKED = ModelRequest("s", (user("hi"),), [ToolSpec("now", "", {})])
 TURNS = (
     Turn(thinking="hm hm", redacted=True, text="a b c"),
@@ -112,7 +112,7 @@ async def read(model: HttpModel, *, stream: bool) -> ModelReply:
 
 
 def assert_sound(reply: ModelReply) -> None:
-    stored = json.dumps(message_to_json(reply.message), ensure_ascii=False)
+    stored = json.dumps(message_to_json(reply.message), ensure_ascii=False, allow_nan=False)
     stored.encode()
     assert message_from_json(json.loads(stored)) == reply.message
     for part in reply.message.parts:
@@ -174,6 +174,14 @@ def test_halves_of_characters() -> None:
     )
     found = sound(given).message.parts
     assert found == (Text("a🗼\ufffd"), ToolCall("1", "n", {"k": "🗼"}, None, Replay("o", {"x": "\ufffd"})))
+
+
+def test_numbers_that_json_has_not() -> None:
+    item = {"functionCall": {"args": {"n": float("inf")}}}
+    (call,) = sound(reply_of(ToolCall("1", "n", {"n": float("inf")}, None, Replay("o", item)))).message.parts
+    assert call == ToolCall("1", "n", {}, '{"n":Infinity}')
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        sound(reply_of(Text("x", Replay("o", {"n": float("nan")}))))
 
 
 def test_equal_ids_in_one_turn() -> None:

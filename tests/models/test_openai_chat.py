@@ -449,7 +449,7 @@ def test_an_error_in_the_stream_is_raised(data: Any, kind: type[Exception]) -> N
 
 
 def test_a_broken_chunk_is_named() -> None:
-    with pytest.raises(ModelUnavailable, match="no JSON: {broken"):
+    with pytest.raises(ModelUnavailable, match="no JSON object: {broken"):
         read(["{broken"])
 
 

@@ -1,6 +1,7 @@
 """Inline reasoning, cut at every possible place."""
 
 import pytest
+
 from hector.core.event import TextDelta
 from hector.models.thinktags import ThinkSplitter
 
