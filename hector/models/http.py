@@ -9,10 +9,13 @@ import contextlib
 import json
 import logging
 import random
-from collections.abc import AsyncGenerator, Callable, Mapping
+import re
+import traceback
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, assert_never
+from urllib.parse import unquote, urlsplit
 
 from hector.config.llms import LlmBase
 from hector.core.clock import Clock, SystemClock
@@ -28,6 +31,7 @@ from hector.observe.redact import redact, remember
 
 _log: Final = logging.getLogger("hector.models")
 _encode: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+_KEYS: Final = re.compile(r"(?i)key|token|auth|secret|cookie|password|credential|signature")
 _JSON_HEADERS: Final = {"content-type": "application/json"}
 
 
@@ -69,8 +73,11 @@ class HttpModel:
             try:
                 reply = await self._complete(request, tries.dropped)
             except ModelError as error:
-                if (settled := await self._recover(error, tries)) is not None:
-                    return settled
+                again = await self._again(error, tries)
+                if isinstance(again, ModelReply):
+                    return again
+                if not again:
+                    raise
             else:
                 self._remember(tries)
                 return reply
@@ -86,8 +93,11 @@ class HttpModel:
                         shown = True
                         yield item
             except ModelError as error:
-                if (settled := await self._recover(error, tries, shown=shown)) is not None:
-                    yield settled
+                again = await self._again(error, tries, shown=shown)
+                if not again:
+                    raise
+                if isinstance(again, ModelReply):
+                    yield again
                     return
             else:
                 self._remember(tries)
@@ -141,35 +151,39 @@ class HttpModel:
         except ConfigError as error:
             raise ModelRejected(f"{self._wire.label}: {redact(str(error))}") from error
 
-    async def _recover(self, error: ModelError, tries: _Tries, *, shown: bool = False) -> ModelReply | None:
-        """Get ready for the next try: None. Or the reply to be content with. Or raise `error`: no try is left."""
+    async def _again(self, error: ModelError, tries: _Tries, *, shown: bool = False) -> bool | ModelReply:
+        """Whether to try again, once the wait that is due has passed; or the reply to be content with.
+
+        `error` is left for the caller to raise: raised here, it would hang on a frame that it hangs on itself.
+        """
+        _let_go(error)
         if isinstance(error, AskAgain):
             reply = error.reply
             if shown or tries.asked_again:
                 return self._reader.contained(lambda: reply)
             tries.asked_again = True
-            return None
+            return True
         if shown:
-            raise error
+            return False
         if isinstance(error, ParameterRefused) and error.parameter not in tries.dropped:
             _log.info("%s: asking again without %r, which was refused", self._wire.label, error.parameter)
             tries.dropped |= {error.parameter}
-            return None
-        await self._wait(error, tries)
-        return None
+            return True
+        return await self._waited(error, tries)
 
-    async def _wait(self, error: ModelError, tries: _Tries) -> None:
-        """Until the time of the next try. Raises `error` when there is to be none."""
+    async def _waited(self, error: ModelError, tries: _Tries) -> bool:
+        """Until the time of the next try. False at once when there is to be none."""
         tries.failures += 1
         failure = Failure(asked=error.retry_after, retryable=error.retryable)  # the class has judged the status
         match self._retry.decide(failure, tries.failures, chance=self._chance):
             case Retry(delay):
                 _log.warning("%s; trying again in %.1f s", error, delay)
                 await self._clock.sleep(delay)
+                return True
             case GiveUp(reason):
                 if error.retryable:
                     error.args = (f"{error} ({reason})",)
-                raise error
+                return False
             case decision:
                 assert_never(decision)
 
@@ -178,13 +192,37 @@ class HttpModel:
         self._refused |= tries.dropped - {REPLAY}
 
 
+def _let_go(error: BaseException) -> None:
+    """Free what the failed try has read.
+
+    It hangs on the traceback, that on the error, and the error on frames of its own traceback: without this, answers of
+    many megabytes would pile up until Python next looks for such circles, which it does by number and not by size.
+    """
+    chain: list[BaseException] = [error]
+    for step in chain:
+        traceback.clear_frames(step.__traceback__)
+        before = step.__cause__ or step.__context__
+        if before is not None and before not in chain:
+            chain.append(before)
+
+
+def _secrets(llm: LlmBase) -> Iterator[str]:
+    """What else must not be shown: values of headers that carry keys, with and without "Bearer", and the proxy's."""
+    for name, value in llm.headers.items():
+        if _KEYS.search(name):
+            yield value
+            yield value.split()[-1] if value.split() else ""
+    yield unquote(urlsplit(llm.proxy or "").password or "")
+
+
 def connect(wire: Wire, llm: LlmBase, *, base_url: str, headers: Mapping[str, str], secret: str = "") -> HttpModel:
     """The model of one configuration section. `headers` are the format's own; those of the section win over them.
 
-    Opens no connection. From now on `secret` is left out of every log line and error text. Raises ConfigError.
+    Opens no connection. From now on `secret`, and what the section's headers and proxy hold of that kind, is left out
+    of every log line and error text. Raises ConfigError.
     """
     origin_of(base_url)
-    remember(secret)
+    remember(secret, *_secrets(llm))
     options = CallerOptions(
         base_url=base_url,
         headers={**headers, **{name.lower(): value for name, value in llm.headers.items()}},

@@ -22,6 +22,7 @@ from hector.core.errors import (
 from hector.core.event import Delta, TextDelta, ThinkingDelta
 from hector.core.ports import ChatModel, ModelReply, ModelRequest, OutputSchema, ToolSpec
 from hector.core.usage import FinishReason
+from hector.models.faults import BODY_LIMIT
 from tests.models.fakeprovider import BAD_KEY, Call, FakeProvider, Turn, fake_provider
 from tests.models.formats import FORMATS, KEY, Format
 
@@ -482,6 +483,39 @@ async def test_a_server_that_repeats_the_key(wire: Format, fake: FakeProvider) -
             await stream(model, request())
         assert KEY not in str(caught.value)
     await model.aclose()
+
+
+@pytest.mark.proves("sovereign.keys-stay")
+async def test_a_server_that_repeats_other_credentials(wire: Format, fake: FakeProvider) -> None:
+    """Those in headers of the section, and keys that stand where an error text is cut off."""
+    model = wire.model(fake.url, headers={"X-Gateway-Key": "gate-0123456789", "Cf-Authorization": "Bearer tkn-987654"})
+    fake.script(Turn(status=400, message="strange gate-0123456789 and tkn-987654"))
+    fake.script(Turn(status=400, message="strange" + "." * (BODY_LIMIT - 15) + KEY))
+    fake.script(Turn(status=400, raw="strange" + " " * 300 + "." * (BODY_LIMIT // 4 - 15) + KEY, content_type="x/y"))
+    for _ in range(3):
+        with pytest.raises(ModelError, match="strange") as caught:
+            await stream(model, request())
+        assert not any(secret in str(caught.value) for secret in ("gate-0123", "tkn-9", KEY[:6]))
+    await model.aclose()
+
+
+@pytest.mark.proves("models.faults")
+async def test_streams_that_are_none(model: ChatModel, fake: FakeProvider) -> None:
+    """A page or binary noise under the right content type is named; an empty stream has been cut off."""
+    fake.default = Turn(raw="<html>Welcome to nginx", content_type="text/event-stream")
+    with pytest.raises(ModelUnavailable, match="Welcome to nginx"):
+        await stream(model, request())
+    fake.default = Turn(raw=": keep-alive\n\n", content_type="text/event-stream")
+    with pytest.raises(ModelUnavailable):
+        await stream(model, request())
+
+
+@pytest.mark.proves("models.faults")
+async def test_redirects_are_not_followed(model: ChatModel, fake: FakeProvider) -> None:
+    fake.script(Turn(status=307, raw="", headers={"location": f"{fake.url}/elsewhere"}))
+    with pytest.raises(ModelRejected, match="HTTP 307.*redirects are not followed; check `base_url`"):
+        await model.complete(request())
+    assert len(fake.seen) == 1
 
 
 @pytest.mark.proves("models.faults")

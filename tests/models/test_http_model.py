@@ -1,7 +1,9 @@
 """The HTTP loop itself: what is the same for every wire format and needs only one to be seen."""
 
 import asyncio
+import gc
 import time
+import tracemalloc
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
@@ -102,6 +104,26 @@ async def test_answers_have_a_limit(fake: FakeProvider, monkeypatch: pytest.Monk
     fake.default = Turn(text="x" * 6000)
     with pytest.raises(ModelError, match="longer than"):
         await (last(model) if streamed else model.complete(ASKED))
+    await model.aclose()
+
+
+@pytest.mark.proves("models.faults", "serve.model-down")
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_failed_call_holds_nothing(fake: FakeProvider, streamed: bool) -> None:
+    """The error is kept by whoever reports it; what had been read must not live on with it."""
+    model = create("main", llm(fake.url, retry={"max_attempts": 1}))
+    fake.default = Turn(text="x" * 1_000_000, words=False, cut=1_000_000 if not streamed else 4)
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        for _ in range(8):
+            with pytest.raises(ModelError):
+                await (last(model) if streamed else model.complete(ASKED))
+        assert tracemalloc.get_traced_memory()[0] < 4_000_000
+    finally:
+        tracemalloc.stop()
+        gc.enable()
     await model.aclose()
 
 
