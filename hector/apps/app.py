@@ -1,9 +1,10 @@
 """An app: one configuration, its agents and the model clients that they share."""
 
 import asyncio
+import contextlib
 import logging
+import threading
 from collections.abc import Callable, Mapping
-from dataclasses import field
 from typing import Protocol, runtime_checkable
 
 from hector.agents.llm import Agent
@@ -29,13 +30,18 @@ class Models:
     def __init__(self, create: Callable[[str], ChatModel]) -> None:
         self._create = create
         self._made: dict[str, ChatModel] = {}
+        self._making = threading.Lock()
 
     def get(self, name: str) -> ChatModel:
         """The client of one model. Raises ModelError or ConfigError when it cannot be made."""
         model = self._made.get(name)
-        if model is None:
-            model = self._made[name] = self._create(name)
-        return model
+        return self._make(name) if model is None else model
+
+    def _make(self, name: str) -> ChatModel:
+        with self._making:  # `App.prepare` makes them in a thread, maybe while a message asks for the same one
+            if name not in self._made:
+                self._made[name] = self._create(name)
+            return self._made[name]
 
     async def aclose(self) -> None:
         """Close every client; one that fails to close does not keep the others open."""
@@ -55,7 +61,9 @@ class App:
     config: HectorConfig
     agents: Mapping[str, Agent]
     models: Models
-    eager: tuple[str, ...] = field(default=())
+    used: tuple[str, ...] = ()
+    """The models of all agents; of these, `eager` ones have something to start."""
+    eager: tuple[str, ...] = ()
 
     async def start(self) -> None:
         """Bring up what answers should not have to wait for. Failures are logged: the first call reports them again."""
@@ -70,3 +78,9 @@ class App:
                 await model.start()
         except HectorError as error:
             log.warning("model is not ready", extra={"model": name, "error": str(error)})
+
+    async def prepare(self) -> None:
+        """Load the code of the models in use, aside from the event loop. Connects to nothing."""
+        for name in self.used:
+            with contextlib.suppress(HectorError):  # the first call reports it
+                await asyncio.to_thread(self.models.get, name)

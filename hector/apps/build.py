@@ -25,9 +25,9 @@ def build(config: HectorConfig, catalog: Catalog, app_id: str = "default") -> Ap
     models = Models(create_model)
     declared = {name: _function_tool(name, tool, catalog) for name, tool in config.tools.items() if tool.enabled}
     agents = {name: _agent(name, agent, config, models, declared, catalog) for name, agent in config.agents.items()}
-    used = {model_of(agent, config) for agent in config.agents.values()}
-    eager = tuple(name for name in sorted(used) if config.llms[name].provider in EAGER_PROVIDERS)
-    return App(app_id, config, agents, models, eager)
+    used = tuple(sorted({model_of(agent, config) for agent in config.agents.values()}))
+    eager = tuple(name for name in used if config.llms[name].provider in EAGER_PROVIDERS)
+    return App(app_id, config, agents, models, used, eager)
 
 
 def model_of(agent: LlmAgent, config: HectorConfig) -> str:

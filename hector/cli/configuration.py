@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from hector.config.environment import Environment
 from hector.config.findings import Finding, InvalidConfig
 from hector.config.flags import DEFAULT_PATH
-from hector.config.lean import skip_plugins
 from hector.config.load import Loaded, load_config
 from hector.config.startup import config_path
 from hector.core.record import dataclass
@@ -42,7 +41,6 @@ class Handlers:
 
 def load(arguments: argparse.Namespace) -> tuple[Path, Loaded]:
     """The named or the default file, loaded. Raises InvalidConfig, also where there is no file at all."""
-    skip_plugins()
     environment = Environment()
     path = config_path(getattr(arguments, "file", None) or arguments.config, environment)
     if path is None:

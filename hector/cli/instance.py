@@ -1,5 +1,6 @@
 """A running Hector: store, apps and tasks under one roof, and the reload that swaps the app."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -7,6 +8,7 @@ from typing import Any, Final
 
 from hector.apps.build import build
 from hector.apps.registry import Apps
+from hector.cli.lean import settle
 from hector.config.environment import Environment
 from hector.config.findings import Finding
 from hector.config.load import Loaded, load_config
@@ -24,6 +26,8 @@ from hector.web.app import create_app
 log = logging.getLogger("hector.server")
 FIXED: Final = ("server", "databases", "storage", "logger")
 """Blocks that are read at the start only."""
+_FIRST_REQUESTS: Final = 0.1
+"""Seconds that are left to whoever waits for the server to come up."""
 
 
 @dataclass(slots=True)
@@ -62,9 +66,15 @@ class Instance:
         """The ASGI application."""
         return create_app(self.tasks, self.apps, self.store, settings)
 
-    async def warm_up(self) -> None:
-        """Bring up what the first message should not have to wait for."""
+    async def start(self) -> None:
+        """Bring up the processes that the models in use need."""
         await self.apps.current.start()
+
+    async def warm_up(self) -> None:
+        """Load what the first message should not have to wait for, a moment after the server has become ready."""
+        await asyncio.sleep(_FIRST_REQUESTS)
+        await self.apps.current.prepare()
+        settle()
 
     async def reload(self) -> None:
         """Read the configuration again and swap the app; a wrong one changes nothing and is reported."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from hector import __version__
+from hector.cli.lean import hurry
 from hector.core.errors import ConfigError, HectorError, StartupError, StoreError
 
 COMMANDS: Final = ("serve", "chat", "validate", "init", "info", "schema")
@@ -14,6 +15,7 @@ COMMANDS: Final = ("serve", "chat", "validate", "init", "info", "schema")
 
 def run(argv: Sequence[str], tools: Sequence[Callable[..., Any]] = ()) -> int:
     """Parse, run, report. Usage errors and a wrong configuration give 2, failures give 1."""
+    hurry()
     arguments = _parser(argv).parse_args(argv)
     arguments.registered_tools = tuple(tools)
     try:

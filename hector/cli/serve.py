@@ -78,11 +78,13 @@ async def _serve(
     async with Instance.open(startup.database, environment, catalog, loaded) as instance:
         address = Address.of(listener, startup.host)
 
-        def ready() -> None:
-            greet(address, instance.config, startup, instance.store.describe(), notes)
-
         async with asyncio.TaskGroup() as group:
-            background = [group.create_task(instance.warm_up())]
+            background = [group.create_task(instance.start())]
+
+            def ready() -> None:
+                greet(address, instance.config, startup, instance.store.describe(), notes)
+                background.append(group.create_task(instance.warm_up()))
+
             if startup.watch:
                 background.append(group.create_task(instance.watch()))
             await server.serve(

@@ -3,20 +3,17 @@
 import asyncio
 import contextlib
 import errno
-import gc
 import logging
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from typing import Any, Final
+from typing import Any
 
 import uvicorn
 
 from hector.core.errors import StartupError
 
 log = logging.getLogger("hector.server")
-GC_THRESHOLDS: Final = (20_000, 20, 50)
-"""Young objects of a turn die by themselves; looking for cycles less often saves a few per cent of every turn."""
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -88,9 +85,6 @@ async def serve(
         group.create_task(server.serve(sockets=[listener]))
         await server.up.wait()
         ready()
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*GC_THRESHOLDS)
         await stopping.wait()
         log.info("stopping")
         for accepting in server.servers:

@@ -235,8 +235,8 @@ def test_functions_from_python(tmp_path: Path) -> None:
 
 def test_looking_at_a_configuration_loads_little() -> None:
     """`validate` starts no event loop and brings no server, client or database."""
-    program = "import sys, argparse; from hector.cli import validate, configuration\n"
-    program += "configuration.load(argparse.Namespace(config='examples/ollama.yaml'))\nprint(*sys.modules)"
+    program = "import sys; from hector.__main__ import main\n"
+    program += "main(['validate', 'examples/ollama.yaml'])\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     heavy = {"asyncio", "httpx", "uvicorn", "starlette", "sqlite3", "jsonschema", "email", "importlib.metadata", "ssl"}
     assert heavy & set(done.stdout.split()) == set()
