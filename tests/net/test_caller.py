@@ -433,7 +433,11 @@ async def test_a_body_over_the_limit_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("coding", "body"),
-    [("gzip", gzip.compress(b"hello" * 100, mtime=0)), ("deflate", zlib.compress(b"hello" * 100)), ("identity", b"hello" * 100)],
+    [
+        ("gzip", gzip.compress(b"hello" * 100, mtime=0)),
+        ("deflate", zlib.compress(b"hello" * 100)),
+        ("identity", b"hello" * 100),
+    ],
 )
 async def test_compressed_answers_are_read_all_the_same(coding: str, body: bytes) -> None:
     head = f"HTTP/1.1 200 OK\r\ncontent-encoding: {coding}\r\ncontent-length: {len(body)}\r\n\r\n".encode()
