@@ -45,12 +45,12 @@ class Models:
 
     async def aclose(self) -> None:
         """Close every client; one that fails to close does not keep the others open."""
-        for name, model in self._made.items():
+        while self._made:
+            name, model = self._made.popitem()
             try:
                 await model.aclose()
             except Exception:
                 log.exception("model could not be closed", extra={"model": name})
-        self._made.clear()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +78,11 @@ class App:
                 await model.start()
         except HectorError as error:
             log.warning("model is not ready", extra={"model": name, "error": str(error)})
+        except Exception:
+            log.exception("model could not be started", extra={"model": name})
 
     async def prepare(self) -> None:
         """Load the code of the models in use, aside from the event loop. Connects to nothing."""
         for name in self.used:
-            with contextlib.suppress(HectorError):  # the first call reports it
+            with contextlib.suppress(Exception):  # the first call reports it
                 await asyncio.to_thread(self.models.get, name)

@@ -13,6 +13,7 @@ from hector.core.record import dataclass
 
 log = logging.getLogger("hector.server")
 DEFAULT_URL = "http://127.0.0.1:8080"
+EXPOSED = "reachable from other machines, without authentication"
 GREEN, YELLOW, DIM, RESET = "\033[38;2;16;185;129m", "\033[33m", "\033[2m", "\033[0m"
 
 
@@ -34,6 +35,11 @@ class Address:
         host = "127.0.0.1" if self.host in ("0.0.0.0", "::", "") else self.host  # noqa: S104 - it is only printed
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
+    @property
+    def exposed(self) -> bool:
+        """Other machines can reach it."""
+        return self.host not in ("localhost", "::1") and not self.host.startswith("127.")
+
 
 def greet(address: Address, config: HectorConfig, startup: Startup, database: str, notes: tuple[str, ...] = ()) -> None:
     """A few lines for a person at a terminal, one log line for everybody else."""
@@ -41,6 +47,8 @@ def greet(address: Address, config: HectorConfig, startup: Startup, database: st
         log.info("ready", extra={"url": address.url, "agents": len(config.agents), "database": database})
         for note in notes:
             log.info("%s", note)
+        if address.exposed:
+            log.warning(EXPOSED)
         return
     for line in _lines(address, config, startup, database, notes):
         print(line)
@@ -55,8 +63,8 @@ def _lines(
         yield f"  {YELLOW}{note}{RESET}"
     yield f"  config    {startup.config or 'built in'}{'  (watched)' if startup.watch else ''}"
     yield f"  database  {database}"
-    if not address.url.startswith(("http://127.", "http://[::1]", "http://localhost")) or startup.host == "0.0.0.0":  # noqa: S104 - a comparison
-        yield f"  {YELLOW}reachable from other machines, without authentication{RESET}"
+    if address.exposed:
+        yield f"  {YELLOW}{EXPOSED}{RESET}"
     yield "  agents"
     for name, agent in config.agents.items():
         llm = config.llms[model_of(agent, config)]

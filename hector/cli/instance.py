@@ -87,6 +87,9 @@ class Instance:
         except ConfigError as error:
             log.error("the new configuration is wrong; the old one stays in force:\n%s", error)  # noqa: TRY400
             return
+        except Exception:
+            log.exception("the new configuration could not be taken up; the old one stays in force")
+            return
         _note(loaded)
         for block in FIXED:
             if getattr(loaded.config, block) != getattr(self.config, block):
