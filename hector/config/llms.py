@@ -1,8 +1,11 @@
 """Models: one class per provider, told apart by `provider`."""
 
-from typing import Annotated, Any, Literal, TypeAlias
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
 
 from hector.config.base import Address, Duration, Section
 
@@ -185,6 +188,36 @@ class LocalLlm(LlmBase):
     )
 
 
-Llm: TypeAlias = Annotated[
+_EveryLlm: TypeAlias = Annotated[
     AnthropicLlm | OpenAiLlm | GeminiLlm | OllamaLlm | ScriptedLlm | LocalLlm, Field(discriminator="provider")
 ]
+_CLASSES: Final[Mapping[str, type[LlmBase]]] = {
+    "anthropic": AnthropicLlm,
+    "openai": OpenAiLlm,
+    "gemini": GeminiLlm,
+    "ollama": OllamaLlm,
+    "scripted": ScriptedLlm,
+    "local": LocalLlm,
+}
+
+
+class _ByProvider:
+    """Checks a block by the class that its provider names.
+
+    The union alone would have pydantic build the checks of all providers before the first one: 2 ms each, most of what
+    a small file takes to check.
+    """
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self._check)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return handler(TypeAdapter(_EveryLlm).core_schema)
+
+    @staticmethod
+    def _check(value: Any) -> Any:
+        chosen = _CLASSES.get(str(value.get("provider"))) if isinstance(value, dict) else None
+        return chosen.model_validate(value) if chosen else TypeAdapter(_EveryLlm).validate_python(value)
+
+
+Llm: TypeAlias = Annotated[_EveryLlm, _ByProvider()]
