@@ -17,6 +17,9 @@ _NOT_STRICT: Final = frozenset({
     "oneOf", "allOf", "not", "if", "then", "else", "patternProperties", "propertyNames", "contains", "prefixItems",
     "dependentRequired", "dependentSchemas", "unevaluatedProperties", "default",
 })  # fmt: skip
+REFERENCES: Final = 500
+"""How many references are replaced in one schema: a few that refer to each other could fill any memory."""
+
 _EMPTY: Final[JsonObject] = {"type": "object", "properties": {}}
 
 Change: TypeAlias = Callable[[JsonObject], JsonObject]
@@ -40,41 +43,49 @@ def rewrite(schema: Any, change: Change) -> Any:
     """A copy of `schema` with `change` applied to every subschema, the innermost first. Other values stay."""
     if not isinstance(schema, dict):
         return schema
+    return change(_each(schema, lambda part: rewrite(part, change)))
+
+
+def _each(schema: JsonObject, change: Callable[[Any], Any]) -> JsonObject:
+    """A copy of `schema` with `change` applied to its direct subschemas."""
     copy = dict(schema)
     for key in _MAPS:
         if isinstance(copy.get(key), dict):
-            copy[key] = {name: rewrite(value, change) for name, value in copy[key].items()}
+            copy[key] = {name: change(value) for name, value in copy[key].items()}
     for key in _LISTS:
         if isinstance(copy.get(key), list):
-            copy[key] = [rewrite(value, change) for value in copy[key]]
+            copy[key] = [change(value) for value in copy[key]]
     for key in _SINGLES:
         if isinstance(copy.get(key), dict):
-            copy[key] = rewrite(copy[key], change)
-    return change(copy)
+            copy[key] = change(copy[key])
+    return copy
 
 
 def inline(schema: JsonObject) -> JsonObject:
     """The schema with every local `$ref` replaced by what it names, and without `$defs`.
 
-    A reference inside its own target (a recursive type) becomes a free object there; an unknown one a free value.
+    A reference inside its own target (a recursive type) becomes a free object there; an unknown one, and any after the
+    first REFERENCES of them, a free value.
     """
-    inlined = _inline(schema, schema, ())
-    return inlined if isinstance(inlined, dict) else {}
+    left = REFERENCES
 
+    def expand(part: Any, open_refs: tuple[str, ...]) -> Any:
+        nonlocal left
+        if not isinstance(part, dict):
+            return part
+        bare = {key: item for key, item in part.items() if key not in {"$defs", "definitions", "$ref"}}
+        kept = _each(bare, lambda inner: expand(inner, open_refs))
+        ref = part.get("$ref")
+        if not isinstance(ref, str):
+            return kept
+        if ref in open_refs:
+            return {"type": "object"} | kept
+        left -= 1
+        target = expand(_target(ref, schema), (*open_refs, ref)) if left >= 0 else {}
+        return (target if isinstance(target, dict) else {}) | kept
 
-def _inline(value: Any, root: JsonObject, open_refs: tuple[str, ...]) -> Any:
-    if isinstance(value, list):
-        return [_inline(item, root, open_refs) for item in value]
-    if not isinstance(value, dict):
-        return value
-    kept = {key: item for key, item in value.items() if key not in {"$defs", "definitions", "$ref"}}
-    ref = value.get("$ref")
-    if not isinstance(ref, str):
-        return {key: _inline(item, root, open_refs) for key, item in kept.items()}
-    if ref in open_refs:
-        return {"type": "object"} | kept
-    target = _inline(_target(ref, root), root, (*open_refs, ref))
-    return (target if isinstance(target, dict) else {}) | kept
+    inlined: JsonObject = expand(schema, ())
+    return inlined
 
 
 def _target(ref: str, root: JsonObject) -> Any:
@@ -111,8 +122,10 @@ def strict_form(schema: JsonObject) -> JsonObject | None:
     """The schema in the closed form of OpenAI's strict mode, or None when it does not qualify.
 
     It qualifies when every property of every object is required, no object is open, and no keyword is used that the
-    mode lacks. Objects that say nothing about further properties are closed.
+    mode lacks. Objects that say nothing about further properties are closed. References are replaced, since the mode
+    allows nothing beside one; a recursive type therefore does not qualify.
     """
+    schema = inline(schema)
     fits = True
 
     def check(part: JsonObject) -> JsonObject:

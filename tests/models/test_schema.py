@@ -1,5 +1,6 @@
 """JSON Schema for providers."""
 
+import json
 from typing import Any
 
 import pytest
@@ -42,6 +43,32 @@ def test_a_recursive_type_ends_in_a_free_object() -> None:
     node = {"type": "object", "properties": {"next": {"$ref": "#/$defs/Node"}}}
     found = schema.inline({"$ref": "#/$defs/Node", "$defs": {"Node": node}})
     assert found["properties"]["next"] == {"type": "object"}
+
+
+def test_a_property_may_have_any_name() -> None:
+    given = {"type": "object", "properties": {"definitions": {"type": "string"}, "$defs": {"$ref": "#/$defs/P"}}}
+    found = schema.inline({**given, "$defs": {"P": POINT}})
+    assert found == {"type": "object", "properties": {"definitions": {"type": "string"}, "$defs": POINT}}
+
+
+def test_references_that_multiply_have_an_end() -> None:
+    doubled = {
+        f"d{at}": {"type": "object", "properties": {side: {"$ref": f"#/$defs/d{at + 1}"} for side in "ab"}}
+        for at in range(40)
+    }
+    found = schema.inline({"$ref": "#/$defs/d0", "$defs": doubled})
+    assert len(json.dumps(found)) < 100_000
+
+
+def test_strict_modes_take_nothing_beside_a_reference() -> None:
+    point = {"$ref": "#/$defs/P", "description": "where"}
+    given = {"type": "object", "properties": {"p": point}, "required": ["p"], "$defs": {"P": POINT}}
+    form = schema.strict_form(given)
+    assert form is not None
+    assert form["properties"]["p"] == {**schema.close(POINT), "description": "where"}
+    assert "$defs" not in form
+    node = {"type": "object", "properties": {"next": {"$ref": "#/$defs/N"}}, "required": ["next"]}
+    assert schema.strict_form({"$ref": "#/$defs/N", "$defs": {"N": node}}) is None
 
 
 def test_closing_goes_to_the_bottom_and_leaves_the_original() -> None:
