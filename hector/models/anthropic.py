@@ -27,7 +27,8 @@ _OUTPUT_HINT: Final = "Gives the final answer. Call this, and only this, when th
 _SMALL_ANSWER: Final = 4096
 _NO_SAMPLING_SINCE: Final = "2026-10-21"
 _EFFORTS: Final = ((2048, "low"), (8192, "medium"), (24576, "high"))
-_INTERLEAVED: Final = {"anthropic-beta": "interleaved-thinking-2025-05-14"}
+_BETA: Final = "anthropic-beta"
+_INTERLEAVED: Final = "interleaved-thinking-2025-05-14"
 _DROPPABLE: Final = {
     "temperature": "temperature",
     "max_tokens": "max_tokens",
@@ -75,6 +76,8 @@ class AnthropicWire:
         self._version = model_version(llm.model)
         self._thinks = llm.thinking is not None and llm.thinking.enabled
         self._adaptive = self._version >= (4, 6)
+        own = [value for name, value in llm.headers.items() if name.lower() == _BETA]
+        self._betas = ",".join([*own, _INTERLEAVED])
         self._samples = self._version < (4, 7) and llm.api_version < _NO_SAMPLING_SINCE
 
     def encode(self, request: ModelRequest, *, stream: bool, dropped: frozenset[str]) -> HttpCall:
@@ -106,7 +109,7 @@ class AnthropicWire:
         if self._llm.cache and "cache_control" not in dropped:
             _mark_for_cache(body)
         manual = thinking.get("type") == "enabled"
-        headers = _INTERLEAVED if manual and tools and self._version >= (4, 0) else {}
+        headers = {_BETA: self._betas} if manual and tools and self._version >= (4, 0) else {}
         return HttpCall("/v1/messages", body, headers, names.reverse(mangled), output_tool)
 
     def decode(self, body: JsonObject, call: HttpCall) -> ModelReply:

@@ -98,7 +98,8 @@ class Conversation:
 
     def _result(self, result: ToolResult) -> JsonObject:
         block: JsonObject = {"type": "tool_result", "tool_use_id": self._ids[result.call_id]}
-        content = self._user(result.content, strict=False)
+        shown = (Text(history.result_text(result)),) if result.is_error else result.content  # errors are text only
+        content = self._user(shown, strict=False)
         if len(content) == 1 and content[0]["type"] == "text":
             block["content"] = content[0]["text"]
         elif content:

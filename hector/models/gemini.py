@@ -70,7 +70,7 @@ def model_version(model: str) -> tuple[int, int]:
 def create(llm: GeminiLlm, name: str) -> ChatModel:
     """The model that `llms.<name>` describes."""
     headers = {"x-goog-api-key": llm.api_key} if llm.api_key else {}
-    base_url = join_base(llm.base_url, llm.api_version)
+    base_url = join_base(llm.base_url, llm.api_version, "v1beta", "v1")
     model = connect(GeminiWire(llm, name), llm, base_url=base_url, headers=headers, secret=llm.api_key)
     return model if model_version(llm.model) >= (3, 0) else SchemaTurn(model)
 

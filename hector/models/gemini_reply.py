@@ -19,10 +19,7 @@ from hector.models.faults import parse_event, reported
 from hector.models.wire import AskAgain, HttpCall, count, cut_off
 
 _log: Final = logging.getLogger("hector.models")
-_FILTERED: Final = (
-    "SAFETY RECITATION BLOCKLIST PROHIBITED_CONTENT SPII LANGUAGE MODEL_ARMOR ESCALATION IMAGE_SAFETY "
-    "IMAGE_PROHIBITED_CONTENT IMAGE_RECITATION IMAGE_OTHER NO_IMAGE"
-)
+_FILTERED: Final = "SAFETY RECITATION BLOCKLIST PROHIBITED_CONTENT SPII LANGUAGE MODEL_ARMOR ESCALATION IMAGE NO_IMAGE"
 _FAILED: Final = (
     "MALFORMED_FUNCTION_CALL MALFORMED_RESPONSE UNEXPECTED_TOOL_CALL TOO_MANY_TOOL_CALLS "
     "MISSING_THOUGHT_SIGNATURE OTHER PUP_LIMITED_DISABLED"
@@ -132,10 +129,10 @@ def _read_call(part: JsonObject, origin: str, names: Mapping[str, str]) -> ToolC
     """A call. Its id is ours unless Gemini gave one; only an id of its own ever goes back."""
     call = part["functionCall"]
     own = call.get("id")
-    replay = Replay(origin, part) if own or "thoughtSignature" in part else None
     args = call.get("args") or {}
     raw = None if isinstance(args, dict) else json.dumps(args)
     name = str(call.get("name") or "")
+    replay = Replay(origin, part) if raw is None and (own or "thoughtSignature" in part) else None
     return ToolCall(own or f"call_{new_id()}", names.get(name, name), args if raw is None else {}, raw, replay)
 
 
@@ -144,6 +141,7 @@ def _reason(finish: str, parts: Iterable[Part]) -> FinishReason:
         return FinishReason.CONTENT_FILTER
     if any(isinstance(part, ToolCall) for part in parts):
         return FinishReason.TOOL_CALLS
+    finish = "IMAGE" if finish.startswith("IMAGE_") else finish
     if finish not in _FINISH:
         _log.warning("unknown finish reason", extra={"provider": "gemini", "finish_reason": finish})
     return _FINISH.get(finish, FinishReason.STOP)

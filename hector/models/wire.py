@@ -101,10 +101,10 @@ def label(name: str, model: str, base_url: str) -> str:
     return f"llm {name!r} ({model} at {host})"
 
 
-def join_base(base_url: str, version: str = "") -> str:
-    """`base_url` without a trailing slash and without a doubled `version` ("v1"), so that paths can be added."""
+def join_base(base_url: str, *versions: str) -> str:
+    """`base_url` without a trailing slash and without any of `versions` ("v1"), so that paths can be added."""
     trimmed = base_url.rstrip("/")
-    return trimmed.removesuffix(f"/{version}") if version else trimmed
+    return next((trimmed.removesuffix(f"/{end}") for end in versions if trimmed.endswith(f"/{end}")), trimmed)
 
 
 def own_item(replay: Replay | None, origin: str) -> JsonObject | None:

@@ -201,11 +201,24 @@ def test_manual_thinking_rests_in_a_tool_loop_that_began_without() -> None:
     assert "thinking" in body(manual, *loop, Message("assistant", (Text("noon"),)), user("thanks"))
 
 
+def test_an_error_of_a_tool_is_text_only() -> None:
+    """The API takes nothing else beside `is_error`."""
+    shot = ToolResult("1", "now", (Text("no clock"), Media("image/png", data="aGk=", name="a.png")), is_error=True)
+    sent = body(wire(), user("hi"), Message("assistant", (ToolCall("1", "now", {}),)), Message("tool", (shot,)))
+    (block,) = sent["messages"][-1]["content"]
+    block.pop("cache_control")
+    text = "no clock\n[image/png a.png]"
+    assert block == {"type": "tool_result", "tool_use_id": "1", "content": text, "is_error": True}
+
+
 def test_interleaved_thinking_is_asked_for_where_it_is_not_the_rule() -> None:
     request = ModelRequest("", (user("hi"),), tools=[NOW])
     manual = wire("claude-sonnet-4-5", thinking={}).encode(request, stream=True, dropped=frozenset())
     assert manual.headers == {"anthropic-beta": "interleaved-thinking-2025-05-14"}
     assert wire(thinking={}).encode(request, stream=True, dropped=frozenset()).headers == {}
+    own = wire("claude-sonnet-4-5", thinking={}, headers={"Anthropic-Beta": "files-1,search-2"})
+    headers = own.encode(request, stream=True, dropped=frozenset()).headers
+    assert headers == {"anthropic-beta": "files-1,search-2,interleaved-thinking-2025-05-14"}
 
 
 @pytest.mark.proves("models.base-url")

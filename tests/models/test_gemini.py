@@ -67,7 +67,7 @@ def test_where_calls_go() -> None:
 
 
 @pytest.mark.proves("models.base-url")
-@pytest.mark.parametrize("path", ["", "/", "/v1beta", "/v1beta/"])
+@pytest.mark.parametrize("path", ["", "/", "/v1beta", "/v1beta/", "/v1"])
 async def test_addresses_with_and_without_version(fake: FakeProvider, path: str) -> None:
     model = create(GeminiLlm(base_url=fake.url + path, api_key="k"), "main")
     await model.complete(ASKED)
@@ -204,6 +204,7 @@ def test_thoughts_are_counted_as_output_and_counts_are_totals() -> None:
         ("MAX_TOKENS", FinishReason.LENGTH),
         ("SAFETY", FinishReason.CONTENT_FILTER),
         ("IMAGE_SAFETY", FinishReason.CONTENT_FILTER),
+        ("IMAGE_SOMETHING_NEW", FinishReason.CONTENT_FILTER),
         ("CONTINUATION", FinishReason.PAUSE),
         ("UNEXPECTED_TOOL_CALL", FinishReason.ERROR),
         ("OTHER", FinishReason.ERROR),
@@ -268,9 +269,9 @@ def test_a_picture_in_the_answer() -> None:
 
 
 def test_arguments_of_another_kind_are_kept_as_text() -> None:
-    _, reply = replies(chunk({"functionCall": {"name": "now", "args": [1]}}, finish="STOP"))
+    _, reply = replies(chunk({"functionCall": {"name": "now", "args": [1]}, "thoughtSignature": "c2ln"}, finish="STOP"))
     (call,) = reply.message.tool_calls
-    assert (call.args, call.raw) == ({}, "[1]")
+    assert (call.args, call.raw, call.replay) == ({}, "[1]", None)
 
 
 # errors
