@@ -4,11 +4,14 @@ import json
 import re
 from typing import Any, Final
 
-from hector.core.errors import AgentError
+from hector.core.content import JsonObject
+from hector.core.errors import AgentError, ConfigError
 from hector.core.ports import OutputSchema
 
 _FENCE: Final = re.compile(r"^\s*```[a-zA-Z]*\s*\n(.*?)\n?\s*```\s*$", re.DOTALL)
 MOST_FINDINGS: Final = 5
+LONGEST: Final = 300
+"""Characters of one finding: it may quote the answer."""
 
 
 def check(text: str, output: OutputSchema) -> tuple[str, list[str]]:
@@ -16,27 +19,41 @@ def check(text: str, output: OutputSchema) -> tuple[str, list[str]]:
     fenced = _FENCE.match(text)
     body = fenced[1] if fenced else text.strip()
     try:
-        value = json.loads(body)
-    except ValueError as error:
+        value = json.loads(body, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
         return body, [f"it is not JSON: {error}"]
     return body, _violations(value, output)
 
 
-def check_schema(output: OutputSchema) -> None:
-    """Raises AgentError when the schema itself is not a JSON Schema."""
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON value")
+
+
+def check_schema(schema: JsonObject) -> None:
+    """Raises ConfigError when it is not a JSON Schema."""
     from jsonschema import Draft202012Validator, SchemaError  # noqa: PLC0415 - loaded on first use
 
     try:
-        Draft202012Validator.check_schema(output.schema)
+        Draft202012Validator.check_schema(schema)
     except SchemaError as error:
-        raise AgentError(f"structured_output.schema is not a JSON Schema: {error.message}") from None
+        where = ".".join(map(str, error.absolute_path))
+        raise ConfigError(f"it is not a JSON Schema: {where and where + ': '}{error.message[:LONGEST]}") from None
 
 
 def _violations(value: Any, output: OutputSchema) -> list[str]:
+    """Nothing is fetched: a `$ref` to another document leads nowhere."""
     from jsonschema import Draft202012Validator  # noqa: PLC0415 - loaded on first use
+    from referencing import Registry  # noqa: PLC0415 - comes with it
+    from referencing.exceptions import Unresolvable  # noqa: PLC0415
 
-    found = sorted(Draft202012Validator(output.schema).iter_errors(value), key=lambda item: list(map(str, item.path)))
-    return [f"{'.'.join(map(str, item.path)) or 'the answer'}: {item.message}" for item in found[:MOST_FINDINGS]]
+    validator = Draft202012Validator(output.schema, registry=Registry())
+    try:
+        found = sorted(validator.iter_errors(value), key=lambda item: list(map(str, item.path)))
+    except Unresolvable as error:
+        raise AgentError(f"structured_output.schema: $ref {error.ref!r} leads nowhere") from None
+    return [
+        f"{'.'.join(map(str, item.path)) or 'the answer'}: {item.message[:LONGEST]}" for item in found[:MOST_FINDINGS]
+    ]
 
 
 def repair_request(findings: list[str]) -> str:

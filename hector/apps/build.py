@@ -4,10 +4,12 @@ from collections.abc import Mapping
 
 from hector.agents.llm import Agent
 from hector.agents.prompt import compose
+from hector.agents.structured import check_schema
 from hector.apps.app import App, Models
 from hector.config.agents import LlmAgent
 from hector.config.root import HectorConfig
 from hector.config.tools import FunctionTool
+from hector.core.errors import ConfigError
 from hector.core.ports import ChatModel, OutputSchema, Tool
 from hector.models.registry import create
 from hector.tools.catalog import GENERIC, Catalog
@@ -17,7 +19,7 @@ EAGER_PROVIDERS = frozenset({"local"})
 
 
 def build(config: HectorConfig, catalog: Catalog, app_id: str = "default") -> App:
-    """Raises ConfigError for a handler that nobody registered."""
+    """Raises ConfigError for a handler that nobody registered, and for what only the part itself can judge."""
 
     def create_model(name: str) -> ChatModel:
         return create(name, config.llms[name])
@@ -49,16 +51,26 @@ def _agent(
     model = model_of(agent, config)
     cut = config.llms[model].max_tool_output_length
     tools = _tools_of(agent, declared, catalog)
-    output = agent.structured_output
     return Agent(
         agent_id,
         lambda: models.get(model),
         compose(agent, has_tools=bool(tools)),
         {name: Cut(tool, cut) if cut else tool for name, tool in tools.items()},
-        OutputSchema(output.json_schema, output.name, output.strict) if output else None,
+        _output_of(agent_id, agent),
         agent.streaming,
         agent.reasoning.max_iterations,
     )
+
+
+def _output_of(agent_id: str, agent: LlmAgent) -> OutputSchema | None:
+    output = agent.structured_output
+    if output is None:
+        return None
+    try:
+        check_schema(output.json_schema)
+    except ConfigError as error:
+        raise ConfigError(f"agents.{agent_id}.structured_output.schema: {error}") from None
+    return OutputSchema(output.json_schema, output.name, output.strict)
 
 
 def _tools_of(agent: LlmAgent, declared: Mapping[str, Tool], catalog: Catalog) -> dict[str, Tool]:

@@ -72,9 +72,7 @@ def _show_valid(path: str, loaded: "Loaded", arguments: argparse.Namespace) -> N
         print(_json(True, path, loaded.warnings, counts(loaded)))
     else:
         numbers = counts(loaded)
-        parts = (
-            _count(numbers[key], noun) for key, noun in (("llms", "model"), ("agents", "agent"), ("tools", "tool"))
-        )
+        parts = (_count(numbers[key], noun) for key, noun in NOUNS)
         print(f"{path}: valid ({', '.join(parts)})")
 
 

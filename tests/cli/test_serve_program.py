@@ -145,3 +145,14 @@ def test_a_server_that_others_can_reach_says_so(hector: Hector, host: str, expos
     with hector.serve("-c", "c.yaml", "--host", host) as server:
         assert server.stop() == 0
         assert ("without authentication" in server.text()) is exposed
+
+
+def test_a_shape_that_is_no_schema_is_found_before_the_first_answer(hector: Hector) -> None:
+    agents = {"helper": {"instruction": "x", "structured_output": {"schema": {"type": "objekt"}}}}
+    write(hector, "leave", agents=agents)
+    for command in (("validate", "c.yaml"), ("serve", "-c", "c.yaml", "--port", "0")):
+        ended = hector.run(*command)
+        assert ended.returncode == 2
+        assert "agents.helper.structured_output.schema" in ended.stderr
+        assert "it is not a JSON Schema: type: 'objekt'" in ended.stderr
+        assert "Traceback" not in ended.stderr

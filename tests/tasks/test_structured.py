@@ -2,9 +2,12 @@ from typing import Any
 
 import pytest
 
+from hector.apps.build import build
 from hector.core.content import Text
+from hector.core.errors import ConfigError
 from hector.core.task import TaskState
-from tests.tasks.conftest import Start
+from hector.tools.catalog import Catalog
+from tests.tasks.conftest import Start, configure
 from tests.tasks.test_service import answer_of, ask
 
 SCHEMA = {
@@ -63,3 +66,35 @@ async def test_an_unchecked_answer_is_never_streamed(start: Start) -> None:
         updates = await collect(stream)
     shown = [d.text for u in updates if isinstance(u, AnswerDelta) for d in u.deltas if isinstance(d, TextDelta)]
     assert "".join(shown) == GOOD
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ('{"city": "Bonn", "degrees": NaN}', "NaN is not a JSON value"),
+        ("[" * 100_000, "it is not JSON"),
+        ('{"city": "' + "x" * 100_000 + '", "degrees": "warm"}', "degrees: "),
+    ],
+)
+async def test_what_a_model_makes_up_is_told_in_few_words(start: Start, text: str, named: str) -> None:
+    async with start([{"text": text}], **OUTPUT) as service:
+        task = await ask(service, "weather?")
+    assert task.status.message is not None
+    assert named in task.status.message.message.text
+    assert len(task.status.message.message.text) < 1000
+
+
+async def test_a_schema_fetches_nothing(start: Start) -> None:
+    output = {"schema": {"$ref": "http://127.0.0.1:1/schema.json"}}
+    async with start([{"text": "{}"}], structured_output=output) as service:
+        task = await ask(service, "weather?")
+    assert task.status.message is not None
+    assert "leads nowhere" in task.status.message.message.text
+
+
+def test_what_is_no_schema_is_an_error_of_the_configuration() -> None:
+    config = configure([{"text": "{}"}], structured_output={"schema": {"properties": {"a": {"type": "objekt"}}}})
+    with pytest.raises(
+        ConfigError, match=r"agents\.helper\.structured_output\.schema: .*properties\.a\.type: 'objekt'"
+    ):
+        build(config, Catalog())
