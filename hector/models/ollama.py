@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
@@ -16,7 +16,7 @@ from hector.models.http import connect
 from hector.models.ollama_chat import OllamaWire
 from hector.models.schema_turn import SchemaTurn
 from hector.models.wire import label
-from hector.net.caller import CallerOptions, open_caller
+from hector.net.caller import Caller, CallerOptions, open_caller
 from hector.net.errors import NetError
 
 _PORT: Final = 11434
@@ -52,7 +52,7 @@ def base_address(text: str) -> str:
 
 
 class FirstModel:
-    """The first model that a server has, looked up once, at the first call."""
+    """The first fit model that a server has, looked up once, at the first call."""
 
     def __init__(self, llm: OllamaLlm, name: str) -> None:
         self._llm, self._name = llm, name
@@ -82,17 +82,24 @@ class FirstModel:
             return self._model
 
     async def _first(self) -> str:
-        if names := models(await self._tags()):
-            return names[0]
-        where = base_address(self._llm.base_url)
+        """Raises ModelRejected when there is none, ModelUnavailable when the server does not answer as Ollama does."""
+        base = base_address(self._llm.base_url)
+        who = label(self._name, "the first model", base)
+        caller = open_caller(self._options(base))
+        try:
+            found = await _fittest(caller, models(await _tags(caller, who)))
+        except NetError as error:
+            raise ModelUnavailable(f"{who}: {error}; is `ollama serve` running there?") from error
+        finally:
+            await caller.aclose()
+        if found:
+            return found
         raise ModelRejected(
-            f"llm {self._name!r}: Ollama at {where} has no model yet; get one, for example with `ollama pull llama3.2`"
+            f"llm {self._name!r}: Ollama at {base} has no model yet; get one, for example with `ollama pull llama3.2`"
         )
 
-    async def _tags(self) -> Any:
-        """What `/api/tags` says. Raises ModelUnavailable when the server does not answer as Ollama does."""
-        base = base_address(self._llm.base_url)
-        options = CallerOptions(
+    def _options(self, base: str) -> CallerOptions:
+        return CallerOptions(
             base_url=base,
             headers={**headers(self._llm), **{name.lower(): value for name, value in self._llm.headers.items()}},
             proxy=self._llm.proxy,
@@ -100,21 +107,43 @@ class FirstModel:
             connect_timeout=self._llm.connect_timeout,
             read_timeout=self._llm.timeout,
         )
-        who = label(self._name, "the first model", base)
-        caller = open_caller(options)
-        try:
-            async with await caller.send("GET", "/api/tags") as answer:
-                document = await answer.read()
-                if answer.status >= 400:
-                    raise to_error(who, read_fault(answer.status, answer.headers, document))
-        except NetError as error:
-            raise ModelUnavailable(f"{who}: {error}; is `ollama serve` running there?") from error
-        finally:
-            await caller.aclose()
-        try:
-            return json.loads(document)
-        except ValueError as error:
-            raise ModelUnavailable(f"{who}: /api/tags did not answer as Ollama does; check `base_url`") from error
+
+
+async def _tags(caller: Caller, who: str) -> Any:
+    """What `/api/tags` says."""
+    async with await caller.send("GET", "/api/tags") as answer:
+        document = await answer.read()
+    if answer.status >= 400:
+        raise to_error(who, read_fault(answer.status, answer.headers, document))
+    try:
+        return json.loads(document)
+    except ValueError as error:
+        raise ModelUnavailable(f"{who}: /api/tags did not answer as Ollama does; check `base_url`") from error
+
+
+async def _fittest(caller: Caller, names: Iterable[str]) -> str:
+    """The first that can call tools, else the first that can talk; "" if none can. One that keeps quiet will do."""
+    talker = ""
+    for name in names:
+        able = await _capabilities(caller, name)
+        if able is None or "tools" in able:
+            return name
+        talker = talker or (name if "completion" in able else "")
+    return talker
+
+
+async def _capabilities(caller: Caller, name: str) -> list[Any] | None:
+    """What a model can do; None where the server does not say (older ones do not)."""
+    body = json.dumps({"model": name}).encode()
+    async with await caller.send(
+        "POST", "/api/show", body=body, headers={"content-type": "application/json"}
+    ) as answer:
+        document = await answer.read()
+    try:
+        found = json.loads(document)["capabilities"]
+    except (ValueError, LookupError, TypeError):
+        return None
+    return found if isinstance(found, list) else None
 
 
 def models(tags: Any) -> list[str]:

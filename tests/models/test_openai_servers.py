@@ -279,7 +279,23 @@ async def test_the_first_model_is_found(fake: FakeProvider) -> None:
         reply = await model.complete(ask())
         assert (reply.message.text, reply.model) == ("echo: hi", "qwen3:8b")
     await model.aclose()
-    assert [seen.path for seen in fake.seen] == ["/api/tags", "/api/chat", "/api/chat"]
+    shown = [seen.body["model"] for seen in fake.seen if seen.path == "/api/show"]
+    assert shown == ["bge-m3:latest", "phi:latest", "qwen3:8b"]
+    assert [seen.path for seen in fake.seen if seen.path != "/api/show"] == ["/api/tags", "/api/chat", "/api/chat"]
+
+
+@pytest.mark.proves("models.ollama")
+async def test_the_first_model_is_the_first_that_is_fit(fake: FakeProvider) -> None:
+    """Better one that only talks than none; and a server that does not say what its models can do is believed."""
+    tags = Turn(raw='{"models": [{"name": "phi:latest"}, {"name": "llama3.2:latest"}]}')
+    for show, name in (('{"capabilities": ["completion"]}', "phi:latest"), ("[]", "phi:latest")):
+        fake.script(tags, Turn(raw=show), *[Turn(raw=show)] * (show != "[]"))
+        model = create("main", ollama(fake, model=""))
+        assert (await model.complete(ask())).model == name
+        await model.aclose()
+    fake.script(tags, *[Turn(raw='{"capabilities": ["embedding"]}')] * 2)
+    with pytest.raises(ModelRejected, match="has no model yet"):
+        await stream(ollama(fake, model=""), ask())
 
 
 @pytest.mark.proves("models.ollama")

@@ -10,8 +10,11 @@ from tests.models.fakeprovider.dialect import USAGE, Refusal, Seen, is_base64, n
 from tests.models.fakeprovider.openai_rules import NAME, check_function, pieces
 from tests.models.fakeprovider.turn import Turn
 
-MODELS = ("nomic-embed-text:latest", "qwen3:8b", "llama3.2:latest", "phi:latest")
+MODELS = ("nomic-embed-text:latest", "bge-m3:latest", "phi:latest", "qwen3:8b", "llama3.2:latest")
 """What `/api/tags` lists. phi knows no tools; only qwen3 and gpt-oss think."""
+
+ABLE = {"nomic-embed-text:latest": ["embedding"], "bge-m3:latest": ["embedding"], "phi:latest": ["completion"]}
+"""What `/api/show` says of those that cannot do everything."""
 
 _KEYS = "model messages tools format think stream keep_alive options"
 _OPTIONS = "num_ctx num_predict temperature"
@@ -28,7 +31,7 @@ class OllamaDialect:
         self._thoughts: dict[str, str] = {}
 
     def handles(self, request: Seen) -> bool:
-        return request.path in {"/api/chat", "/api/tags", "/api/version"}
+        return request.path in {"/api/chat", "/api/tags", "/api/show", "/api/version"}
 
     def streams(self, request: Seen) -> bool:
         return request.path == "/api/chat" and request.body.get("stream") is True
@@ -45,6 +48,9 @@ class OllamaDialect:
         need(request.headers.get("content-type") == "application/json", "invalid content type")
         body = request.body
         need(isinstance(body, dict), "invalid character in body")
+        if request.path == "/api/show":
+            only(body, "model", "")
+            return
         only(body, _KEYS, "")
         model = body.get("model")
         known = isinstance(model, str) and (model.partition(":")[0] in _names() or model.startswith("gpt-oss"))
@@ -117,7 +123,7 @@ class OllamaDialect:
     # how it answers
 
     def last_words(self, request: Seen) -> str:
-        if request.method == "GET":
+        if request.path != "/api/chat":
             return ""
         messages = request.body["messages"]
         results = list(takewhile(lambda message: message["role"] == "tool", reversed(messages)))[::-1]
@@ -137,6 +143,8 @@ class OllamaDialect:
     def body(self, request: Seen, turn: Turn) -> bytes:
         if request.path == "/api/tags":
             return json.dumps({"models": [{"name": name, "model": name, "size": 1} for name in MODELS]}).encode()
+        if request.path == "/api/show":
+            return json.dumps({"capabilities": ABLE.get(self.model(request), ["completion", "tools"])}).encode()
         if request.path == "/api/version":
             return b'{"version":"0.13.5"}'
         return json.dumps(self._last(request, turn) | {"message": self._message(turn)}).encode()
