@@ -8,6 +8,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, ClassVar, Final, TypeVar
 
+import hector.store.migrations as migrations
 from hector.core.clock import SystemClock
 from hector.core.errors import HectorError, StartupError, StoreUnavailable
 from hector.store.codec import milliseconds
@@ -15,7 +16,6 @@ from hector.store.database import Connection, Row
 from hector.store.faults import translate
 from hector.store.groupcommit import Outcome, Pool, Unit, Work
 from hector.store.lock import FileLock
-from hector.store.migrations import applied, apply, known, pending
 
 T = TypeVar("T")
 
@@ -258,9 +258,9 @@ def _migrate(con: SqliteConnection, place: str) -> None:
     if tables and "migrations" not in tables:
         raise StartupError(f"database {place} belongs to another program: choose another file with --database")
     now = milliseconds(SystemClock().now())
-    for migration in pending(applied(con), known(), place):
+    for migration in migrations.pending(migrations.applied(con), migrations.known(), place):
         con.execute("BEGIN IMMEDIATE")
-        apply(con, migration, _statements(migration.sql), now)
+        migrations.apply(con, migration, _statements(migration.sql), now)
         con.execute("COMMIT")
 
 
