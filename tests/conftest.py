@@ -3,6 +3,7 @@
 import ipaddress
 import os
 import re
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -40,6 +41,8 @@ def _refuse_outside(event: str, args: tuple[object, ...]) -> None:
 
 
 sys.addaudithook(_refuse_outside)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so started in the background of a script; children inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

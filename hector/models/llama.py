@@ -239,15 +239,14 @@ async def _healthy(caller: Caller) -> bool:
 
 async def _stop(process: Process, grace: float) -> None:
     """Ask the child to end, and end it after `grace` seconds."""
+    ended = asyncio.create_task(process.wait())
     if process.returncode is None:
         _signal(process, signal.SIGTERM)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(grace):
-                await process.wait()
+        await asyncio.wait({ended}, timeout=grace)  # asyncio.timeout fails in a cancelled task before Python 3.11.4
     _signal(process, signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
     if process.stdin is not None:
         process.stdin.close()
-    await process.wait()
+    await ended
 
 
 def _signal(process: Process, number: int) -> None:

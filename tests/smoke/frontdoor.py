@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -173,6 +173,10 @@ class _EchoModel(BaseHTTPRequestHandler):
             "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
         }
         data = json.dumps(answer).encode()
+        with suppress(ConnectionError):  # the client may have been killed meanwhile
+            self._send(data)
+
+    def _send(self, data: bytes) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
@@ -183,6 +187,11 @@ class _EchoModel(BaseHTTPRequestHandler):
         """Quiet: the test's output is for the test."""
 
 
+class _QuietServer(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Quiet: clients are killed here on purpose."""
+
+
 def _plain(content: Any) -> str:
     return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
 
@@ -190,7 +199,7 @@ def _plain(content: Any) -> str:
 @contextmanager
 def echo_model() -> Iterator[str]:
     """Base URL of an OpenAI-compatible server on loopback that repeats what it was told."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _EchoModel)
+    server = _QuietServer(("127.0.0.1", 0), _EchoModel)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()

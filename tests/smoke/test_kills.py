@@ -1,5 +1,6 @@
 """Killed at any moment, again and again, the server comes back with everything that it had confirmed."""
 
+import http.client
 import random
 import signal
 import threading
@@ -29,7 +30,7 @@ class Talker:
         try:
             for number in range(1000):
                 self.confirmed.append(self._server.say("echo", str(number), self._context))
-        except (urllib.error.URLError, OSError, ValueError):
+        except (urllib.error.URLError, http.client.HTTPException, OSError):
             return  # the server is gone
 
 
