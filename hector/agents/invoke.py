@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 from hector.core.content import Text, ToolCall, ToolResult
 from hector.core.errors import ToolError
@@ -13,6 +14,8 @@ from hector.core.record import dataclass
 from hector.observe.redact import redact
 
 log = logging.getLogger("hector.agents")
+LONGEST_ERROR: Final = 4000
+"""Characters of an error that a model is told: foreign ones may quote everything they were given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ def _is_canceled(error: BaseException) -> bool:
 
 
 def _failed(text: str) -> ToolOutput:
-    return ToolOutput((Text(text),), is_error=True)
+    return ToolOutput((Text(text[:LONGEST_ERROR]),), is_error=True)
 
 
 def _error(call: ToolCall, text: str) -> ToolResult:

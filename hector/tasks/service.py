@@ -44,7 +44,6 @@ class SendOptions:
 
     return_immediately: bool = False
     history_length: int | None = None
-    accepted_output_modes: tuple[str, ...] = ()
 
 
 class TaskStream:
@@ -137,7 +136,7 @@ class TaskService:
         self, caller: Caller, agent: str | None, task_id: str, metadata: dict[str, Any] | None = None
     ) -> Task:
         """End the task as canceled; the model's connection is closed. Raises NotFound, TaskNotCancelable."""
-        task = await self.get(caller, agent, task_id)
+        task = await self.get(caller, agent, task_id, history_length=0)
         if task.status.state.terminal:
             raise TaskNotCancelable(f"task {task_id} is already {task.status.state}")
         if not await self._worker.cancel(task_id):
@@ -219,7 +218,7 @@ class TaskService:
 
     async def _known(self, caller: Caller, agent: str, message: ClientMessage) -> Task:
         """The task that a message continues. Raises NotFound, InvalidRequest, NotSupported."""
-        task = await self.get(caller, agent, message.task_id or "")
+        task = await self.get(caller, agent, message.task_id or "", history_length=0)
         if message.context_id not in (None, task.context_id):
             raise InvalidRequest(
                 f"task {task.id} belongs to another context",

@@ -1,4 +1,7 @@
-"""Tools that belong to the protocol rather than to a job: give a result, ask, decline, answer directly."""
+"""Tools that belong to the protocol rather than to a job: give a result, ask, decline, answer directly.
+
+They wait for nothing; being coroutines they need no thread.
+"""
 
 from typing import Annotated, Any
 
@@ -11,7 +14,7 @@ from hector.core.ids import new_id
 from hector.core.ports import ToolContext, ToolOutput
 
 
-def save_artifact(
+async def save_artifact(
     context: ToolContext,
     name: Annotated[str, Field(description="file name or title of the result")],
     text: Annotated[str | None, Field(description="the result as text")] = None,
@@ -46,18 +49,20 @@ def _part(kind: str, value: Any, name: str, media_type: str | None) -> Content:
             return Media(media_type or "application/octet-stream", data=value, name=name)
 
 
-def ask_user(
+async def ask_user(
     context: ToolContext, question: Annotated[str, Field(description="what you need to know", min_length=1)]
 ) -> ToolOutput:
     """Ask the user and wait. The next message of the user is this tool's result."""
     return ToolOutput(control=InputRequired(context.call_id, question))
 
 
-def reject_task(reason: Annotated[str, Field(description="why the task is declined", min_length=1)]) -> ToolOutput:
+async def reject_task(
+    reason: Annotated[str, Field(description="why the task is declined", min_length=1)],
+) -> ToolOutput:
     """Decline the task. Nothing more is done for it."""
     return ToolOutput((Text("rejected"),), control=Rejected(reason))
 
 
-def reply_directly(text: Annotated[str, Field(description="the whole answer", min_length=1)]) -> ToolOutput:
+async def reply_directly(text: Annotated[str, Field(description="the whole answer", min_length=1)]) -> ToolOutput:
     """Answer with one message when no task needs to be kept, such as for a greeting or a short fact."""
     return ToolOutput((Text("sent"),), control=DirectReply(text))

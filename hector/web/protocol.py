@@ -113,7 +113,7 @@ class Protocol:
     ) -> JsonObject | TaskStream:
         sent = v03.parse_send(params) if old else parse.parse_send(params)
         _check_tenant(app, sent.tenant)
-        options = SendOptions(sent.return_immediately, sent.history_length, sent.accepted_output_modes)
+        options = SendOptions(sent.return_immediately, sent.history_length)
         if operation is Operation.STREAM:
             return await self._tasks.stream(caller, agent, sent.message, options)
         answer = await self._tasks.send(caller, agent, sent.message, options)
