@@ -69,10 +69,11 @@ async def _serve(
             server = _Server(uvicorn.Config(web, loop="asyncio", ws="none", lifespan="off", log_config=None))
             async with asyncio.TaskGroup() as group:
                 group.create_task(server.serve(sockets=[listener]))
-                warming = group.create_task(instance.warm_up())
+                warming = [group.create_task(instance.start()), group.create_task(instance.warm_up())]
                 url = f"http://127.0.0.1:{listener.getsockname()[1]}"
                 begun.set_result((url, asyncio.get_running_loop(), stop))
                 await stop.wait()
-                warming.cancel()
+                for task in warming:
+                    task.cancel()
                 await instance.tasks.drain(0.0)
                 server.should_exit = True
