@@ -82,6 +82,18 @@ def test_a_tool_that_never_returns_keeps_the_process_from_nothing(hector: Hector
         assert time.monotonic() - began < 10
 
 
+def test_a_second_signal_ends_the_process_at_once(hector: Hector) -> None:
+    write(hector, "forever")
+    with hector.serve("-c", "c.yaml") as server:
+        task_id = begin(server)
+        eventually(lambda: "stuck" in server.text())
+        server.process.send_signal(signal.SIGTERM)
+        eventually(lambda: "waiting for running tasks" in server.text())
+        assert server.stop(signal.SIGINT) == 1
+    with hector.serve("-c", "c.yaml") as server:
+        assert state(server, task_id)["state"] == "TASK_STATE_FAILED"
+
+
 def test_whoever_waits_is_told_that_the_server_stops(hector: Hector) -> None:
     write(hector, "forever", server={"shutdown_grace": "200ms"})
     answers: list[dict[str, Any]] = []
