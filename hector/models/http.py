@@ -9,7 +9,6 @@ import contextlib
 import json
 import logging
 import random
-import re
 import traceback
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from functools import partial
 from typing import Final, assert_never
 from urllib.parse import unquote, urlsplit
 
+from hector.config.base import SECRET_KEYS
 from hector.config.llms import LlmBase
 from hector.core.clock import Clock, SystemClock
 from hector.core.errors import ConfigError, ModelError, ModelRejected
@@ -31,7 +31,6 @@ from hector.observe.redact import redact, remember
 
 _log: Final = logging.getLogger("hector.models")
 _encode: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
-_KEYS: Final = re.compile(r"(?i)key|token|auth|secret|cookie|password|credential|signature")
 _JSON_HEADERS: Final = {"content-type": "application/json"}
 
 
@@ -209,7 +208,7 @@ def _let_go(error: BaseException) -> None:
 def _secrets(llm: LlmBase) -> Iterator[str]:
     """What else must not be shown: values of headers that carry keys, with and without "Bearer", and the proxy's."""
     for name, value in llm.headers.items():
-        if _KEYS.search(name):
+        if SECRET_KEYS.search(name):
             yield value
             yield value.split()[-1] if value.split() else ""
     yield unquote(urlsplit(llm.proxy or "").password or "")
@@ -222,6 +221,8 @@ def connect(wire: Wire, llm: LlmBase, *, base_url: str, headers: Mapping[str, st
     of every log line and error text. Raises ConfigError.
     """
     origin_of(base_url)
+    if urlsplit(base_url).username is not None:
+        raise ConfigError(f"{wire.label}: `base_url` holds a user name, which is not sent; use `api_key` or `headers`")
     remember(secret, *_secrets(llm))
     options = CallerOptions(
         base_url=base_url,

@@ -24,7 +24,8 @@ _PORT: Final = 11434
 
 def create(llm: OllamaLlm, name: str) -> ChatModel:
     """The model of `llms.<name>`. Opens no connection."""
-    return _bound(llm, name, llm.model) if llm.model else FirstModel(llm, name)
+    known = _bound(llm, name, llm.model or "any")
+    return known if llm.model else FirstModel(llm, name)
 
 
 def _bound(llm: OllamaLlm, name: str, model: str) -> ChatModel:
@@ -47,8 +48,9 @@ def base_address(text: str) -> str:
     host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(parts.hostname or "", parts.hostname or "")  # noqa: S104 - replaced, not bound
     port = parts.port or (_PORT if bare else None)
     shown = f"[{host}]" if ":" in host else host
+    login, at, _ = parts.netloc.rpartition("@")  # kept, so that it is refused and not ignored
     path = parts.path.removesuffix("/v1").removesuffix("/api")
-    return urlunsplit((parts.scheme, f"{shown}:{port}" if port else shown, path, "", ""))
+    return urlunsplit((parts.scheme, login + at + (f"{shown}:{port}" if port else shown), path, "", ""))
 
 
 class FirstModel:

@@ -9,7 +9,6 @@ from hector.net.caller import Answer, CallerOptions
 from hector.net.client import open_client
 from hector.net.errors import (
     BadRequestHead,
-    ConnectFailed,
     ConnectionLost,
     NetError,
     NetTimeout,
@@ -83,7 +82,7 @@ def _translated(error: httpx.TransportError, *, answered: bool) -> NetError:
         case httpx.ProxyError():
             return ProxyFailed(f"the proxy refuses the connection: {text}")
         case httpx.ConnectError():
-            return TlsFailed(text) if "CERTIFICATE_VERIFY" in text else ConnectFailed(f"no connection: {text}")
+            return TlsFailed(text) if "[SSL" in text else ProxyFailed(f"no connection to the proxy: {text}")
         case httpx.LocalProtocolError():
             return BadRequestHead(text)
         case httpx.RemoteProtocolError():

@@ -12,6 +12,7 @@ import pytest
 
 from hector.core.content import Data, Media, Message, Text, Thinking, ToolCall, ToolResult, user
 from hector.core.errors import (
+    ConfigError,
     ContextOverflow,
     ModelAuthError,
     ModelError,
@@ -497,6 +498,13 @@ async def test_a_server_that_repeats_other_credentials(wire: Format, fake: FakeP
             await stream(model, request())
         assert not any(secret in str(caught.value) for secret in ("gate-0123", "tkn-9", KEY[:6]))
     await model.aclose()
+
+
+@pytest.mark.proves("sovereign.keys-stay")
+def test_credentials_in_the_address_are_refused(wire: Format) -> None:
+    with pytest.raises(ConfigError, match="`base_url` holds a user name") as caught:
+        wire.model("http://bob:urlpass666@127.0.0.1:1")
+    assert "bob" not in str(caught.value)
 
 
 @pytest.mark.proves("models.faults")

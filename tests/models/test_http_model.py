@@ -197,6 +197,17 @@ async def test_through_a_proxy(fake: FakeProvider) -> None:
     await model.aclose()
 
 
+@pytest.mark.proves("models.proxy", "sovereign.keys-stay")
+async def test_a_proxy_that_is_not_there() -> None:
+    async with fake_provider() as gone:
+        proxy = gone.url.replace("//", "//joe:proxypass99@")
+    model = create("main", llm("http://provider.invalid", proxy=proxy, retry={"max_attempts": 1}))
+    with pytest.raises(ModelUnavailable, match="no connection to the proxy.*check `proxy`") as caught:
+        await model.complete(ASKED)
+    assert "proxypass99" not in str(caught.value)
+    await model.aclose()
+
+
 @pytest.mark.proves("models.proxy")
 async def test_a_ca_bundle_that_is_not_there() -> None:
     model = create("main", llm("https://127.0.0.1:1", ca_bundle="/nowhere/ca.pem"))
