@@ -138,9 +138,6 @@ class Channels:
         for channel in tuple(self._channels.values()):
             channel.close()
 
-    def __len__(self) -> int:
-        return len(self._channels)
-
     def _drop(self, task_id: str) -> None:
         channel = self._channels.get(task_id)
         if channel is not None and channel.empty and task_id not in self._held:

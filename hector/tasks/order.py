@@ -45,5 +45,6 @@ class Turns:
         """Stand in line, at once; `await place.turn()` comes later."""
         return Place(self._queues, key)
 
-    def __len__(self) -> int:
-        return len(self._queues)
+    def __contains__(self, key: object) -> bool:
+        """Somebody stands in this line."""
+        return key in self._queues

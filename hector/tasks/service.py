@@ -212,7 +212,8 @@ class TaskService:
             context_id,
             user_event(message, event_id=new_id(), invocation_id=new_id(), at=now),
             now,
-            metadata=message.metadata,
+            TaskState.SUBMITTED if self._worker.busy(caller, context_id) else TaskState.WORKING,
+            message.metadata,
             resume=known is not None,
         )
 

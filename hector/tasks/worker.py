@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from dataclasses import field, replace
+from dataclasses import field
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -15,7 +15,7 @@ from hector.core.clock import Clock, iso
 from hector.core.errors import HectorError, NotSupported, StoreUnavailable
 from hector.core.event import Event
 from hector.core.record import dataclass
-from hector.core.task import Status, TaskState
+from hector.core.task import Caller, Status, TaskState
 from hector.observe.redact import redact
 from hector.runner.turn import run_turn
 from hector.store import Accept, Session, Store
@@ -86,6 +86,10 @@ class Worker:
         work = self._works.get(task_id)
         return work.run if work else None
 
+    def busy(self, caller: Caller, context_id: str) -> bool:
+        """Whether a message to this session has to wait for its turn."""
+        return (caller, context_id) in self._turns
+
     def begin(self, offer: Accept, lease: Lease, *, stream: bool) -> "asyncio.Future[Run]":
         """Store the message and run it, also if nobody waits for the future. From here on the lease is ours.
 
@@ -127,8 +131,7 @@ class Worker:
 
     async def _perform(self, work: _Work, offer: Accept, lease: Lease, *, stream: bool) -> None:
         try:
-            state = TaskState.WORKING if work.place.first else TaskState.SUBMITTED
-            accepted = await self._store.tasks.accept(replace(offer, state=state))
+            accepted = await self._store.tasks.accept(offer)
             live = LiveTask.of(accepted.task, Status(TaskState.SUBMITTED, offer.at))
             config = lease.app.config.agents[offer.agent]
             work.run = Run(

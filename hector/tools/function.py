@@ -83,7 +83,8 @@ def _json(value: object) -> str:
 def _check_storable(output: ToolOutput) -> None:
     """Raises ToolError for values that the event log could not hold."""
     parts = (*output.content, *(part for artifact in output.artifacts for part in artifact.parts))
-    for value in (*(part.value for part in parts if isinstance(part, Data)), *output.state.values()):
+    kept = (value for key, value in output.state.items() if not key.startswith("temp:"))
+    for value in (*(part.value for part in parts if isinstance(part, Data)), *kept):
         _json(value)
 
 

@@ -11,7 +11,9 @@ import pytest
 from hector.apps.build import build
 from hector.apps.registry import Apps
 from hector.core.clock import SystemClock
+from hector.core.content import Text
 from hector.core.errors import NotFound, NotSupported, StoreUnavailable, TaskNotCancelable
+from hector.core.ports import ToolOutput
 from hector.core.task import StatusUpdate, Task, TaskQuery, TaskState
 from hector.store import Store
 from hector.store.database import Connection
@@ -89,10 +91,12 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(path: Path, rules: list[dict[str, Any]], **agent: Any) -> AsyncIterator[Bench]:
+async def bench(
+    path: Path, rules: list[dict[str, Any]], *, functions: tuple[Any, ...] = (), **agent: Any
+) -> AsyncIterator[Bench]:
     database = SlowSqlite(str(path / "hector.db"))
     store = Store(database)
-    apps = Apps(build(configure(rules, **agent), Catalog()))
+    apps = Apps(build(configure(rules, **agent), Catalog(functions)))
     try:
         async with asyncio.timeout(20), TaskService(apps, store, SystemClock()) as service:
             yield Bench(service, database, apps, store)
@@ -272,6 +276,47 @@ async def test_a_task_that_waited_for_its_turn_is_listed_as_working_once_it_work
         assert await made.state(second.id) is TaskState.WORKING
 
 
+async def test_whoever_subscribes_at_any_moment_sees_the_end_or_is_told_that_it_was(tmp_path: Path) -> None:
+    async with bench(tmp_path, SAVING, tools=["save_artifact"]) as made:
+        outcomes: set[str] = set()
+        for steps in range(0, 120, 3):
+            task = await made.begin()
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            try:
+                follower = await made.service.subscribe(ANA, "helper", task.id)
+            except NotSupported:
+                outcomes.add("over")
+                assert await made.state(task.id) is TaskState.COMPLETED
+                continue
+            last = (await collect(follower))[-1]
+            assert isinstance(last, StatusUpdate)
+            assert last.status.state is TaskState.COMPLETED
+            outcomes.add("followed")
+        assert "followed" in outcomes
+
+
+async def test_changes_of_state_last_unless_they_are_temporary_and_none_deletes(tmp_path: Path) -> None:
+    def remember(step: int) -> ToolOutput:
+        """Remember."""
+        first = {"a": 1, "user:b": "two", "temp:c": object()}
+        return ToolOutput((Text("ok"),), state=first if step == 1 else {"a": None, "user:b": "three"})
+
+    rules: list[dict[str, Any]] = [
+        {"user": "(\\d)", "turn": 0, "tool_calls": [{"name": "remember", "args": {"step": "\\1"}}]},
+        {"system": "a=1 b=two c=$", "text": "kept"},
+        {"system": "a= b=three c=$", "text": "deleted"},
+        {"text": "nothing yet"},
+    ]
+    tools = {"remember": {"type": "function", "handler": "remember"}}
+    agent = {"instruction": "a={a?} b={user:b?} c={temp:c?}", "disable_safety_protocols": True, "declared": tools}
+    async with bench(tmp_path, rules, functions=(remember,), **agent) as made:
+        answers = [answer_of(await ask(made.service, text, context_id="c")) for text in ("go", "1", "see", "2", "see")]
+        assert answers == ["nothing yet", "nothing yet", "kept", "kept", "deleted"]
+        events = (await made.store.sessions.load(ANA, "c")).events
+        assert not [key for event in events for key in event.state if key.startswith("temp:")]
+
+
 @pytest.mark.proves("config.hot-reload")
 async def test_an_agent_that_is_gone_after_a_reload_takes_no_answer_until_it_is_back(tmp_path: Path) -> None:
     async with bench(tmp_path, ASKING, tools=["ask_user"]) as made:
@@ -309,7 +354,7 @@ async def test_nothing_is_kept_of_what_has_ended(tmp_path: Path) -> None:
             with pytest.raises(NotFound):
                 await made.service.subscribe(ANA, "helper", "invented")
         await made.idle()
-        assert len(worker.channels) == 0
+        assert not worker.channels._channels
         assert not worker.channels._held
-        assert len(worker._turns) == 0
+        assert not worker._turns._queues
         assert not made.apps._leases
