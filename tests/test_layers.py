@@ -25,7 +25,7 @@ OWNERS = {
     "sqlite3": {"store"},
     "yaml": {"config"},
     "httpx": {"net", "models"},
-    "h11": {"net"},
+    "httptools": {"net"},
     "starlette": {"web"},
     "uvicorn": {"cli"},
     "jsonschema": {"tools", "agents"},

@@ -95,7 +95,7 @@ class Connection(asyncio.Protocol):
         """Send a whole request. `bodyless`: the response will have no body whatever its head says (HEAD)."""
         if self._transport is None:
             raise self._failure or ConnectionLost(f"{self.peer} closed the connection")
-        self._parser = ResponseParser(bodyless=bodyless)
+        self._parser.expect(bodyless=bodyless)
         self._busy = True
         self._read_timeout, self._write_timeout = read_timeout, write_timeout
         self._transport.write(request)

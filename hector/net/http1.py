@@ -1,34 +1,26 @@
 """HTTP/1.1 for a client, without I/O: a request becomes bytes, the bytes of a response become a head and body pieces.
 
-Follows RFC 9112. Written for speed on streams: one regular-expression match per chunk, and all body bytes of one
-network read come out as one piece. Whatever would be ambiguous to another reader of the same bytes is refused.
+Responses are parsed by llhttp (httptools), in its strict mode: what would be ambiguous to another reader of the same
+bytes is refused. Here is what llhttp leaves to its user: heads for which no body comes, limits, and what may follow.
 """
 
 import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from httptools import HttpParserError, HttpResponseParser
+
 from hector.core.record import dataclass
 from hector.net.errors import BadRequestHead, ProtocolViolation
 
 HEAD_LIMIT: Final = 64 * 1024
-"""Bytes of a response head, or of all trailers."""
+"""Bytes that may come in a row without a byte of body: heads (interim ones too), chunk extensions, trailers. Checked
+after each read, so a connection never holds more of them than this and one read."""
 
-_LINE_LIMIT: Final = 4096
-_INFORMATIONAL_LIMIT: Final = 16
-_HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
-_LINE_END: Final = re.compile(r"\r?\n")
-_STATUS_LINE: Final = re.compile(r"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^\0]*)?\Z")
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 _VALUE: Final = re.compile(r"[^\0\r\n]*\Z")
 _TARGET: Final = re.compile(r"[!-~]+\Z")
-_FIRST_SIZE: Final = re.compile(rb"([0-9a-fA-F]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
-_NEXT_SIZE: Final = re.compile(rb"\r?\n([0-9a-fA-F]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
-_FIRST_SIZE_PART: Final = re.compile(rb"(?:[0-9a-fA-F]{1,15}[ \t]*(?:;[^\r\n]*)?\r?)?\Z")
-_NEXT_SIZE_PART: Final = re.compile(rb"(?:\r?\n?|\r?\n[0-9a-fA-F]{1,15}[ \t]*(?:;[^\r\n]*)?\r?)\Z")
-_BODYLESS: Final = frozenset({204, 304})
-
-_HEAD, _LENGTH, _CHUNKED, _TRAILERS, _UNTIL_CLOSE, _DONE = range(6)
+_FRAMING: Final = frozenset({"content-length", "transfer-encoding"})
 
 
 def encode_head(method: str, target: str, headers: Iterable[tuple[str, str]]) -> bytes:
@@ -55,188 +47,130 @@ class Head:
     raw: tuple[tuple[str, str], ...]
 
 
-def _parse_head(text: str) -> tuple[Head, bool]:
-    """The head, and whether the protocol is 1.1."""
-    first, *lines = _LINE_END.split(text)
-    status = _STATUS_LINE.match(first)
-    if status is None or "\0" in text:
-        raise ProtocolViolation(f"the server does not answer in HTTP/1.1: {first[:80]!r}", answered=True)
-    raw: list[tuple[str, str]] = []
-    headers: dict[str, str] = {}
-    for line in lines:
-        name, colon, value = line.partition(":")
-        if not colon or not _TOKEN.match(name):
-            raise ProtocolViolation(f"malformed response header {line[:80]!r}", answered=True)
-        name, value = name.lower(), value.strip(" \t")
-        raw.append((name, value))
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return Head(int(status[2]), headers, tuple(raw)), status[1] == "1"
-
-
-def _content_length(value: str) -> int:
-    """The one number in a Content-Length header; repeated equal numbers are one."""
-    numbers = {part.strip() for part in value.split(",")}
-    number = numbers.pop()
-    if numbers or not (number.isascii() and number.isdigit() and len(number) < 19):
-        raise ProtocolViolation(f"malformed Content-Length {value[:80]!r}", answered=True)
-    return int(number)
-
-
-def _tokens(value: str) -> set[str]:
-    return {token.strip().lower() for token in value.split(",")}
-
-
 class ResponseParser:
-    """Reads one response. Feed it what arrives; it gives back the body bytes that were in it.
+    """Reads the responses of one connection, one at a time: `expect`, then feed it what arrives.
 
-    `head` is None until the final head (not a 1xx one) has come; `done` says that the body is complete;
-    `reusable` then says whether the connection may carry another request.
+    `feed` gives back the body bytes that were in it. `head` is None until the final head (not a 1xx one) has come;
+    `done` says that the body is complete; `reusable` then says whether the connection may carry another request;
+    `started` that any byte has come. After a ProtocolViolation it is of no further use.
     """
 
-    __slots__ = ("_informational", "_pending", "_remaining", "_size_line", "_state", "_bodyless", "head", "reusable")
+    __slots__ = (
+        "_bodyless",
+        "_fields",
+        "_llhttp",
+        "_pieces",
+        "_without_body",
+        "done",
+        "head",
+        "on_body",
+        "reusable",
+        "started",
+    )
 
-    def __init__(self, *, bodyless: bool = False) -> None:
+    def __init__(self) -> None:
+        self._fields: list[tuple[str, str]] = []
+        self._pieces: list[bytes] = []
+        self.on_body = self._pieces.append
+        self.expect()
+        self._llhttp = HttpResponseParser(self)
+
+    def expect(self, *, bodyless: bool = False) -> None:
+        """A response is to come. `bodyless`: to HEAD, so without a body whatever it says; nothing can follow it."""
         self.head: Head | None = None
-        self.reusable = False
+        self.done = self.reusable = self.started = False
         self._bodyless = bodyless
-        self._state = _HEAD
-        self._pending = b""
-        self._remaining = 0
-        self._informational = 0
-        self._size_line = _FIRST_SIZE
-
-    @property
-    def done(self) -> bool:
-        """The response is complete."""
-        return self._state == _DONE
-
-    @property
-    def started(self) -> bool:
-        """Any byte of the response has come."""
-        return self._state != _HEAD or bool(self._pending) or self._informational > 0
+        self._without_body = 0
+        self._fields.clear()
 
     def feed(self, data: bytes) -> bytes:
         """Body bytes that `data` completes. Raises ProtocolViolation."""
-        if self._pending:
-            data, self._pending = self._pending + data, b""
-        if self._state == _HEAD:
-            data = self._read_head(data)
-        state = self._state
-        if state == _CHUNKED:
-            return self._read_chunks(data)
-        if state == _LENGTH:
-            return self._read_length(data)
-        if state == _UNTIL_CLOSE:
-            return data
-        if state == _TRAILERS:
-            self._read_trailers(data)
-        elif state == _DONE and data:  # nobody asked for more
-            self.reusable = False
-        return b""
+        self.started = True
+        try:
+            self._llhttp.feed_data(data)
+        except HttpParserError as error:
+            self._stopped(error)
+        pieces = self._pieces
+        if not pieces:
+            self._limit(len(data))
+            return b""
+        self._without_body = 0
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        return body
 
     def eof(self) -> bool:
         """The other side has closed: True when the response is complete by that."""
-        if self._state == _UNTIL_CLOSE:
-            self._state = _DONE
+        if self.head is not None and not self.head.headers.keys() & _FRAMING:
+            self.done = True
         self.reusable = False
-        return self._state == _DONE
+        return self.done
 
-    def _read_head(self, data: bytes) -> bytes:
-        """Heads from the start of `data`; gives back what follows the final one."""
-        while self._state == _HEAD:
-            if data.startswith((b"\r\n", b"\n")):  # leftover line break of a sloppy server before the status line
-                data = data.lstrip(b"\r\n")
-            end = _HEAD_END.search(data)
-            if end is None or end.start() > HEAD_LIMIT:
-                if len(data) > HEAD_LIMIT:
-                    raise ProtocolViolation(f"the response head is over {HEAD_LIMIT // 1024} KiB", answered=True)
-                self._pending = data
-                return b""
-            head, modern = _parse_head(data[: end.start()].decode("latin-1"))
-            data = data[end.end() :]
-            self._accept(head, modern)
-        return data
-
-    def _accept(self, head: Head, modern: bool) -> None:
-        if head.status < 200:
-            self._informational += 1
-            if head.status == 101 or self._informational > _INFORMATIONAL_LIMIT:
-                raise ProtocolViolation(f"unexpected interim response {head.status}", answered=True)
+    def _stopped(self, error: HttpParserError) -> None:
+        """What stands behind the end is not looked at, and ends the use of the connection."""
+        if self.done:
+            self.reusable = False
             return
-        self.head = head
-        connection = _tokens(head.headers.get("connection", ""))
-        self.reusable = "close" not in connection if modern else "keep-alive" in connection
-        self._frame(head)
+        if isinstance(error.__context__, ProtocolViolation):
+            raise error.__context__ from None
+        raise ProtocolViolation(f"the response is not valid HTTP/1.1: {error}", answered=True) from error
 
-    def _frame(self, head: Head) -> None:
-        """Decide how the body ends (RFC 9112, 6.3)."""
-        coding = head.headers.get("transfer-encoding")
-        length = head.headers.get("content-length")
-        if self._bodyless or head.status in _BODYLESS:
-            self._state = _DONE
-        elif coding is not None:
-            if coding.lower() != "chunked":
-                raise ProtocolViolation(f"unsupported Transfer-Encoding {coding[:80]!r}", answered=True)
-            self._state = _CHUNKED
-            self.reusable = self.reusable and length is None
-        elif length is not None:
-            self._remaining = _content_length(length)
-            self._state = _LENGTH if self._remaining else _DONE
+    def _limit(self, size: int) -> None:
+        self._without_body += size
+        if self._without_body > HEAD_LIMIT and not self.done:
+            raise ProtocolViolation(f"over {HEAD_LIMIT // 1024} KiB of headers or trailers in a row", answered=True)
+
+    # -- called by llhttp; what they raise comes back as the context of an HttpParserError -----------------------------
+
+    def on_message_begin(self) -> None:
+        if self.done:
+            raise _EndOfResponse
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._fields.append((name.decode("latin-1").lower(), value.decode("latin-1").strip(" \t")))
+
+    def on_headers_complete(self) -> None:
+        status = self._llhttp.get_status_code()
+        headers = _joined(self._fields)
+        if status < 200:
+            _check_interim(status, headers)
         else:
-            self._state = _UNTIL_CLOSE
-            self.reusable = False
+            _check_coding(headers)
+            self.head = Head(status, headers, tuple(self._fields))
+            self.reusable = self._llhttp.should_keep_alive()
+        self._fields.clear()
+        if self._bodyless and self.head is not None:  # llhttp cannot be told, and would wait for a body
+            self.done = True
+            raise _EndOfResponse
 
-    def _read_length(self, data: bytes) -> bytes:
-        extra = len(data) - self._remaining
-        if extra < 0:
-            self._remaining = -extra
-            return data
-        self._state = _DONE
-        if extra:
-            self.reusable = False
-            return data[: self._remaining]
-        return data
+    def on_message_complete(self) -> None:
+        if self.head is not None:  # not of an interim response
+            self.done = True
 
-    def _read_chunks(self, data: bytes) -> bytes:
-        """All chunk bodies in `data`, joined."""
-        pieces: list[bytes] = []
-        at, have, remaining, size_line = 0, len(data), self._remaining, self._size_line
-        while True:
-            if remaining:
-                stop = at + remaining
-                if stop > have:
-                    pieces.append(data[at:])
-                    self._remaining, self._size_line = stop - have, size_line
-                    return b"".join(pieces)
-                pieces.append(data[at:stop])
-                at, remaining = stop, 0
-            found = size_line.match(data, at)
-            if found is None:
-                self._remaining, self._size_line = 0, size_line
-                self._hold(data[at:])
-                return b"".join(pieces)
-            at, size_line = found.end(), _NEXT_SIZE
-            remaining = int(found[1], 16)
-            if not remaining:
-                self._state = _TRAILERS
-                self._read_trailers(b"\n" + data[at:])
-                return b"".join(pieces)
 
-    def _hold(self, rest: bytes) -> None:
-        """Keep an unfinished size line for the next read."""
-        part = _NEXT_SIZE_PART if self._size_line is _NEXT_SIZE else _FIRST_SIZE_PART
-        if len(rest) > _LINE_LIMIT or not part.match(rest):
-            raise ProtocolViolation("malformed chunk in the response body", answered=True)
-        self._pending = rest
+class _EndOfResponse(Exception):  # noqa: N818 - a state, not a mistake
+    """Makes llhttp stop."""
 
-    def _read_trailers(self, data: bytes) -> None:
-        """Skip trailers. `data` begins with the line break before them."""
-        end = _HEAD_END.search(data)
-        if end is None:
-            if len(data) > HEAD_LIMIT:
-                raise ProtocolViolation(f"the response trailers are over {HEAD_LIMIT // 1024} KiB", answered=True)
-            self._pending = data
-            return
-        self._state = _DONE
-        if end.end() != len(data):
-            self.reusable = False
+
+def _joined(fields: list[tuple[str, str]]) -> dict[str, str]:
+    """Values by name, those of one name joined."""
+    headers = dict(fields)
+    if len(headers) < len(fields):
+        values: dict[str, list[str]] = {name: [] for name in headers}
+        for name, value in fields:
+            values[name].append(value)
+        headers = {name: ", ".join(found) for name, found in values.items()}
+    return headers
+
+
+def _check_interim(status: int, headers: Mapping[str, str]) -> None:
+    """An interim response has no body (RFC 9110, 15.2), but llhttp would read one. We never ask to switch protocols."""
+    if status < 100 or status == 101 or headers.keys() & _FRAMING:
+        raise ProtocolViolation(f"unexpected response status {status}", answered=True)
+
+
+def _check_coding(headers: Mapping[str, str]) -> None:
+    """llhttp passes other codings than chunked on, undecoded or until the connection ends."""
+    coding = headers.get("transfer-encoding", "chunked")
+    if coding.lower() != "chunked":
+        raise ProtocolViolation(f"unsupported Transfer-Encoding {coding[:80]!r}", answered=True)

@@ -82,6 +82,13 @@ async def test_get_has_no_body() -> None:
         assert b"content-length" not in head
 
 
+async def test_an_answer_to_head_has_no_body() -> None:
+    async with serving(replies(HEAD % 500), echo()) as server, calling(server) as caller:
+        answer = await caller.send("HEAD", "/x")
+        assert (await answer.read(), answer.headers) == (b"", {"content-length": "500"})
+        assert await ask(caller) == b"hello"
+
+
 @pytest.mark.proves("models.faults")
 async def test_many_at_once_do_not_mix() -> None:
     async with serving(echo()) as server, calling(server) as caller:

@@ -1,4 +1,4 @@
-"""The parser, whatever way the bytes are cut, and against h11 as a judge."""
+"""Responses, whatever way the bytes are cut, and against h11 as a judge."""
 
 import random
 
@@ -14,7 +14,6 @@ CHUNKED = (
     b"5\r\nhello\r\n1;name=value\r\n \r\n0005\r\nworld\r\n0\r\nTrailer: yes\r\n\r\n"
 )
 INTERIM = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n" + LENGTH
-BARE = b"HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n5\nhello\n0\n\n"
 
 
 def read(*pieces: bytes) -> tuple[ResponseParser, bytes]:
@@ -24,8 +23,8 @@ def read(*pieces: bytes) -> tuple[ResponseParser, bytes]:
 
 @pytest.mark.parametrize(
     ("raw", "body"),
-    [(LENGTH, b"hello"), (CHUNKED, b"hello world"), (INTERIM, b"hello"), (BARE, b"hello")],
-    ids=["length", "chunked", "interim", "bare line feeds"],
+    [(LENGTH, b"hello"), (CHUNKED, b"hello world"), (INTERIM, b"hello")],
+    ids=["length", "chunked", "interim"],
 )
 def test_every_cut_gives_the_same_response(raw: bytes, body: bytes) -> None:
     for at in range(len(raw) + 1):
@@ -43,12 +42,37 @@ def test_a_cut_off_response_is_never_complete(raw: bytes) -> None:
 
 
 def test_headers_are_lower_case_and_joined() -> None:
-    parser, _ = read(b"HTTP/1.1 204 \r\nX-A: 1\r\nx-a:  2 \r\nSet-Cookie: a\r\nSet-Cookie: b\r\n\r\n")
-    assert parser.head is not None
-    assert parser.head.status == 204
-    assert parser.head.headers == {"x-a": "1, 2", "set-cookie": "a, b"}
-    assert parser.head.raw == (("x-a", "1"), ("x-a", "2"), ("set-cookie", "a"), ("set-cookie", "b"))
-    assert parser.done
+    raw = b"HTTP/1.1 204 \r\nX-A: 1\r\nEmpty:\r\nx-a:  2 \t\r\nSet-Cookie: \xe9\r\nSet-Cookie: b\r\n\r\n"
+    for pieces in ([raw], [raw[at : at + 1] for at in range(len(raw))]):
+        parser, _ = read(*pieces)
+        assert parser.head is not None
+        assert parser.head.status == 204
+        assert parser.head.headers == {"x-a": "1, 2", "empty": "", "set-cookie": "\xe9, b"}
+        assert parser.head.raw == (
+            ("x-a", "1"),
+            ("empty", ""),
+            ("x-a", "2"),
+            ("set-cookie", "\xe9"),
+            ("set-cookie", "b"),
+        )
+        assert (parser.done, parser.reusable) == (True, True)
+
+
+def test_one_response_after_the_other() -> None:
+    parser = ResponseParser()
+    for raw, body in [(CHUNKED, b"hello world"), (LENGTH, b"hello"), (INTERIM, b"hello"), (CHUNKED, b"hello world")]:
+        parser.expect()
+        assert (parser.head, parser.done, parser.started) == (None, False, False)
+        assert parser.feed(raw) == body
+        assert (parser.done, parser.reusable, parser.started) == (True, True, True)
+        assert parser.head is not None
+        assert len(parser.head.raw) == len(parser.head.headers) == (1 if raw == CHUNKED else 2)
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_some_responses_have_no_body_whatever_they_say(status: int) -> None:
+    parser, got = read(b"HTTP/1.1 %d X\r\nContent-Length: 5\r\n\r\n" % status)
+    assert (got, parser.done, parser.reusable) == (b"", True, True)
 
 
 @pytest.mark.parametrize(
@@ -59,15 +83,19 @@ def test_headers_are_lower_case_and_joined() -> None:
         (LENGTH.replace(b"HTTP/1.1", b"HTTP/1.0"), False),
         (LENGTH.replace(b"HTTP/1.1 200 OK", b"HTTP/1.0 200 OK\r\nConnection: Keep-Alive"), True),
         (LENGTH.replace(b"\r\nContent-T", b"\r\nConnection: x, Close\r\nContent-T"), False),
-        (CHUNKED + b"\r\n", False),
-        (CHUNKED.replace(b"\r\nTransfer", b"\r\nContent-Length: 3\r\nTransfer"), False),
+        (CHUNKED + b"H", False),
+        (CHUNKED + LENGTH, False),
+        (LENGTH + LENGTH, False),
+        (CHUNKED + b"\r\n", True),
     ],
-    ids=["plain", "garbage", "1.0", "1.0 keep-alive", "close", "garbage after chunks", "both framings"],
+    ids=["plain", "garbage", "1.0", "1.0 keep-alive", "close", "start of more", "more", "twice", "spare line break"],
 )
 def test_a_connection_is_reused_only_when_nothing_speaks_against_it(raw: bytes, reusable: bool) -> None:
-    parser, _ = read(raw)
-    assert parser.done
-    assert parser.reusable is reusable
+    for pieces in ([raw], [raw[at : at + 1] for at in range(len(raw))]):
+        parser, got = read(*pieces)
+        assert got == (b"hello world" if raw.startswith(CHUNKED) else b"hello")
+        assert parser.done
+        assert parser.reusable is reusable
 
 
 def test_a_body_without_length_ends_with_the_connection() -> None:
@@ -78,9 +106,13 @@ def test_a_body_without_length_ends_with_the_connection() -> None:
 
 
 def test_head_requests_have_no_body() -> None:
-    parser = ResponseParser(bodyless=True)
-    assert parser.feed(b"HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n") == b""
-    assert parser.done
+    parser = ResponseParser()
+    parser.expect(bodyless=True)
+    assert parser.feed(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\nH") == b""
+    assert (parser.done, parser.reusable) == (True, False)
+    assert parser.feed(b"TTP") == b""
+    assert parser.head is not None
+    assert parser.head.headers == {"content-length": "500"}
 
 
 @pytest.mark.parametrize(
@@ -89,18 +121,34 @@ def test_head_requests_have_no_body() -> None:
         b"SSH-2.0-OpenSSH_9\r\n\r\n",
         b"HTTP/2 200\r\n\r\n",
         b"HTTP/1.1 20 OK\r\n\r\n",
+        b"HTTP/1.1 099 OK\r\n\r\n",
+        LENGTH.replace(b"\r\n", b"\n"),
+        LENGTH.replace(b"plain\r\n", b"plain\n"),
         b"HTTP/1.1 200 OK\r\nbad header: x\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n folded: x\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nx: y\r\n folded\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nx:\r\n folded\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nname : x\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nx: a\0b\r\n\r\n",
         b"HTTP/1.1 200 OK\r\ncontent-length: 5, 6\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 5\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n",
         b"HTTP/1.1 200 OK\r\ncontent-length: +5\r\n\r\n",
         b"HTTP/1.1 200 OK\r\ncontent-length: 1_0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n",
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked, chunked\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntransfer-encoding: gzip\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: identity\r\n\r\n",
         b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
-        b"HTTP/1.1 100 Continue\r\n\r\n" * 17,
+        b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n",
+        b"HTTP/1.1 104 X\r\ncontent-length: 5\r\n\r\n",
+        b"HTTP/1.1 104 X\r\ntransfer-encoding: chunked\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 3000,
+        b"\r\n" * HEAD_LIMIT,
         b"HTTP/1.1 200 OK\r\nx: " + b"a" * HEAD_LIMIT,
         b"HTTP/1.1 200 OK\r\nx: " + b"a" * HEAD_LIMIT + b"\r\n\r\n",
         CHUNKED[:47] + b"-5\r\nhello\r\n",
@@ -108,19 +156,23 @@ def test_head_requests_have_no_body() -> None:
         CHUNKED[:47] + b"5_0\r\nhello\r\n",
         CHUNKED[:47] + b"5\r\nhelloX\r\n",
         CHUNKED[:47] + b"5\r\nhello\r\n\r\n",
-        CHUNKED[:47] + b"f" * 16 + b"\r\n",
-        CHUNKED[:47] + b"5;" + b"x" * 5000,
+        CHUNKED[:47] + b"f" * 17 + b"\r\n",
+        CHUNKED[:47] + b"5\nhello\r\n",
+        CHUNKED[:47] + b"5\r\nhello\n0\r\n",
+        CHUNKED[:47] + b"5;" + b"x" * HEAD_LIMIT,
+        CHUNKED[:47] + b"0" * HEAD_LIMIT,
         CHUNKED[:47] + b"0\r\n" + b"x: y\r\n" * 20000,
     ],
 )
 def test_what_is_not_http_is_refused(raw: bytes) -> None:
-    with pytest.raises(ProtocolViolation):
-        read(raw)
+    for size in (len(raw), 1000):
+        with pytest.raises(ProtocolViolation):
+            read(*(raw[at : at + size] for at in range(0, len(raw), size)))
 
 
-def test_equal_repeated_lengths_are_one() -> None:
-    _, got = read(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 2\r\n\r\nok")
-    assert got == b"ok"
+def test_limits_begin_anew_with_every_piece_of_the_body() -> None:
+    parser, got = read(CHUNKED[:47], *[b"1;" + b"x" * 1000 + b"\r\na\r\n"] * 100, b"0\r\n\r\n")
+    assert (got, parser.done) == (b"a" * 100, True)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +221,7 @@ def _random_response(dice: random.Random) -> bytes:
         size = dice.randrange(1, 40)
         piece, body = body[:size], body[size:]
         form = dice.choice([b"%x", b"%X", b"0%x"])
-        chunks += form % len(piece) + dice.choice([b"", b";a=b", b" "]) + b"\r\n" + piece + b"\r\n"
+        chunks += form % len(piece) + dice.choice([b"", b";a=b", b";c"]) + b"\r\n" + piece + b"\r\n"
     return head + b"Transfer-Encoding: Chunked\r\n\r\n" + chunks + b"0\r\n" + dice.choice([b"", b"a: b\r\n"]) + b"\r\n"
 
 
