@@ -51,7 +51,12 @@ def overview(config: "HectorConfig", arguments: argparse.Namespace) -> dict[str,
         "server": f"http://{startup.host}:{startup.port}",
         "database": hide_userinfo(startup.database),
         "llms": [
-            {"id": name, "provider": llm.provider, "model": llm.model, "address": getattr(llm, "base_url", "")}
+            {
+                "id": name,
+                "provider": llm.provider,
+                "model": llm.model,
+                "address": hide_userinfo(getattr(llm, "base_url", "")),
+            }
             for name, llm in config.llms.items()
         ],
         "agents": [

@@ -9,8 +9,10 @@ from pydantic_core import PydanticCustomError
 
 from hector.core.record import dataclass
 
-SECRET_KEYS: Final = re.compile(r"(?i)(api[_-]?key|password|passwd|secret|token|credential|authorization|cookie)$")
-"""Keys whose values are never shown: neither in messages nor in a printed configuration."""
+SECRET_KEYS: Final = re.compile(
+    r"(?i)(api[_-]?key|[_-]key|password|passwd|secret|token|credential|authorization|[_-]auth|cookie|signature)$"
+)
+"""Keys (names of headers, too) whose values are never shown: neither in messages nor in a printed configuration."""
 
 _UNITS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PIECE: Final = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d)")

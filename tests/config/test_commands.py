@@ -106,6 +106,20 @@ def test_print_config(tmp_path: Path) -> None:
     assert json.loads(as_json) == shown
 
 
+@pytest.mark.proves("cli.validate.print-config", "sovereign.keys-stay")
+def test_credentials_in_headers_and_addresses_are_masked(tmp_path: Path) -> None:
+    headers = "{X-Gateway-Key: s3cret1, Ocp-Apim-Subscription-Key: s3cret2, X-Signature: s3cret3, X-Team: blue}"
+    llm = f"{{provider: openai, base_url: 'http://bob:s3cret4@h:1/v1', api_key: k, headers: {headers}}}"
+    write(tmp_path, f"llms: {{gate: {llm}}}\n")
+    printed = hector(tmp_path, "validate", "hector.yaml", "-p").stdout
+    assert "X-Team: blue" in printed
+    assert "s3cret" not in printed
+    for form in ((), ("--json",)):
+        shown = hector(tmp_path, "info", "-c", "hector.yaml", *form).stdout
+        assert "***@h:1" in shown
+        assert "s3cret" not in shown
+
+
 @pytest.mark.proves("serve.bad-input")
 def test_no_file_at_all(tmp_path: Path) -> None:
     for command in ("validate", "info"):
