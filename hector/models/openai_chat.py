@@ -6,14 +6,13 @@ request half is here, the reading half in `openai_chat_reply.py`.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import ClassVar, Final
 from urllib.parse import urlsplit
 
 from hector.core.content import Data, JsonObject, Media, Message, Part, Text, Thinking, ToolResult
-from hector.core.errors import ModelError, UnsupportedContent
+from hector.core.errors import UnsupportedContent
 from hector.core.ports import ModelReply, ModelRequest, OutputSchema, ToolSpec
 from hector.models import quirks
-from hector.models.faults import read_fault, to_error
 from hector.models.history import (
     data_text,
     document_text,
@@ -26,10 +25,10 @@ from hector.models.history import (
 )
 from hector.models.names import mangle, request_names, reverse
 from hector.models.openai_chat_reply import ChatDecoder, decode_chat
-from hector.models.openai_parts import Generation, audio, data_url, error_text, named, said, short_id
+from hector.models.openai_parts import ServedModel, audio, data_url, error_text, named, said, short_id
 from hector.models.schema import parameters, strict_form
 from hector.models.schema_turn import in_words
-from hector.models.wire import REPLAY, HttpCall, compact, label, own_item
+from hector.models.wire import REPLAY, HttpCall, compact, own_item
 
 CALL_ID_LIMIT: Final = 40
 """Characters of a tool call id that OpenAI takes in this format."""
@@ -54,29 +53,16 @@ _TAKES: Final = "text, images, sound as audio/wav or audio/mpeg, and inline PDF"
 
 
 @dataclass(frozen=True, slots=True)
-class ChatWire:
+class ChatWire(ServedModel):
     """chat/completions for one configured model. `name` is the llm's id in the configuration."""
 
-    name: str
-    llm: Generation
-    base_url: str
     path: str = "/chat/completions"
+
+    droppable: ClassVar[Mapping[str, str]] = DROPPABLE
 
     @property
     def origin(self) -> str:
         return f"openai-chat:{self.llm.model}"
-
-    @property
-    def label(self) -> str:
-        return label(self.name, self.llm.model, self.base_url)
-
-    @property
-    def framing(self) -> Literal["sse"]:
-        return "sse"
-
-    @property
-    def droppable(self) -> Mapping[str, str]:
-        return DROPPABLE
 
     @property
     def host(self) -> str:
@@ -104,10 +90,6 @@ class ChatWire:
     def decoder(self, call: HttpCall) -> ChatDecoder:
         """A reader for one stream."""
         return ChatDecoder(self.label, self.origin, call.names)
-
-    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> ModelError:
-        """The error of an answer of status 400 and above."""
-        return to_error(self.label, read_fault(status, headers, body))
 
     def _settings(self, request: ModelRequest, dropped: frozenset[str]) -> JsonObject:
         settings: JsonObject = {}

@@ -1,15 +1,17 @@
-"""What chat/completions and Responses have in common: files as data URLs, limits on ids, usage."""
+"""What chat/completions and Responses have in common: the model served, files as data URLs, limits on ids, usage."""
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any, Final, Protocol
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, Protocol
 
 from hector.core.content import Data, JsonObject, Media, Part, Text, Thinking, ToolCall, ToolResult
-from hector.core.errors import UnsupportedContent
+from hector.core.errors import ModelError, UnsupportedContent
 from hector.core.usage import Usage
+from hector.models.faults import read_fault, to_error
 from hector.models.history import data_text, placeholder, unsupported
 from hector.models.quirks import ThinkingSetting
-from hector.models.wire import count
+from hector.models.wire import Framing, count, label
 
 _AUDIO: Final = {
     "audio/wav": "wav", "audio/x-wav": "wav", "audio/wave": "wav", "audio/vnd.wave": "wav",
@@ -30,6 +32,26 @@ class Generation(Protocol):
     def thinking(self) -> ThinkingSetting | None: ...
     @property
     def parallel_tool_calls(self) -> bool | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """What the wires of both formats have in common. `name` is the llm's id in the configuration."""
+
+    name: str
+    llm: Generation
+    base_url: str
+    path: str
+
+    framing: ClassVar[Framing] = "sse"
+
+    @property
+    def label(self) -> str:
+        return label(self.name, self.llm.model, self.base_url)
+
+    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> ModelError:
+        """The error of an answer of status 400 and above."""
+        return to_error(self.label, read_fault(status, headers, body))
 
 
 def data_url(media: Media) -> str:

@@ -6,13 +6,12 @@ tool calls. Source: OpenAI's public API reference. The reading half is `openai_r
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import ClassVar, Final
 
 from hector.core.content import Data, JsonObject, Media, Message, Part, Text, Thinking, ToolCall, ToolResult
-from hector.core.errors import ModelError, UnsupportedContent
+from hector.core.errors import UnsupportedContent
 from hector.core.ports import ModelReply, ModelRequest, OutputSchema, ToolSpec
 from hector.models import quirks
-from hector.models.faults import read_fault, to_error
 from hector.models.history import (
     data_text,
     document_text,
@@ -24,11 +23,11 @@ from hector.models.history import (
     unsupported,
 )
 from hector.models.names import mangle, request_names, reverse
-from hector.models.openai_parts import Generation, audio, data_url, error_text, named, said, short_id
+from hector.models.openai_parts import ServedModel, audio, data_url, error_text, named, said, short_id
 from hector.models.openai_responses_reply import ResponsesDecoder, decode_response
 from hector.models.schema import parameters, strict_form
 from hector.models.schema_turn import in_words
-from hector.models.wire import REPLAY, HttpCall, compact, label, own_item
+from hector.models.wire import REPLAY, HttpCall, compact, own_item
 
 CALL_ID_LIMIT: Final = 64
 """Characters of a call id that OpenAI takes in this format."""
@@ -56,29 +55,16 @@ _TAKES: Final = "text, images, PDF, and sound as audio/wav or audio/mpeg"
 
 
 @dataclass(frozen=True, slots=True)
-class ResponsesWire:
+class ResponsesWire(ServedModel):
     """Responses for one configured model. `name` is the llm's id in the configuration."""
 
-    name: str
-    llm: Generation
-    base_url: str
     path: str = "/responses"
+
+    droppable: ClassVar[Mapping[str, str]] = DROPPABLE
 
     @property
     def origin(self) -> str:
         return f"openai-responses:{self.llm.model}"
-
-    @property
-    def label(self) -> str:
-        return label(self.name, self.llm.model, self.base_url)
-
-    @property
-    def framing(self) -> Literal["sse"]:
-        return "sse"
-
-    @property
-    def droppable(self) -> Mapping[str, str]:
-        return DROPPABLE
 
     def encode(self, request: ModelRequest, *, stream: bool, dropped: frozenset[str]) -> HttpCall:
         """The request. Settings that the model is known to refuse are left out, see `quirks`."""
@@ -101,10 +87,6 @@ class ResponsesWire:
     def decoder(self, call: HttpCall) -> ResponsesDecoder:
         """A reader for one stream."""
         return ResponsesDecoder(self.label, self.origin, call.names)
-
-    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> ModelError:
-        """The error of an answer of status 400 and above."""
-        return to_error(self.label, read_fault(status, headers, body))
 
     def _settings(self, dropped: frozenset[str]) -> JsonObject:
         settings: JsonObject = {}
