@@ -23,6 +23,11 @@ NOT_OF_STARLETTE = {  # what of it nothing uses; some parts would bring packages
     "starlette.authentication", "starlette.config", "starlette.endpoints", "starlette.schemas", "starlette.staticfiles",
     "starlette.templating", "starlette.testclient", "jinja2", "anyio._backends._asyncio",
 }  # fmt: skip
+FOR_LATER = {  # what only a mistake, a missing file, another command or a plug-in of pydantic's would need
+    "difflib", "importlib.metadata", "hector.cli.info", "hector.cli.schema", "hector.config.detect",
+    "hector.config.generate", "hector.config.masking", "hector.config.schema", "hector.config.watch",
+    "hector.models.llama", "urllib.request",
+}  # fmt: skip
 NOT_ASKED_FOR = {  # providers that the configuration does not name, and the commands that do not run
     "hector.models.anthropic", "hector.models.gemini", "hector.models.ollama", "hector.models.openai_chat",
     "hector.models.openai_responses", "hector.models.local", "hector.cli.chat", "hector.cli.init",
@@ -59,7 +64,7 @@ def modules_of_a_server(folder: Path, *said: str) -> set[str]:
 def test_a_plain_serve_loads_only_what_it_uses(tmp_path: Path) -> None:
     loaded = modules_of_a_server(tmp_path)
     assert {name for name in loaded if name in HEAVY or name.partition(".")[0] in HEAVY} == set()
-    assert loaded & NOT_ASKED_FOR == set()
+    assert loaded & (NOT_ASKED_FOR | FOR_LATER) == set()
     assert "starlette.routing" in loaded
     assert loaded & NOT_OF_STARLETTE == set()
 

@@ -13,7 +13,6 @@ from hector.config.environment import Environment
 from hector.config.findings import Finding, InvalidConfig, ordered
 from hector.config.flags import DEFAULT_PATH as DEFAULT_PATH  # re-exported for `serve`
 from hector.config.interpolate import fill
-from hector.config.masking import masked_source
 from hector.config.root import HectorConfig
 from hector.config.source import parse
 from hector.config.translate import translate
@@ -71,6 +70,8 @@ def parse_config(
     config = None if _has_errors(document) and not document.value else _check(document, around)
     findings = ordered(document.findings)
     if config is None or any(finding.severity == "error" for finding in findings):
+        from hector.config.masking import masked_source  # noqa: PLC0415 - most files have no mistake
+
         raise InvalidConfig(findings, masked_source(document))
     files = (*((path,) if path else ()), *environment.paths, *around.files)
     return Loaded(config, path, tuple(findings), files)

@@ -1,6 +1,5 @@
 """The type check, in our own words: every complaint of pydantic becomes a finding at its line."""
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -142,6 +141,8 @@ def _unknown(where: Where, document: Document) -> Finding:
 
 def suggest(name: str, known: Iterable[str]) -> str:
     """ "did you mean 'x'?", or the empty text."""
+    import difflib  # noqa: PLC0415 - most files have no mistake
+
     folded = {candidate.lower().replace("-", "_"): candidate for candidate in known}
     near = difflib.get_close_matches(name.lower().replace("-", "_"), folded, n=1, cutoff=0.6)
     return f"did you mean {folded[near[0]]!r}?" if near else ""
