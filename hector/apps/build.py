@@ -86,7 +86,6 @@ def _tools_of(agent: LlmAgent, declared: Mapping[str, Tool], catalog: Catalog) -
 
 
 def _function_tool(name: str, config: FunctionTool, catalog: Catalog) -> Tool:
-    tool = catalog.create(config.handler, name=name, description=config.description or None, fixed=config.parameters)
-    if config.timeout:
-        tool = Timed(tool, config.timeout)
+    plain = catalog.create(config.handler, name=name, description=config.description or None, fixed=config.parameters)
+    tool = Timed(plain, config.timeout or None)
     return Cut(tool, config.max_output) if config.max_output else tool

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from dataclasses import field
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -40,13 +39,12 @@ class _Work:
     place: Place
     run: Run | None = None
     task: asyncio.Task[None] | None = None
-    canceled: bool = False
-    ending: tuple[TaskState, str] = field(default=(TaskState.FAILED, STOPPED))
+    ending: tuple[TaskState, str] | None = None
 
-    def cancel(self) -> None:
+    def cancel(self, state: TaskState, text: str = "") -> None:
         """Once, and not before the message is stored: what was handed to the store cannot be taken back."""
-        if not self.canceled:
-            self.canceled = True
+        if self.ending is None:
+            self.ending = state, text
             if self.run is not None and self.task is not None:
                 self.task.cancel()
 
@@ -111,9 +109,7 @@ class Worker:
         work = self._works.get(task_id)
         if work is None or work.task is None:
             return False
-        if not work.canceled:
-            work.ending = TaskState.CANCELED, ""
-        work.cancel()
+        work.cancel(TaskState.CANCELED)
         await asyncio.wait((work.task,))
         return True
 
@@ -125,7 +121,7 @@ class Worker:
             log.info("waiting for running tasks", extra={"count": len(tasks), "grace_seconds": grace})
             await asyncio.wait(tasks, timeout=grace)
             for work in self._works.values():
-                work.cancel()
+                work.cancel(TaskState.FAILED, STOPPED)
             await asyncio.wait(tasks)
         self.channels.close()
 
@@ -162,12 +158,12 @@ class Worker:
         """Whatever happens, the task ends in a state that says so."""
         try:
             await asyncio.sleep(0)  # whoever sent the message is awake before us, and misses nothing
-            if work.canceled:
+            if work.ending is not None:
                 raise asyncio.CancelledError
             await work.place.turn()
             await self._work(run, app, event, session, stream=stream)
         except asyncio.CancelledError:
-            await self._end(run, *work.ending)
+            await self._end(run, *(work.ending or (TaskState.FAILED, INTERNAL)))
         except HectorError as error:
             log.warning("task failed", extra={"task": run.task_id, "cause": error.code, "error": str(error)})
             await self._end(run, TaskState.FAILED, redact(str(error)))

@@ -19,10 +19,13 @@ _left: set["asyncio.Task[ToolOutput]"] = set()
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """Gives up after `seconds`. A plain function's thread cannot be stopped: its late result is dropped."""
+    """Gives up after `seconds` (None: never by itself), and soon when it is cancelled, whatever the tool makes of that.
+
+    A plain function's thread cannot be stopped: its late result is dropped.
+    """
 
     inner: Tool
-    seconds: float
+    seconds: float | None
 
     @property
     def spec(self) -> ToolSpec:

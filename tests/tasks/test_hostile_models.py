@@ -99,6 +99,7 @@ def said(task: Task) -> str:
         ([], TaskState.FAILED, "", "without a reply"),
         ([RuntimeError("secret detail")], TaskState.FAILED, "", "internal error"),
         ([BaseException("native")], TaskState.FAILED, "", "internal error"),
+        ([asyncio.CancelledError()], TaskState.FAILED, "", "internal error"),
         ([(TextDelta("half"),), ModelUnavailable("cut off")], TaskState.FAILED, "half", "cut off"),
         ([reply(Text("one")), reply(Text("two"))], TaskState.COMPLETED, "two", ""),
         ([(TextDelta("a"),), reply(Text("a")), ModelUnavailable("late")], TaskState.FAILED, "a", "late"),
@@ -110,7 +111,7 @@ def said(task: Task) -> str:
         ([reply(Text("x" * 3_000_000))], TaskState.COMPLETED, "x" * 3_000_000, ""),
         ([reply(finish=FinishReason.TOOL_CALLS)], TaskState.COMPLETED, "", ""),
     ],
-    ids=[str(number) for number in range(13)],
+    ids=[str(number) for number in range(14)],
 )
 async def test_every_reply_ends_the_task(
     tmp_path: Path, items: list[Item], state: TaskState, text: str, status: str

@@ -157,7 +157,9 @@ async def test_a_tool_that_never_returns_is_given_up_and_blocks_neither_others_n
     forever.set()
 
 
-async def test_a_tool_that_resists_being_cancelled_holds_up_neither_its_time_limit_nor_a_cancel(start: Start) -> None:
+@pytest.mark.proves("agents.cancel")
+@pytest.mark.parametrize("timeout", [0, 60])
+async def test_a_tool_that_resists_being_cancelled_is_left_behind(start: Start, timeout: int) -> None:
     begun, released = asyncio.Event(), asyncio.Event()
 
     async def odd() -> str:
@@ -170,14 +172,29 @@ async def test_a_tool_that_resists_being_cancelled_holds_up_neither_its_time_lim
                 continue
         return "late"
 
-    async with start(RULES, **declared(odd, timeout=0.2)) as service, asyncio.timeout(8):
-        assert "longer than 0.2 s" in result_of(await watch(service))
-        begun.clear()
+    async with start(RULES, **declared(odd, timeout=timeout)) as service, asyncio.timeout(8):
         task = await service.send(ANA, "helper", say("go"), SendOptions(return_immediately=True))
         assert isinstance(task, Task)
         await begun.wait()
         async with asyncio.timeout(3):
             assert (await service.cancel(ANA, "helper", task.id)).status.state is TaskState.CANCELED
+        released.set()
+
+
+async def test_a_tool_that_resists_being_cancelled_is_given_up_in_time(start: Start) -> None:
+    released = asyncio.Event()
+
+    async def odd() -> str:
+        """Go on whatever happens."""
+        while not released.is_set():
+            try:
+                await released.wait()
+            except asyncio.CancelledError:
+                continue
+        return "late"
+
+    async with start(RULES, **declared(odd, timeout=0.2)) as service, asyncio.timeout(8):
+        assert "longer than 0.2 s" in result_of(await watch(service))
         released.set()
 
 
