@@ -13,6 +13,13 @@ from cryptography.x509.oid import NameOID
 DAY = dt.timedelta(days=1)
 
 
+def _signs_certificates() -> x509.KeyUsage:
+    """What an authority has to say of its key; from Python 3.13 on it is checked."""
+    uses = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
+    never = dict.fromkeys((*uses, "encipher_only", "decipher_only"), False)
+    return x509.KeyUsage(**never, key_cert_sign=True, crl_sign=True)
+
+
 def make(folder: Path, *, host: str = "127.0.0.1") -> tuple[Path, ssl.SSLContext]:
     """The authority's PEM file, and a server context with a certificate for `host` that it signed."""
     now = dt.datetime.now(dt.UTC)
@@ -23,6 +30,7 @@ def make(folder: Path, *, host: str = "127.0.0.1") -> tuple[Path, ssl.SSLContext
         x509.CertificateBuilder(root_name, root_name, root_key.public_key(), 1, now - DAY, now + DAY)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(root_id, critical=False)
+        .add_extension(_signs_certificates(), critical=True)
         .sign(root_key, hashes.SHA256())
     )
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test server")])

@@ -7,7 +7,8 @@ import socket
 import httpx
 import pytest
 
-from hector.net.caller import CallerOptions, open_caller
+from hector.net.call import CallerOptions
+from hector.net.caller import open_caller
 from hector.net.client import open_client
 from hector.net.errors import ConnectFailed, ConnectionLost, NetTimeout, ProtocolViolation, ProxyFailed
 from tests.net.hostile import CHUNKED, HEAD, Peer, echo, replies, serving
@@ -56,7 +57,7 @@ async def test_timeouts_are_those_of_httpx() -> None:
         with pytest.raises(httpx.ReadTimeout, match="sent nothing"):
             await client.get("/")
         with pytest.raises(httpx.ReadTimeout, match=r"0\.02 seconds"):
-            await client.get("/", timeout=0.02)
+            await client.get("/", timeout=httpx.Timeout(5, read=0.02))
 
 
 async def test_refused_connections_are_those_of_httpx() -> None:
