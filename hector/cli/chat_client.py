@@ -9,7 +9,8 @@ from hector.core.content import JsonObject
 from hector.core.errors import HectorError
 from hector.core.ids import new_id
 from hector.core.record import dataclass
-from hector.net.caller import Answer, CallerOptions, open_caller
+from hector.net.call import Answer, CallerOptions
+from hector.net.caller import open_caller
 from hector.net.sse import SseDecoder, SseEvent
 
 _HEADERS: Final = {"content-type": "application/json", "a2a-version": "1.0"}

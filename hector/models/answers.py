@@ -12,7 +12,7 @@ from hector.core.ports import ModelReply
 from hector.models.faults import glimpse, read_fault, rejected_parameter
 from hector.models.sound import Mender, sound
 from hector.models.wire import AskAgain, Decoder, HttpCall, Wire
-from hector.net.caller import Answer
+from hector.net.call import Answer
 from hector.net.errors import BadRequestHead, ConnectFailed, NetError, NetTimeout, ProxyFailed, TlsFailed
 from hector.net.ndjson import NdjsonDecoder
 from hector.net.sse import SseDecoder

@@ -24,7 +24,8 @@ from hector.core.event import Delta
 from hector.core.ports import ModelReply, ModelRequest
 from hector.models.answers import AnswerReader, ParameterRefused
 from hector.models.wire import REPLAY, AskAgain, HttpCall, Wire
-from hector.net.caller import Answer, Caller, CallerOptions, open_caller, origin_of
+from hector.net.call import Answer, Caller, CallerOptions
+from hector.net.caller import open_caller, origin_of
 from hector.net.errors import NetError
 from hector.net.retry import Failure, GiveUp, Retry, RetryPolicy
 from hector.observe.redact import redact, remember

@@ -19,7 +19,8 @@ from typing import Final
 
 from hector.core.errors import ModelUnavailable
 from hector.models.llama_launch import Launch, free_port
-from hector.net.caller import Caller, CallerOptions, open_caller
+from hector.net.call import Caller, CallerOptions
+from hector.net.caller import open_caller
 from hector.net.errors import NetError
 
 _log: Final = logging.getLogger("hector.models.local")

@@ -16,7 +16,8 @@ from hector.models.http import connect
 from hector.models.ollama_chat import OllamaWire
 from hector.models.schema_turn import SchemaTurn
 from hector.models.wire import label
-from hector.net.caller import Caller, CallerOptions, open_caller
+from hector.net.call import Caller, CallerOptions
+from hector.net.caller import open_caller
 from hector.net.errors import NetError
 
 _PORT: Final = 11434

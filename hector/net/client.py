@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import httpx
 
-from hector.net.caller import default_headers
+from hector.net.call import default_headers
 from hector.net.proxy import proxy_for
 from hector.net.tls import context_for
 from hector.net.transport import LeanTransport

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import httpx
 
-from hector.net.caller import Answer, CallerOptions
+from hector.net.call import Answer, CallerOptions
 from hector.net.client import open_client
 from hector.net.errors import (
     BadRequestHead,

@@ -19,7 +19,8 @@ from hector.models import answers, anthropic
 from hector.models.anthropic import AnthropicWire
 from hector.models.http import HttpModel
 from hector.models.registry import create
-from hector.net.caller import CallerOptions, open_caller
+from hector.net.call import CallerOptions
+from hector.net.caller import open_caller
 from hector.net.retry import RetryPolicy
 from tests.models.fakeprovider import FakeProvider, Turn, fake_provider
 

@@ -15,7 +15,7 @@ from hector.core.usage import FinishReason, Usage
 from hector.models.http import HttpModel
 from hector.models.schema_turn import SchemaTurn
 from hector.models.sound import Mender, sound
-from hector.net.caller import Answer, Caller
+from hector.net.call import Answer, Caller
 from hector.net.retry import RetryPolicy
 from tests.models.fakeprovider import DIALECTS, Call, Seen, Turn
 from tests.models.formats import FORMATS, Format

@@ -11,7 +11,8 @@ import pytest
 
 import hector
 from hector.core.errors import ConfigError
-from hector.net.caller import Caller, CallerOptions, open_caller
+from hector.net.call import Caller, CallerOptions
+from hector.net.caller import open_caller
 from hector.net.connection import HIGH_WATER
 from hector.net.errors import (
     BadRequestHead,

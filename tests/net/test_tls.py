@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from hector.core.errors import ConfigError
-from hector.net.caller import CallerOptions, open_caller
+from hector.net.call import CallerOptions
+from hector.net.caller import open_caller
 from hector.net.client import open_client
 from hector.net.errors import ConnectFailed, TlsFailed
 from hector.net.tls import context_for
