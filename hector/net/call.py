@@ -1,5 +1,6 @@
 """A call to a server as everyone sees it, whatever carries it: the options, the answer, the caller."""
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import field
 from types import TracebackType
