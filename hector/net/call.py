@@ -125,14 +125,12 @@ class _Inflater:
     def __init__(self, coding: str) -> None:
         if coding.lower() not in ("gzip", "x-gzip", "deflate", "identity"):
             raise ProtocolViolation(f"unsupported Content-Encoding {coding[:40]!r}", answered=True)
-
         self._inflate = None if coding.lower() == "identity" else zlib.decompressobj(zlib.MAX_WBITS | 32)
 
     def feed(self, data: bytes, limit: int) -> bytes:
         """Decompressed bytes, at most `limit` of them: a small body must not fill the memory."""
         if self._inflate is None:
             return data
-
         try:
             plain = self._inflate.decompress(data, limit)
         except zlib.error as error:
