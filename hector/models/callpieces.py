@@ -43,19 +43,21 @@ class CallPieces:
     def __init__(self) -> None:
         self._drafts: list[_Draft] = []
 
-    def add(self, pieces: Iterable[Any]) -> None:
-        """The `tool_calls` list of one delta, or of a whole message."""
+    def add(self, pieces: Iterable[Any], *, whole: bool = False) -> None:
+        """The `tool_calls` list of one delta, or of a `whole` message, where every entry is a call of its own."""
         for position, piece in enumerate(pieces):
             if isinstance(piece, Mapping):
-                self._add(piece, position)
+                self._add(piece, position, whole=whole)
 
-    def _add(self, piece: Mapping[str, Any], position: int) -> None:
+    def _add(self, piece: Mapping[str, Any], position: int, *, whole: bool) -> None:
         function = piece.get("function")
         if not isinstance(function, Mapping):
             function = {}
         call_id, index = str(piece.get("id") or ""), piece.get("index")
         name, arguments = str(function.get("name") or ""), function.get("arguments")
-        draft = self._same_id(call_id, index) or self._continued(call_id, index, name, bool(arguments), position)
+        draft = None
+        if not whole:
+            draft = self._same_id(call_id, index) or self._continued(call_id, index, name, bool(arguments), position)
         if draft is None:
             draft = _Draft(call_id, index)
             self._drafts.append(draft)

@@ -94,11 +94,12 @@ class ChatTurn:
         self.has_choice = True
         choice = choices[0]
         self.raw_finish = choice.get("finish_reason") or self.raw_finish
-        return self._said(choice.get(key) or choice.get("message") or {})
+        delta = choice.get(key)
+        return self._said(delta or choice.get("message") or {}, whole=key == "message" or not delta)
 
-    def _said(self, delta: Mapping[str, Any]) -> tuple[Delta, ...]:
+    def _said(self, delta: Mapping[str, Any], *, whole: bool) -> tuple[Delta, ...]:
         """The text in a delta or message. The finish reason releases what the tag splitter still held."""
-        self._calls.add(delta.get("tool_calls") or ())
+        self._calls.add(delta.get("tool_calls") or (), whole=whole)
         if isinstance(delta.get("function_call"), dict):
             self._calls.add([{"index": 0, "function": delta["function_call"]}])
         found = [*self._reasoned(delta), *self._answered(delta.get("content"))]

@@ -15,6 +15,7 @@ from hector.core.event import Delta, TextDelta, ThinkingDelta
 from hector.core.ports import ModelReply, ModelRequest, OutputSchema, ToolSpec
 from hector.core.usage import FinishReason, Usage
 from hector.models.openai_chat import ChatWire
+from hector.models.sound import sound
 from hector.models.wire import REPLAY, HttpCall
 
 OPENAI = "https://api.openai.com/v1"
@@ -446,6 +447,17 @@ def test_an_error_in_the_stream_is_raised(data: Any, kind: type[Exception]) -> N
     assert type(caught.value) is kind
     with pytest.raises(kind, match="boom"):
         wire().decode(data, HttpCall("/", {}))
+
+
+@pytest.mark.proves("models.tools")
+def test_calls_of_a_whole_message_are_never_joined() -> None:
+    """Not even when a server gives all of them one id and no index."""
+    calls = [{"id": "c0", "type": "function", "function": {"name": "f", "arguments": f'{{"n":{at}}}'}} for at in (1, 2)]
+    message = {"role": "assistant", "content": None, "tool_calls": calls}
+    body = {"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]}
+    found = sound(wire().decode(body, HttpCall("/", {}))).message.tool_calls
+    assert [call.args for call in found] == [{"n": 1}, {"n": 2}]
+    assert found[0].id != found[1].id
 
 
 def test_a_broken_chunk_is_named() -> None:
