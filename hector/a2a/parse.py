@@ -30,7 +30,6 @@ class Send:
     message: ClientMessage
     return_immediately: bool = False
     history_length: int | None = None
-    accepted_output_modes: tuple[str, ...] = ()
     tenant: str | None = None
 
 
@@ -62,7 +61,6 @@ def parse_send(params: JsonObject) -> Send:
         message,
         setting.flag("returnImmediately") or False,
         setting.integer("historyLength", 0),
-        setting.texts("acceptedOutputModes"),
         reader.text("tenant"),
     )
     reader.finish()

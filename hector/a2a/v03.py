@@ -39,7 +39,7 @@ def parse_task(params: JsonObject) -> TaskRef:
 
 
 def _configuration(value: JsonObject) -> JsonObject:
-    found: JsonObject = {key: value[key] for key in ("acceptedOutputModes", "historyLength") if key in value}
+    found: JsonObject = {key: value[key] for key in ("historyLength",) if key in value}
     found["returnImmediately"] = value.get("blocking") is False
     return found
 

@@ -2,7 +2,7 @@
 
 from hector.store.opening import Store, open_store
 from hector.store.sessions import Session, SessionPage, SessionSummary
-from hector.store.tasks import Accept, Accepted, Record, Unfinished
+from hector.store.tasks import Accept, Accepted, Record
 
 __all__ = [
     "Accept",
@@ -12,6 +12,5 @@ __all__ = [
     "SessionPage",
     "SessionSummary",
     "Store",
-    "Unfinished",
     "open_store",
 ]

@@ -53,9 +53,8 @@ class Accept:
 class Accepted:
     """What now stands. `session` is given for a new session, which then needs no loading."""
 
-    new_session: bool
     task: Task
-    session: Session | None
+    session: Session | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +71,6 @@ class Record:
     artifacts: tuple[Artifact, ...] = ()
     status: Status | None = None
     discard: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Unfinished:
-    """A task that some process was working on."""
-
-    caller: Caller
-    task: Task
 
 
 class _Step(NamedTuple):
@@ -130,10 +121,6 @@ class Tasks:
         after = decode_token(query.page_token)
         return self._database.read(lambda con: self._list(con, caller, agent, query, after))
 
-    def unfinished(self) -> Awaitable[tuple[Unfinished, ...]]:
-        """All tasks, of whomever, that are submitted or working, oldest session first."""
-        return self._database.read(self._unfinished)
-
     def fail_interrupted(self, text: str, at: float) -> Awaitable[int]:
         """End every submitted or working task as failed, with this text; how many there were. For start-up."""
         return self._database.write(lambda con: self._fail(con, text, at))
@@ -157,9 +144,9 @@ class Tasks:
         status = Status(accept.state, at / 1000)
         task = Task(accept.task_id, context_id, accept.agent, status, (), said, accept.metadata)
         if not new:
-            return Accepted(False, task, None)
+            return Accepted(task)
         state = self._sessions.state(con, caller, session)
-        return Accepted(True, task, Session(context_id, accept.agent, (accept.event,), state, at / 1000, at / 1000))
+        return Accepted(task, Session(context_id, accept.agent, (accept.event,), state, at / 1000, at / 1000))
 
     def _resume(self, con: Connection, accept: Accept, row: EventRow, changes: Sequence[StateChange]) -> Accepted:
         found = self._find(con, accept.caller, accept.task_id, accept.agent)
@@ -169,7 +156,7 @@ class Tasks:
         self._sessions.advance(con, session, seq, 1, at)
         con.execute(self._sql["set_status"], (accept.state.value, at, None, session << SEQ_BITS | seq, key))
         self._sessions.append(con, accept.caller, (session, seq, key), (row,), changes)
-        return Accepted(False, self._get(con, accept.caller, accept.task_id, None, None), None)
+        return Accepted(self._get(con, accept.caller, accept.task_id, None, None))
 
     def _record(self, con: Connection, record: Record, step: _Step) -> bool:
         caller = record.caller
@@ -254,10 +241,6 @@ class Tasks:
         tasks = tuple(self._task(con, row, query.history_length, query.include_artifacts) for row in rows[:size])
         token = encode_token((rows[size - 1][5], rows[size - 1][0])) if len(rows) > size else ""
         return TaskPage(tasks, token, total[0] if total else 0)
-
-    def _unfinished(self, con: Connection) -> tuple[Unfinished, ...]:
-        rows = con.all(self._sql["unfinished"])
-        return tuple(Unfinished(Caller(row[10], row[11]), self._task(con, row, 0, artifacts=False)) for row in rows)
 
     def _fail(self, con: Connection, text: str, at: float) -> int:
         rows = con.all(self._sql["unfinished"])

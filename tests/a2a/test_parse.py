@@ -56,7 +56,7 @@ def test_a_message_in_both_spellings() -> None:
     assert found.message.message.parts == (Text("hi", None, {"snake_key": 1}, "text/markdown", "a.md"),)
     assert found.message.metadata == {"keep_me": {"asIs": None}}
     assert (found.message.id, found.message.context_id, found.message.task_id) == ("m", "c", "t")
-    assert found == Send(found.message, True, 3, ("text/plain",), "default")
+    assert found == Send(found.message, True, 3, "default")
 
 
 @pytest.mark.a2a("DM-PART-001")

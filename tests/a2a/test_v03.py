@@ -43,7 +43,7 @@ def test_a_request_becomes_the_same_value_as_in_the_new_words() -> None:
         ),
     )
     assert (found.message.id, found.message.context_id, found.message.task_id) == ("m", "c", "t")
-    assert (found.return_immediately, found.history_length, found.accepted_output_modes) == (True, 2, ("text/plain",))
+    assert (found.return_immediately, found.history_length) == (True, 2)
 
 
 @pytest.mark.parametrize("configuration", [None, {}, {"blocking": True}, {"blocking": None}])

@@ -166,7 +166,7 @@ async def test_a_full_disk_is_said_and_heals(file: Path) -> None:
     assert caught.value.retryable
     listed = await store.sessions.list(request().caller)
     await store.database.write(lambda con: con.all("PRAGMA max_page_count = 1000000"))
-    assert (await begin(store, context="after")).new_session
+    assert (await begin(store, context="after")).session is not None
     assert len((await store.sessions.list(request().caller)).sessions) == len(listed.sessions) + 1
     await store.aclose()
 
@@ -184,7 +184,7 @@ async def test_a_lock_of_another_program_is_said_and_heals(file: Path) -> None:
         await store.ping()
     other.execute("COMMIT")
     other.close()
-    assert (await begin(store, context="c0")).new_session
+    assert (await begin(store, context="c0")).session is not None
     await store.aclose()
 
 

@@ -59,10 +59,9 @@ class TestSessions:
 
     async def test_a_new_session_needs_no_loading(self, store: Store) -> None:
         first = await begin(store, context=None)
-        assert first.new_session
         assert first.session == await store.sessions.load(ME, first.task.context_id)
         again = await begin(store, context=first.task.context_id)
-        assert (again.new_session, again.session) == (False, None)
+        assert again.session is None
 
     async def test_the_log_keeps_of_an_artifact_what_it_is_not_its_bytes(self, store: Store) -> None:
         artifact = Artifact("a1", (Text("long"),), "notes.txt", "some notes", {"k": 1})
@@ -94,7 +93,7 @@ class TestSessions:
     async def test_the_same_context_of_another_caller_is_another_session(self, store: Store, other: Caller) -> None:
         await begin(store, "mine")
         theirs = await begin(store, "theirs", caller=other)
-        assert theirs.new_session
+        assert theirs.session is not None
         assert [event.message.text for event in (await store.sessions.load(other, "c")).events] == ["theirs"]
         assert await store.sessions.delete(other, "c")
         assert [event.message.text for event in (await store.sessions.load(ME, "c")).events] == ["mine"]
@@ -189,7 +188,7 @@ async def test_a_conversation_goes_on_after_a_restart(file: Path) -> None:
     for turn in range(3):
         store = await open_store(f"sqlite://{file}")
         accepted = await begin(store, f"q{turn}")
-        assert accepted.new_session == (turn == 0)
+        assert (accepted.session is not None) == (turn == 0)
         assert await store.tasks.record(done(accepted, answer(f"a{turn}", state={"count": turn})))
         session = await store.sessions.load(ME, "c")
         await store.aclose()

@@ -230,11 +230,10 @@ class TestStartUp:
         waiting = await ask(store, context="w")
         ended = await begin(store)
         assert await store.tasks.record(done(ended))
-        unfinished = await store.tasks.unfinished()
-        assert [found.task.id for found in unfinished] == [working.task.id, submitted.task.id]
-        assert unfinished[1].caller == Caller("app", "you")
         assert await store.tasks.fail_interrupted("the server was restarted", NOW + 9) == 2
-        assert await store.tasks.unfinished() == ()
+        assert await store.tasks.fail_interrupted("the server was restarted", NOW + 10) == 0
+        theirs = await store.tasks.get(Caller("app", "you"), submitted.task.id)
+        assert theirs.status.state is TaskState.FAILED
         status = (await store.tasks.get(ME, working.task.id)).status
         assert (status.state, status.at) == (TaskState.FAILED, NOW + 9)
         assert status.message is not None
