@@ -3,12 +3,13 @@
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final
 
 from hector.core.content import JsonObject, Message, Part, Replay, Text, Thinking, ToolCall
 from hector.core.event import Delta, TextDelta, ThinkingDelta
 from hector.core.ports import ModelReply
+from hector.core.record import dataclass
 from hector.core.usage import FinishReason, Usage
 from hector.models.faults import parse_event, reported
 from hector.models.wire import HttpCall, compact, count, cut_off, parse_call

@@ -8,10 +8,11 @@ with a name that fits neither begins one.
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from hector.core.content import ToolCall
+from hector.core.record import dataclass
 from hector.models.wire import compact, parse_call
 
 

@@ -3,12 +3,12 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from hector.core.clock import SystemClock
 from hector.core.content import JsonObject
 from hector.core.errors import ContextOverflow, ModelAuthError, ModelError, ModelRejected, ModelUnavailable
+from hector.core.record import dataclass
 from hector.net.retry import retry_after
 from hector.observe.redact import redact
 

@@ -11,7 +11,6 @@ import logging
 import random
 import traceback
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Final, assert_never
 from urllib.parse import unquote, urlsplit
@@ -22,6 +21,7 @@ from hector.core.clock import Clock, SystemClock
 from hector.core.errors import ConfigError, ModelError, ModelRejected
 from hector.core.event import Delta
 from hector.core.ports import ModelReply, ModelRequest
+from hector.core.record import dataclass
 from hector.models.answers import AnswerReader, ParameterRefused
 from hector.models.wire import REPLAY, AskAgain, HttpCall, Wire
 from hector.net.call import Answer, Caller, CallerOptions

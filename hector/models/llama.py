@@ -14,10 +14,10 @@ import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections import deque
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Final
 
 from hector.core.errors import ModelUnavailable
+from hector.core.record import dataclass
 from hector.models.llama_launch import Launch, free_port
 from hector.net.call import Caller, CallerOptions
 from hector.net.caller import open_caller

@@ -7,11 +7,11 @@ import shutil
 import socket
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from hector.core.errors import ConfigError
+from hector.core.record import dataclass
 
 # Runs "$@" until it ends or our end of standard input closes, whichever is first; passes its exit code on.
 _LEASH: Final = (

@@ -3,7 +3,6 @@
 import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +11,7 @@ from hector.config.modelfile import FOLDER, VARIABLE, find_model, is_model_file
 from hector.core.errors import ConfigError, ModelUnavailable
 from hector.core.event import Delta
 from hector.core.ports import ModelReply, ModelRequest
+from hector.core.record import dataclass
 from hector.models.http import HttpModel, connect
 from hector.models.llama import LlamaServer, Patience
 from hector.models.llama_launch import Launch, find_program, thread_count

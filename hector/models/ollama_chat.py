@@ -5,13 +5,14 @@ therefore gives an answer in a given shape a turn of its own.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, Literal
 
 from hector.config.llms import OllamaLlm
 from hector.core.content import JsonObject, Media, Message, Part, Text, Thinking, ToolResult
 from hector.core.errors import ModelError, UnsupportedContent
 from hector.core.ports import ModelReply, ModelRequest, ToolSpec
+from hector.core.record import dataclass
 from hector.models.faults import read_fault, to_error
 from hector.models.history import document_text, media_kind, result_media, result_text, settle, unanswered, unsupported
 from hector.models.names import mangle, request_names, reverse

@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from hector.config.llms import OpenAiLlm
 from hector.core.ports import ChatModel
+from hector.core.record import dataclass
 from hector.models.http import connect
 from hector.models.openai_chat import ChatWire
 from hector.models.openai_responses import ResponsesWire

@@ -5,13 +5,13 @@ request half is here, the reading half in `openai_chat_reply.py`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import ClassVar, Final
 from urllib.parse import urlsplit
 
 from hector.core.content import Data, JsonObject, Media, Message, Part, Text, Thinking, ToolResult
 from hector.core.errors import UnsupportedContent
 from hector.core.ports import ModelReply, ModelRequest, OutputSchema, ToolSpec
+from hector.core.record import dataclass
 from hector.models import quirks
 from hector.models.history import (
     data_text,

@@ -2,11 +2,11 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Protocol
 
 from hector.core.content import Data, JsonObject, Media, Part, Text, Thinking, ToolCall, ToolResult
 from hector.core.errors import ModelError, UnsupportedContent
+from hector.core.record import dataclass
 from hector.core.usage import Usage
 from hector.models.faults import read_fault, to_error
 from hector.models.history import data_text, placeholder, unsupported

@@ -5,12 +5,12 @@ tool calls. Source: OpenAI's public API reference. The reading half is `openai_r
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from hector.core.content import Data, JsonObject, Media, Message, Part, Text, Thinking, ToolCall, ToolResult
 from hector.core.errors import UnsupportedContent
 from hector.core.ports import ModelReply, ModelRequest, OutputSchema, ToolSpec
+from hector.core.record import dataclass
 from hector.models import quirks
 from hector.models.history import (
     data_text,

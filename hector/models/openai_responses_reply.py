@@ -6,13 +6,14 @@ Finished items count for more than the deltas that led to them. Servers other th
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final
 
 from hector.core.content import JsonObject, Message, Part, Replay, Text, Thinking, ToolCall
 from hector.core.errors import ModelError, ModelUnavailable
 from hector.core.event import Delta, TextDelta, ThinkingDelta
 from hector.core.ports import ModelReply
+from hector.core.record import dataclass
 from hector.core.usage import FinishReason, Usage
 from hector.models.faults import Fault, error_fields, parse_event, reported, to_error
 from hector.models.openai_parts import read_usage

@@ -3,11 +3,12 @@
 import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from hector.core.content import Message, Thinking, user
 from hector.core.event import Delta, TextDelta
 from hector.core.ports import ChatModel, ModelReply, ModelRequest, OutputSchema
+from hector.core.record import dataclass
 from hector.core.usage import FinishReason
 from hector.models.wire import compact
 

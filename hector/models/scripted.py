@@ -8,7 +8,6 @@ order; the first whose conditions all hold answers. Equal conversations give equ
 import re
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Any, Final
 
 from hector.config.llms import ScriptedLlm, ScriptError, ScriptRule
@@ -17,6 +16,7 @@ from hector.core.content import Message, Part, Text, Thinking, ToolCall, ToolRes
 from hector.core.errors import ModelRejected
 from hector.core.event import Delta, TextDelta, ThinkingDelta
 from hector.core.ports import ModelReply, ModelRequest
+from hector.core.record import dataclass
 from hector.core.usage import FinishReason, Usage
 from hector.models.faults import Fault, to_error
 from hector.net.retry import Failure, GiveUp, RetryPolicy

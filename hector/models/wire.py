@@ -7,7 +7,7 @@ error classes in `faults.py`, what every format does to a conversation in `histo
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, Literal, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
@@ -16,6 +16,7 @@ from hector.core.errors import ModelError, ModelUnavailable
 from hector.core.event import Delta
 from hector.core.ids import new_id
 from hector.core.ports import ModelReply, ModelRequest
+from hector.core.record import dataclass
 
 Framing: TypeAlias = Literal["sse", "ndjson"]
 
