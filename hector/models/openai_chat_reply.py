@@ -65,6 +65,10 @@ class ChatDecoder:
         return self._turn.reply()
 
 
+_TEXT_ONLY: Final = frozenset({"content", "role"})
+"""The keys of a delta that brings text and nothing else."""
+
+
 class ChatTurn:
     """What has been said so far in one turn."""
 
@@ -99,6 +103,10 @@ class ChatTurn:
 
     def _said(self, delta: Mapping[str, Any], *, whole: bool) -> tuple[Delta, ...]:
         """The text in a delta or message. The finish reason releases what the tag splitter still held."""
+        if delta.keys() <= _TEXT_ONLY and not self.raw_finish:  # nearly every chunk of a stream
+            plain = self._answered(delta.get("content"))
+            self._keep(plain)
+            return plain
         self._calls.add(delta.get("tool_calls") or (), whole=whole)
         if isinstance(delta.get("function_call"), dict):
             self._calls.add([{"index": 0, "function": delta["function_call"]}])
