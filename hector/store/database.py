@@ -52,7 +52,7 @@ class Database(Protocol):
         """Run a unit that changes nothing on one consistent snapshot, not waiting for writers."""
 
     async def ping(self) -> None:
-        """Return when the database takes a write transaction."""
+        """Return when the database has taken a write."""
 
     async def aclose(self) -> None:
         """Finish what was handed over, then close."""

@@ -17,6 +17,19 @@ ROOT = Path(__file__).parents[2]
 YAML = b"name: assistant\n" * 100
 LOAD = "import asyncio, os, sys; from hector.store import open_store; "
 OPEN = LOAD + "asyncio.run(open_store(sys.argv[1]))"
+PING_WITHOUT_ROOM = """
+import asyncio, os, resource, sys
+from hector.store import open_store
+
+async def ping(dsn):
+    store = await open_store(dsn)
+    await store.ping()
+    full = os.path.getsize(dsn.removeprefix("sqlite://") + "-wal")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (full, resource.RLIM_INFINITY))
+    await store.ping()
+
+asyncio.run(ping(sys.argv[1]))
+"""
 OPEN_AS_NOBODY = LOAD + "os.setgid(65534); os.setuid(65534); asyncio.run(open_store(sys.argv[1]))"
 
 
@@ -180,6 +193,10 @@ class TestBadFiles:
         with pytest.raises(StoreUnavailable, match="moved or deleted while Hector ran"):
             await store.ping()
         await store.aclose()
+
+    @pytest.mark.proves("web.health")
+    async def test_no_room_is_noticed_before_somebody_needs_it(self, file: Path) -> None:
+        assert f"database {file}: the disk reports an error" in opened_elsewhere(PING_WITHOUT_ROOM, file)
 
     async def test_a_read_only_file(self, file: Path) -> None:
         store = await open_store(f"sqlite://{file}")
