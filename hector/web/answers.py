@@ -11,7 +11,7 @@ from starlette.types import Scope
 
 from hector.a2a import wire
 from hector.a2a.errors import INTERNAL, fault_of, rest_error
-from hector.core.errors import HectorError
+from hector.core.errors import HectorError, StoreUnavailable
 from hector.core.ids import new_id
 
 log = logging.getLogger("hector.web")
@@ -68,5 +68,5 @@ def json_type(accept: bytes) -> bytes:
 
 def note(scope: Scope, error: HectorError) -> None:
     """What the client is not told goes to the log."""
-    if fault_of(error) is INTERNAL:
+    if fault_of(error) is INTERNAL or isinstance(error, StoreUnavailable):
         log.error("request failed", extra={"request": request_id(scope).decode(), "error": str(error)})

@@ -1,6 +1,7 @@
 """Everything around A2A: cards, the list of agents, health, the schema."""
 
 import asyncio
+import logging
 from typing import Final
 
 from starlette.requests import Request
@@ -18,6 +19,8 @@ from hector.tasks.service import TaskService
 from hector.web.address import base_url
 from hector.web.answers import JSON, reply, reply_json
 from hector.web.protocol import visible_agent
+
+log = logging.getLogger("hector.web")
 
 PATHS: Final = (
     "/agents",
@@ -51,6 +54,7 @@ class Pages:
         self._cards_of: App | None = None
         self._since = clock.now()
         self._schema: bytes | None = None
+        self._trouble = ""
 
     async def index(self, request: Request) -> Response:
         """Who this is and what there is."""
@@ -117,10 +121,20 @@ class Pages:
         try:
             async with asyncio.timeout(PING_SECONDS):
                 await self._store.ping()
-        except (StoreError, TimeoutError):
-            reason = "the database takes no writes at the moment"
+        except (StoreError, TimeoutError) as error:
+            self._note(str(error) or f"the database has not answered for {PING_SECONDS:.0f} seconds")
+            reason = "the database takes no writes at the moment; the log says why"
             return reply_json(request, {"status": "unavailable", "reason": reason}, 503)
+        self._note("")
         return reply_json(request, {"status": "ready"})
+
+    def _note(self, trouble: str) -> None:
+        """Log why it is not ready, and when that is over: once each, however often somebody asks."""
+        if trouble and trouble != self._trouble:
+            log.error("not ready", extra={"error": trouble})
+        if self._trouble and not trouble:
+            log.info("ready again")
+        self._trouble = trouble
 
     async def schema(self, request: Request) -> Response:
         """JSON Schema of the configuration."""

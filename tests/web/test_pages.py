@@ -117,7 +117,7 @@ def test_health_says_little(server: Live) -> None:
 
 
 @pytest.mark.proves("web.health")
-def test_readiness_follows_the_store(folder: Path) -> None:
+def test_readiness_follows_the_store(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     with live(helper({"text": "hi"}), folder) as server:
         assert server.client.get("/readyz").status_code == 200
         server.call(server.store.aclose)
@@ -130,6 +130,24 @@ def test_readiness_follows_the_store(folder: Path) -> None:
         )
         assert answer.status_code in (500, 503)
         assert str(folder) not in answer.text
+        server.client.get("/readyz")
+    ours = [(record.message, vars(record)["error"]) for record in caplog.records if record.name == "hector.web"]
+    closed = "the database is closed: this process is shutting down"
+    assert ours == [("not ready", closed), ("request failed", closed)]
+
+
+@pytest.mark.proves("web.health")
+def test_being_ready_again_is_logged(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "hector.web")
+    database, aside = folder / "hector.db", folder / "aside.db"
+    with live(helper({"text": "hi"}), folder) as server:
+        database.rename(aside)
+        assert [server.client.get("/readyz").status_code for _ in range(2)] == [503, 503]
+        aside.rename(database)
+        assert server.client.get("/readyz").status_code == 200
+    away, back = (record for record in caplog.records if record.name == "hector.web")
+    assert (away.message, back.message) == ("not ready", "ready again")
+    assert f"{database}: the file was moved or deleted" in vars(away)["error"]
 
 
 @pytest.mark.proves("web.schema")
