@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from hector.cli.chat_client import AgentInfo, Client, RemoteError
 from hector.cli.chat_pieces import Asked, Ended, Reader
-from hector.cli.chat_screen import Raw, Screen, View, standard_view, wants_colours
+from hector.cli.chat_screen import OutputLost, Raw, Screen, View, standard_view, wants_colours
 from hector.core.errors import HectorError, StartupError
 from hector.net.errors import ConnectFailed
 
@@ -51,6 +51,8 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """0; 1 when the server cannot be reached or, in a pipe, there is no answer; 2 for wrong usage; 130 on Ctrl-C."""
+    if None in (sys.stdin, sys.stdout):
+        raise UsageError("standard input or standard output is closed")
     with ExitStack() as stack:
         runner = stack.enter_context(asyncio.Runner())
         client, agents, place = _find_server(arguments, runner, stack)
@@ -188,7 +190,8 @@ class Talk:
             if not reader.over:
                 view.complain("the server ended the answer before its end; the task may still be running")
         except HectorError as error:
-            view.complain(str(error))
+            if not (isinstance(error, OutputLost) and error.quiet):
+                view.complain(str(error))
             return False
         return answered
 

@@ -6,10 +6,12 @@ import re
 import shutil
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final, Protocol, TextIO
 
 from hector.cli.chat_pieces import Answer, Asked, Called, Ended, Note, Piece, Returned, Saved, Thought
 from hector.cli.chat_wrap import Wrapping
+from hector.core.errors import HectorError
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _ENDINGS: Final = {"FAILED": "failed", "CANCELED": "canceled", "REJECTED": "the agent declined"}
@@ -29,6 +31,22 @@ class View(Protocol):
 
     def complain(self, text: str) -> None:
         """Something went wrong."""
+
+
+class OutputLost(HectorError):  # noqa: N818 - what happened, and nobody's mistake
+    """The answer cannot be written any more. Quiet when whoever read it has left, as `| head` does."""
+
+    code = "output_lost"
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__(f"cannot write the answer: {cause.strerror}")
+        self.quiet = isinstance(cause, BrokenPipeError)
+
+
+def _give_up(out: TextIO) -> None:
+    """Let what is still buffered go nowhere: the interpreter would fail on it once more at its end."""
+    with suppress(OSError), open(os.devnull, "wb") as nowhere:  # it may be no file at all
+        os.dup2(nowhere.fileno(), out.fileno())
 
 
 def clean(text: str) -> str:
@@ -77,10 +95,16 @@ class Plain:
         self._err.flush()
 
     def _write(self, text: str) -> None:
-        if text:
-            self._last = text[-1]
+        if not text:
+            return
+        self._last = "\n"  # after a failure there is no line to finish
+        try:
             self._out.write(text)
             self._out.flush()
+        except OSError as error:
+            _give_up(self._out)
+            raise OutputLost(error) from error
+        self._last = text[-1]
 
 
 class Raw(Plain):

@@ -136,6 +136,25 @@ def test_wrong_usage_is_2(arguments: tuple[str, ...], text: str, said: str, serv
     assert "Traceback" not in done.stderr
 
 
+def with_output(target: str, *arguments: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+    """A chat whose standard output the shell sends to `target`."""
+    command = ["/bin/sh", "-c", f'"$@" {target}', "sh", *hector("chat", *arguments)]
+    return subprocess.run(
+        command, input="hello", text=True, capture_output=True, timeout=PATIENCE, cwd=folder, env=environment(folder)
+    )
+
+
+@pytest.mark.proves("cli.chat.pipe")
+@pytest.mark.parametrize("form", [(), ("--json",)], ids=["text", "json"])
+def test_an_answer_that_cannot_be_written_is_said_in_a_line(form: tuple[str, ...], server: Served) -> None:
+    full = with_output(">/dev/full", "--url", server.url, *form, folder=server.folder)
+    assert (full.returncode, full.stderr) == (1, "hector: cannot write the answer: No space left on device\n")
+    left = with_output("| true", "--url", server.url, *form, folder=server.folder)
+    assert left.stderr == ""
+    shut = with_output(">&-", "--url", server.url, *form, folder=server.folder)
+    assert (shut.returncode, shut.stderr) == (2, "hector: standard input or standard output is closed\n")
+
+
 @pytest.mark.proves("cli.chat.pipe")
 def test_updates_as_json_lines_and_a_conversation_that_goes_on(server: Served) -> None:
     done = pipe("ask", "--url", server.url, "--json", folder=server.folder)
