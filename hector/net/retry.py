@@ -76,7 +76,7 @@ class RetryPolicy:
         if refusal is not None:
             return GiveUp(refusal)
         if attempt >= self.max_attempts:
-            return GiveUp(f"gave up after {attempt} tries")
+            return GiveUp(f"gave up after {attempt} {'try' if attempt == 1 else 'tries'}")
         asked = retry_after(failure.headers, failure.now)
         if asked is None:
             asked = failure.asked

@@ -60,6 +60,7 @@ def test_the_server_may_ask_for_it() -> None:
 def test_attempts_are_counted() -> None:
     assert isinstance(decide(Failure(status=500), attempt=3), Retry)
     assert decide(Failure(status=500), attempt=4) == GiveUp("gave up after 4 tries")
+    assert RetryPolicy(max_attempts=1).decide(Failure(status=500), 1) == GiveUp("gave up after 1 try")
 
 
 @pytest.mark.proves("models.retry")
