@@ -1,5 +1,6 @@
 """SQLite: one file, write-ahead log, one writing thread, readers apart."""
 
+import errno
 import os
 import sqlite3
 from asyncio import Future
@@ -208,9 +209,10 @@ def _prepare(path: Path) -> FileLock:
         lock = FileLock(path.resolve())
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        advice = "Free some space" if full else "Give this user write permission on the file and its folder"
         raise StartupError(
-            f"database {path}: {error.strerror or error}. Give this user write permission on the file and its folder, "
-            "or choose another with --database sqlite://<path>"
+            f"database {path}: {error.strerror or error}. {advice}, or choose another with --database sqlite://<path>"
         ) from error
     return lock
 
