@@ -2,11 +2,14 @@
 
 import argparse
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from hector.config.agents import Agent
     from hector.config.root import HectorConfig
+
+_WIDEST: Final = 40
+"""Characters of a column; longer cells stand out of it, instead of pushing all others away."""
 
 
 def add_parser(commands: Any) -> None:
@@ -108,7 +111,7 @@ def _as_json(facts: dict[str, Any]) -> str:
 def _overview_text(facts: dict[str, Any]) -> str:
     lines = _pairs({key: value for key, value in facts.items() if isinstance(value, str) and value})
     for title, key in (("Models", "llms"), ("Agents", "agents"), ("Tools", "tools")):
-        lines += ["", f"{title}:", *([f"  {_entry(entry)}" for entry in facts[key]] or ["  none"])]
+        lines += ["", f"{title}:", *([f"  {line}" for line in _table(facts[key])] or ["  none"])]
     return "\n".join(lines)
 
 
@@ -122,14 +125,17 @@ def _value(value: Any, width: int) -> str:
     return text.strip().replace("\n", "\n" + " " * (width + 1))
 
 
-def _entry(entry: dict[str, Any]) -> str:
-    """`id  provider model  address` and the like; what is empty is left out."""
-    texts = [f"{entry['id']:14}"]
-    for key, value in entry.items():
-        if key == "enabled" and value is False:
-            texts.append("(disabled)")
-        elif key == "tools" and value:
-            texts.append(f"tools: {', '.join(value)}")
-        elif key not in {"id", "enabled", "tools"} and value:
-            texts.append(str(value))
-    return "  ".join(texts).rstrip()
+def _table(entries: list[dict[str, Any]]) -> list[str]:
+    """`id  provider  model  address` and the like, in columns; those that are empty everywhere are left out."""
+    columns = [cells for cells in zip(*map(_cells, entries), strict=True) if any(cells)]
+    widths = [min(max(map(len, cells)), _WIDEST) for cells in columns]
+    rows = zip(*columns, strict=True)
+    return ["  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _cells(entry: dict[str, Any]) -> list[str]:
+    special = {
+        "enabled": "" if entry.get("enabled", True) else "(disabled)",
+        "tools": f"tools: {', '.join(entry['tools'])}" if entry.get("tools") else "",
+    }
+    return [special[key] if key in special else str(value) for key, value in entry.items()]

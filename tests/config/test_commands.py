@@ -163,6 +163,9 @@ def test_info(tmp_path: Path) -> None:
     facts = json.loads(hector(tmp_path, "info", "-c", "hector.yaml", "--json").stdout)
     assert facts["agents"][0]["tools"] == ["ask"]
     assert facts["llms"][1]["provider"] == "ollama"
+    lines = done.stdout.partition("Models:\n")[2].splitlines()[:2]
+    assert lines[0].index("anthropic") == lines[1].index("ollama") > 0
+    assert lines[0].index(facts["llms"][0]["address"]) == lines[1].index(facts["llms"][1]["address"])
 
 
 @pytest.mark.proves("cli.info")
