@@ -233,6 +233,16 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self.master, text.encode())
 
+    def insist(self, key: str, pattern: str) -> None:
+        """Press a key, again every second: a line editor that is just about to wait does not feel an interrupt."""
+        deadline = time.monotonic() + PATIENCE
+        while re.search(pattern, self.seen) is None:
+            assert time.monotonic() < deadline, f"{pattern!r} did not come; on the screen: {self.seen!r}"
+            self.type(key)
+            if select.select([self.master], [], [], 1.0)[0]:
+                self.seen += self.decoder.decode(os.read(self.master, 65536))
+        self.expect(pattern)
+
     def exit_code(self) -> int:
         """Read what is left and wait for the end."""
         while True:
@@ -327,9 +337,8 @@ def test_ctrl_c_stops_the_answer_and_not_the_chat(server: Served) -> None:
         screen.expect("Bye")
         screen.expect("first › ")
         screen.type("half a line")
-        screen.expect("half a line")  # now the line editor is listening
-        screen.type("\x03")
-        screen.expect("Ctrl-D or /quit leaves")
+        screen.expect("half a line")
+        screen.insist("\x03", "Ctrl-D or /quit leaves")
         screen.expect("first › ")
         screen.type("fail\r")
         screen.expect("no such luck")
