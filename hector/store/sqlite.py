@@ -72,9 +72,16 @@ class Writer:
     def __init__(self, con: SqliteConnection, place: str) -> None:
         self.con = con
         self.place = place
+        self._file = _identity(place)
 
     def run(self, batch: Sequence[Unit]) -> list[Outcome]:
-        """All in one transaction; when one of them spoils it, each again in its own."""
+        """All in one transaction; when one of them spoils it, each again in its own.
+
+        Nothing is written into a file that was moved or deleted, which SQLite itself would not notice.
+        """
+        if self._file != _identity(self.place):
+            text = f"database {self.place}: the file was moved or deleted while Hector ran: stop it, and put the file back"
+            return [(future, None, StoreUnavailable(text)) for _, future in batch]
         try:
             self.con.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:
@@ -153,7 +160,6 @@ class SqliteDatabase:
         except HectorError:
             self._unlock()
             raise
-        self._file = _identity(self._place)
         self._writer = Pool("hector-store-write", [self.writing(writer, self._place)], BATCH)
         engines = [Reader(con, self._place) for con in readers]
         self._readers = Pool("hector-store-read", engines, 1) if engines else self._writer
@@ -176,11 +182,7 @@ class SqliteDatabase:
         return self._readers.submit(work)
 
     async def ping(self) -> None:
-        """Write, on a file that is still there (SQLite itself would not notice)."""
-        if self._file != _identity(self._place):
-            raise StoreUnavailable(
-                f"database {self._place}: the file was moved or deleted while Hector ran: stop Hector and put it back"
-            )
+        """Write something."""
         await self._writer.submit(_touch)
 
     async def aclose(self) -> None:

@@ -192,6 +192,8 @@ class TestBadFiles:
         os.replace(file.with_name("other"), file)
         with pytest.raises(StoreUnavailable, match="moved or deleted while Hector ran"):
             await store.ping()
+        with pytest.raises(StoreUnavailable, match="moved or deleted"):
+            await begin(store)  # nothing is accepted that would vanish with the file
         await store.aclose()
 
     @pytest.mark.proves("web.health")
