@@ -13,7 +13,7 @@ from hector.cli.instance import Instance
 from hector.config.environment import Environment
 from hector.config.load import DEFAULT_PATH, Loaded, load_config, parse_config
 from hector.config.startup import Startup, add_serve_arguments, config_path, merge, refuse_wishes
-from hector.core.errors import StartupError
+from hector.core.errors import ConfigError, StartupError
 from hector.observe.log import set_up
 from hector.observe.redact import remember
 from hector.tools.catalog import Catalog
@@ -44,6 +44,8 @@ def configuration(
     arguments: argparse.Namespace, environment: Environment, catalog: Catalog
 ) -> tuple[Loaded, tuple[str, ...]]:
     """The file that is named or there, else a new one made from what is at hand, with what the user should know."""
+    if arguments.demo and arguments.config:
+        raise ConfigError("--demo has a configuration of its own; leave out either --demo or --config")
     path = None if arguments.demo else config_path(arguments.config, environment)
     if path is not None:
         refuse_wishes(arguments, path)

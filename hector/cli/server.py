@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import errno
 import logging
+import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
@@ -101,7 +102,9 @@ async def _signals(stopping: asyncio.Event, reload: Callable[[], Coroutine[Any, 
 
     def stop() -> None:
         if stopping.is_set():
-            raise SystemExit(1)
+            log.warning("stopped at once, without waiting for running tasks")
+            logging.shutdown()
+            os._exit(1)
         stopping.set()
 
     def start_reload() -> None:

@@ -118,7 +118,8 @@ class Worker:
         self.stopping = True
         tasks = {work.task for work in self._works.values() if work.task is not None}
         if tasks:
-            log.info("waiting for running tasks", extra={"count": len(tasks), "grace_seconds": grace})
+            if grace:
+                log.info("waiting for running tasks", extra={"count": len(tasks), "grace_seconds": grace})
             await asyncio.wait(tasks, timeout=grace)
             for work in self._works.values():
                 work.cancel(TaskState.FAILED, STOPPED)

@@ -149,6 +149,7 @@ def test_a_stop_ends_open_streams(hector: Hector) -> None:
         (["--log-level", "loud"], "--log-level"),
         (["--log-file", "/proc/nowhere/x.log"], "cannot write the log"),
         (["--nonsense"], "unrecognized"),
+        (["--demo"], "--demo has a configuration of its own"),
     ],
 )
 def test_a_start_that_cannot_be_is_one_message_and_exit_2(hector: Hector, arguments: list[str], named: str) -> None:
