@@ -109,6 +109,18 @@ def test_what_outlasts_the_grace_is_failed_with_the_reason(hector: Hector) -> No
         assert "stopped" in status["message"]["parts"][0]["text"]
 
 
+@pytest.mark.proves("serve.stop")
+def test_a_second_signal_ends_it_at_once_and_without_noise(hector: Hector) -> None:
+    write(hector)
+    with hector.serve("-c", "c.yaml") as server:
+        start_slow(server)
+        server.process.send_signal(signal.SIGTERM)
+        eventually(lambda: "waiting for running tasks" in server.text())
+        assert server.stop() == 1
+        assert "stopped at once" in server.text()
+        assert "Traceback" not in server.text()
+
+
 @pytest.mark.proves("serve.kill")
 def test_after_a_kill_no_task_is_left_working(hector: Hector) -> None:
     write(hector)
