@@ -46,6 +46,7 @@ class Process:
                 stderr=out,
                 stdin=subprocess.DEVNULL,
                 cwd=cwd,
+                env=_environment(),
                 start_new_session=True,
             )
 
@@ -81,6 +82,11 @@ class Process:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def _environment() -> dict[str, str]:
+    """Ours, but with compiled modules kept, as they are on every start but the first."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def _pinned(core: int | None, command: Sequence[str]) -> list[str]:
