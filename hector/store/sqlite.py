@@ -80,7 +80,7 @@ class Writer:
         Nothing is written into a file that was moved or deleted, which SQLite itself would not notice.
         """
         if self._file != _identity(self.place):
-            text = f"database {self.place}: the file was moved or deleted while Hector ran: stop it, and put the file back"
+            text = f"database {self.place}: the file was moved or deleted while Hector ran: stop it and put it back"
             return [(future, None, StoreUnavailable(text)) for _, future in batch]
         try:
             self.con.execute("BEGIN IMMEDIATE")
