@@ -246,6 +246,15 @@ def patterns(document: Document) -> None:
                 )
 
 
+def idle(document: Document) -> None:
+    """Settings that a provider has no use for are said to be idle; the file stays valid for a change of provider."""
+    for name, llm in blocks(document, "llms").items():
+        provider = str(llm.get("provider"))
+        for key in sorted(providers.IDLE.get(provider, frozenset()) & llm.keys()):
+            message = f"{key!r} has no effect with provider {provider}"
+            document.report("range", ("llms", name, key), message, key=True, hint="remove it", severity="warning")
+
+
 def wire_texts(document: Document) -> None:
     """Keys and headers travel in HTTP headers, which take no line breaks, no control signs and, in keys, no spaces."""
     for where in matches(document.value, "llms.*.api_key"):

@@ -49,7 +49,8 @@ class LlmBase(Section):
     connect_timeout: Duration = Field(10.0, description="Longest wait for a connection.")
     headers: dict[str, str] = Field({}, description="Extra HTTP headers for every call.")
     proxy: Address | None = Field(
-        None, description="HTTP proxy for this provider, as http://user:password@host:port. Left out: no proxy."
+        None,
+        description="HTTP proxy, as http://user:password@host:port. Left out: HTTPS_PROXY, HTTP_PROXY, NO_PROXY count.",
     )
     ca_bundle: str | None = Field(
         None,

@@ -94,6 +94,7 @@ def _check(document: Document, around: check.Surroundings) -> HectorConfig | Non
     aliases.apply(document)
     planned.refuse(document)
     check.complete(document, around)
+    check.idle(document)
     check.references(document, around)
     check.settle(document)
     check.files(document, around)

@@ -51,6 +51,15 @@ PROVIDERS: Final[tuple[Provider, ...]] = (
 )
 """In the order in which keys in the environment are looked at."""
 
+IDLE: Final[Mapping[str, frozenset[str]]] = {
+    "gemini": frozenset(("parallel_tool_calls",)),
+    "scripted": frozenset(
+        ("temperature", "max_tokens", "thinking", "timeout", "connect_timeout", "headers", "proxy", "ca_bundle",
+         "parallel_tool_calls")
+    ),
+}  # fmt: skip
+"""Settings that every model may have and that these providers cannot follow."""
+
 BY_NAME: Final[Mapping[str, Provider]] = {provider.name: provider for provider in PROVIDERS}
 
 

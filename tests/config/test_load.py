@@ -326,3 +326,18 @@ def test_swapping_the_provider_is_one_line(tmp_path: Path) -> None:
         for name in ("anthropic", "openai", "gemini", "ollama")
     ]
     assert kinds == [AnthropicLlm, OpenAiLlm, GeminiLlm, OllamaLlm]
+
+
+@pytest.mark.proves("config.errors")
+def test_a_setting_that_its_provider_cannot_follow_is_said_to_be_idle(tmp_path: Path) -> None:
+    text = (
+        "llms:\n"
+        "  default: {provider: scripted, temperature: 0.5, rules: [{text: hi}]}\n"
+        "  g: {provider: gemini, api_key: not-a-key, temperature: 0.5, parallel_tool_calls: false}\n"
+    )
+    found = loaded(tmp_path, text)
+    assert [brief(warning) for warning in found.warnings] == [
+        "2:33 range llms.default.temperature",
+        "3:63 range llms.g.parallel_tool_calls",
+    ]
+    assert "no effect with provider gemini" in found.warnings[1].message
