@@ -44,7 +44,7 @@ class PerStatement(sqlite.Writer):
     """No transactions: SQLite commits each statement."""
 
     def run(self, batch: Sequence[Unit]) -> list[Outcome]:
-        return [(future, work(self.con), None) for work, future in batch]
+        return [(future, sqlite.complete(work(self.con)), None) for work, future in batch]
 
 
 class PerUnitDatabase(sqlite.SqliteDatabase):

@@ -1,29 +1,34 @@
 """The seam between repositories and engines: units of work on a connection, reads apart from writes."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 T = TypeVar("T")
 Row: TypeAlias = tuple[Any, ...]
+Work: TypeAlias = Callable[["Connection"], Coroutine[Any, Any, T]]
+"""A unit of work. It awaits nothing but its connection."""
 
 
 class Connection(Protocol):
     """What a unit of work may do, inside a transaction that it neither begins nor ends. `?` marks a parameter."""
 
-    def execute(self, sql: str, args: Sequence[Any] = ()) -> int:
+    async def execute(self, sql: str, args: Sequence[Any] = ()) -> int:
         """Run one statement; how many rows it changed."""
 
-    def insert(self, sql: str, args: Sequence[Any]) -> int:
+    async def insert(self, sql: str, args: Sequence[Any]) -> int:
         """Insert one row; its integer key, or 0 when `ON CONFLICT DO NOTHING` applied."""
 
-    def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+    async def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run one statement once per row."""
 
-    def one(self, sql: str, args: Sequence[Any] = ()) -> Row | None:
+    async def one(self, sql: str, args: Sequence[Any] = ()) -> Row | None:
         """The row of a query that has at most one."""
 
-    def all(self, sql: str, args: Sequence[Any] = ()) -> list[Row]:
+    async def all(self, sql: str, args: Sequence[Any] = ()) -> list[Row]:
         """All rows."""
+
+    async def notify(self, channel: str, payload: str = "") -> None:
+        """Tell those who `listen`, once the transaction has been committed."""
 
 
 class Database(Protocol):
@@ -40,7 +45,7 @@ class Database(Protocol):
     def describe(self) -> str:
         """Engine, version and place, for a log line."""
 
-    def write(self, work: Callable[[Connection], T]) -> Awaitable[T]:
+    def write(self, work: Work[T]) -> Awaitable[T]:
         """Run a unit of work in a transaction, alone or together with others; the answer comes after the commit.
 
         The unit must look before it writes (raise its refusals before its first change) and must be safe to run again:
@@ -48,8 +53,14 @@ class Database(Protocol):
         that is cancelled while it waits does not undo a unit that was handed over.
         """
 
-    def read(self, work: Callable[[Connection], T]) -> Awaitable[T]:
+    def read(self, work: Work[T]) -> Awaitable[T]:
         """Run a unit that changes nothing on one consistent snapshot, not waiting for writers."""
+
+    def listen(self, channel: str, heard: Callable[[str], None]) -> Callable[[], None]:
+        """Call `heard` with each payload, on the event loop; call the answer to stop.
+
+        A message may get lost when the connection does: whoever listens looks for itself from time to time, too.
+        """
 
     async def ping(self) -> None:
         """Return when the database has taken a write."""

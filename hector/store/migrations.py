@@ -40,12 +40,12 @@ def known() -> tuple[Migration, ...]:
     return tuple(Migration(int(name[:4]), name, text(f"migrations/{name}.sql")) for name in NAMES)
 
 
-def applied(con: Connection) -> list[tuple[int, str, str, str]]:
+async def applied(con: Connection) -> list[tuple[int, str, str, str]]:
     """(number, name, checksum, version of Hector) of what the database has seen."""
-    con.execute(_TABLE)
+    await con.execute(_TABLE)
     return [
         (number, name, checksum, version)
-        for number, name, checksum, version in con.all(
+        for number, name, checksum, version in await con.all(
             "SELECT number, name, checksum, hector FROM migrations ORDER BY number"
         )
     ]
@@ -71,11 +71,11 @@ def pending(seen: Sequence[tuple[int, str, str, str]], migrations: Sequence[Migr
     return [migration for migration in migrations if migration.number not in done]
 
 
-def apply(con: Connection, migration: Migration, statements: Sequence[str], at: int) -> None:
+async def apply(con: Connection, migration: Migration, statements: Sequence[str], at: int) -> None:
     """Run one migration and note it; the caller wraps both in one transaction."""
     for statement in statements:
-        con.execute(statement)
-    con.execute(
+        await con.execute(statement)
+    await con.execute(
         "INSERT INTO migrations (number, name, checksum, hector, applied) VALUES (?, ?, ?, ?, ?)",
         (migration.number, migration.name, migration.checksum, __version__, at),
     )

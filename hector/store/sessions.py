@@ -78,24 +78,24 @@ class Sessions:
         """Delete a session with its events, state, tasks and artifacts; False when there is none."""
         return self._database.write(lambda con: self._delete(con, caller, context_id))
 
-    def _load(self, con: Connection, caller: Caller, context_id: str) -> Session:
-        found = con.one(self._sql["find"], (caller.app, caller.user, context_id))
+    async def _load(self, con: Connection, caller: Caller, context_id: str) -> Session:
+        found = await con.one(self._sql["find"], (caller.app, caller.user, context_id))
         if found is None:
             raise NotFound("session", context_id)
         key, session_id, agent, created, updated, _ = found
-        events = tuple(event_from_row(row) for row in con.all(self._sql["events"], bounds(key)))
-        return Session(session_id, agent, events, self.state(con, caller, key), created / 1000, updated / 1000)
+        events = tuple(event_from_row(row) for row in await con.all(self._sql["events"], bounds(key)))
+        return Session(session_id, agent, events, await self.state(con, caller, key), created / 1000, updated / 1000)
 
-    def _artifacts(self, con: Connection, caller: Caller, context_id: str) -> dict[str, Artifact]:
-        key = self.key(con, caller, context_id)
+    async def _artifacts(self, con: Connection, caller: Caller, context_id: str) -> dict[str, Artifact]:
+        key = await self.key(con, caller, context_id)
         if key is None:
             raise NotFound("session", context_id)
-        rows = con.all(self._sql["artifacts"], bounds(key))
+        rows = await con.all(self._sql["artifacts"], bounds(key))
         found = (decoded("artifacts", number, artifact_from_text, body) for number, body in rows)
         return {artifact.name: artifact for artifact in found if artifact.name}
 
-    def _list(self, con: Connection, caller: Caller, size: int, after: Position | None) -> SessionPage:
-        rows = con.all(self._sql["page"], (caller.app, caller.user, *(after or (None, None)), size + 1))
+    async def _list(self, con: Connection, caller: Caller, size: int, after: Position | None) -> SessionPage:
+        rows = await con.all(self._sql["page"], (caller.app, caller.user, *(after or (None, None)), size + 1))
         found = tuple(
             SessionSummary(session_id, agent, created / 1000, updated / 1000, events)
             for _, session_id, agent, created, updated, events in rows[:size]
@@ -103,37 +103,39 @@ class Sessions:
         token = encode_token((rows[size - 1][4], rows[size - 1][0])) if len(rows) > size else ""
         return SessionPage(found, token)
 
-    def _delete(self, con: Connection, caller: Caller, context_id: str) -> bool:
-        found = con.one(self._sql["position"], (caller.app, caller.user, context_id))
+    async def _delete(self, con: Connection, caller: Caller, context_id: str) -> bool:
+        found = await con.one(self._sql["position"], (caller.app, caller.user, context_id))
         if found is None:
             return False
         for statement in ("delete_artifacts", "delete_tasks", "delete_events"):
-            con.execute(self._sql[statement], bounds(found[0]))
-        con.execute(self._sql["delete_state"], (found[0],))
-        con.execute(self._sql["delete"], (found[0],))
+            await con.execute(self._sql[statement], bounds(found[0]))
+        await con.execute(self._sql["delete_state"], (found[0],))
+        await con.execute(self._sql["delete"], (found[0],))
         return True
 
     # What a unit of work of another repository needs inside its own transaction.
 
-    def enter(self, con: Connection, caller: Caller, context_id: str, agent: str, at: int) -> tuple[int, int, bool]:
+    async def enter(
+        self, con: Connection, caller: Caller, context_id: str, agent: str, at: int
+    ) -> tuple[int, int, bool]:
         """Take the next place in a session, creating it if needed: its key, the place, and whether it is new."""
-        created = con.insert(self._sql["create"], (caller.app, caller.user, context_id, agent, at, at))
+        created = await con.insert(self._sql["create"], (caller.app, caller.user, context_id, agent, at, at))
         if created:
             return created, 0, True
-        found = con.one(self._sql["position"], (caller.app, caller.user, context_id))
+        found = await con.one(self._sql["position"], (caller.app, caller.user, context_id))
         if found is None:
             raise NotFound("session", context_id)
         key, seq = found
-        self.advance(con, key, seq, 1, at)
+        await self.advance(con, key, seq, 1, at)
         return key, seq, False
 
-    def advance(self, con: Connection, session: int, seq: int, count: int, at: int) -> None:
+    async def advance(self, con: Connection, session: int, seq: int, count: int, at: int) -> None:
         """Move a session's end by `count` events. Raises NotSupported when it is full."""
         if seq + count >= 1 << SEQ_BITS:
             raise NotSupported(f"this conversation has reached {seq:,} events: begin a new one (another context id)")
-        con.execute(self._sql["advance"], (seq + count, at, session))
+        await con.execute(self._sql["advance"], (seq + count, at, session))
 
-    def append(
+    async def append(
         self,
         con: Connection,
         caller: Caller,
@@ -144,15 +146,15 @@ class Sessions:
         """Append events with their state changes. `place` is session key, first seq, task key."""
         session, seq, task = place
         first = session << SEQ_BITS | seq
-        con.many(self._sql["append"], [(first + offset, task, *row) for offset, row in enumerate(rows)])
+        await con.many(self._sql["append"], [(first + offset, task, *row) for offset, row in enumerate(rows)])
         if changes:
-            apply_changes(con, self._sql, caller, session, changes)
+            await apply_changes(con, self._sql, caller, session, changes)
 
-    def key(self, con: Connection, caller: Caller, context_id: str) -> int | None:
+    async def key(self, con: Connection, caller: Caller, context_id: str) -> int | None:
         """The key of a session, None when there is none."""
-        found = con.one(self._sql["position"], (caller.app, caller.user, context_id))
+        found = await con.one(self._sql["position"], (caller.app, caller.user, context_id))
         return found[0] if found else None
 
-    def state(self, con: Connection, caller: Caller, session: int) -> dict[str, Any]:
+    async def state(self, con: Connection, caller: Caller, session: int) -> dict[str, Any]:
         """The merged state that a session sees."""
-        return state_from_rows(con.all(self._sql["state"], (caller.app, caller.user, session)))
+        return state_from_rows(await con.all(self._sql["state"], (caller.app, caller.user, session)))

@@ -4,19 +4,21 @@ import errno
 import os
 import sqlite3
 from asyncio import Future
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any, ClassVar, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar, cast
 
 import hector.store.migrations as migrations
 from hector.core.clock import SystemClock
 from hector.core.errors import HectorError, StartupError, StoreUnavailable
 from hector.store.codec import milliseconds
-from hector.store.database import Connection, Row
+from hector.store.database import Connection, Row, Work
 from hector.store.faults import translate
-from hector.store.groupcommit import Outcome, Pool, Unit, Work
+from hector.store.groupcommit import Outcome, Pool, Unit
+from hector.store.groupcommit import Work as AnyWork
 from hector.store.lock import FileLock
+from hector.store.notices import Board, Notice
 
 T = TypeVar("T")
 
@@ -33,29 +35,43 @@ _PRAGMAS: Final = (
 )
 
 
+def complete(unit: Coroutine[Any, Any, T]) -> T:
+    """Run a unit to its end. Nothing that SQLite is asked suspends it: the answer is there when the call returns."""
+    try:
+        unit.send(None)
+    except StopIteration as end:
+        return cast(T, end.value)
+    unit.close()
+    raise RuntimeError("a unit of work may wait for nothing but its connection")
+
+
 class SqliteConnection:
     """`database.Connection` over the standard library's module."""
 
     def __init__(self, raw: sqlite3.Connection) -> None:
         self.raw = raw
+        self.notices: list[Notice] = []
         self._cursor = raw.cursor()
 
-    def execute(self, sql: str, args: Sequence[Any] = ()) -> int:
+    async def execute(self, sql: str, args: Sequence[Any] = ()) -> int:
         return self._cursor.execute(sql, args).rowcount
 
-    def insert(self, sql: str, args: Sequence[Any]) -> int:
+    async def insert(self, sql: str, args: Sequence[Any]) -> int:
         cursor = self._cursor.execute(sql, args)
         return (cursor.lastrowid or 0) if cursor.rowcount else 0
 
-    def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+    async def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         self._cursor.executemany(sql, rows)
 
-    def one(self, sql: str, args: Sequence[Any] = ()) -> Row | None:
+    async def one(self, sql: str, args: Sequence[Any] = ()) -> Row | None:
         found = self._cursor.execute(sql, args).fetchall()
         return found[0] if found else None
 
-    def all(self, sql: str, args: Sequence[Any] = ()) -> list[Row]:
+    async def all(self, sql: str, args: Sequence[Any] = ()) -> list[Row]:
         return self._cursor.execute(sql, args).fetchall()
+
+    async def notify(self, channel: str, payload: str = "") -> None:
+        self.notices.append((channel, payload))
 
 
 class _SpoiledError(Exception):
@@ -67,11 +83,12 @@ class _SpoiledError(Exception):
 
 
 class Writer:
-    """Runs units many to a commit."""
+    """Runs units many to a commit. `announce` is given, in this thread, what they had to tell once it is committed."""
 
-    def __init__(self, con: SqliteConnection, place: str) -> None:
+    def __init__(self, con: SqliteConnection, place: str, announce: Callable[[list[Notice]], None]) -> None:
         self.con = con
         self.place = place
+        self._announce = announce
         self._file = _identity(place)
 
     def run(self, batch: Sequence[Unit]) -> list[Outcome]:
@@ -83,34 +100,38 @@ class Writer:
             text = f"database {self.place}: the file was moved or deleted while Hector ran: stop it and put it back"
             return [(future, None, StoreUnavailable(text)) for _, future in batch]
         try:
-            self.con.execute("BEGIN IMMEDIATE")
+            self.con.raw.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:
             return [(future, None, translate(error, self.place)) for _, future in batch]
         try:
             outcomes = [self._outcome(work, future) for work, future in batch]
-            self.con.execute("COMMIT")
+            self.con.raw.execute("COMMIT")
         except Exception as error:  # noqa: BLE001 - a thread must live on, and the error belongs to the unit's caller
             self._rollback()
             if len(batch) > 1:
                 return [outcome for unit in batch for outcome in self.run((unit,))]
             cause = error.cause if isinstance(error, _SpoiledError) else error
             return [(batch[0][1], None, translate(cause, self.place))]
+        if self.con.notices:
+            notices, self.con.notices = self.con.notices, []
+            self._announce(notices)
         return outcomes
 
     def close(self) -> None:
         """Give the connection back."""
         self.con.raw.close()
 
-    def _outcome(self, work: Work, future: "Future[Any]") -> Outcome:
+    def _outcome(self, work: AnyWork, future: "Future[Any]") -> Outcome:
         before = self.con.raw.total_changes
         try:
-            return future, work(self.con), None
+            return future, complete(work(self.con)), None
         except Exception as error:
             if self.con.raw.total_changes != before or not self.con.raw.in_transaction:
                 raise _SpoiledError(error) from error
             return future, None, translate(error, self.place)
 
     def _rollback(self) -> None:
+        self.con.notices.clear()
         with suppress(sqlite3.Error):  # the next transaction tries again
             if self.con.raw.in_transaction:
                 self.con.raw.rollback()
@@ -134,8 +155,8 @@ class Reader:
     def _one(self, unit: Unit) -> Outcome:
         work, future = unit
         try:
-            self.con.execute("BEGIN")
-            return future, work(self.con), None
+            self.con.raw.execute("BEGIN")
+            return future, complete(work(self.con)), None
         except Exception as error:  # noqa: BLE001 - belongs to the unit's caller
             return future, None, translate(error, self.place)
         finally:
@@ -160,7 +181,8 @@ class SqliteDatabase:
         except HectorError:
             self._unlock()
             raise
-        self._writer = Pool("hector-store-write", [self.writing(writer, self._place)], BATCH)
+        self._board = Board()
+        self._writer = Pool("hector-store-write", [self.writing(writer, self._place, self._board.post)], BATCH)
         engines = [Reader(con, self._place) for con in readers]
         self._readers = Pool("hector-store-read", engines, 1) if engines else self._writer
 
@@ -173,13 +195,17 @@ class SqliteDatabase:
         """Engine, version and place."""
         return f"SQLite {sqlite3.sqlite_version}, {'in memory' if self._place == MEMORY else self._place}"
 
-    def write(self, work: Callable[[Connection], T]) -> Awaitable[T]:
+    def write(self, work: Work[T]) -> Awaitable[T]:
         """One unit, committed together with its neighbours."""
         return self._writer.submit(work)
 
-    def read(self, work: Callable[[Connection], T]) -> Awaitable[T]:
+    def read(self, work: Work[T]) -> Awaitable[T]:
         """One unit on a snapshot."""
         return self._readers.submit(work)
+
+    def listen(self, channel: str, heard: Callable[[str], None]) -> Callable[[], None]:
+        """Within this process: nobody else serves from this file."""
+        return self._board.listen(channel, heard)
 
     async def ping(self) -> None:
         """Write something."""
@@ -197,9 +223,9 @@ class SqliteDatabase:
             self._lock = None
 
 
-def _touch(con: Connection) -> None:
+async def _touch(con: Connection) -> None:
     """Write a page that changes nothing: an empty transaction also succeeds on a full disk."""
-    con.execute("PRAGMA user_version = 0")  # ours has no meaning: migrations keep a table of their own
+    await con.execute("PRAGMA user_version = 0")  # ours has no meaning: migrations keep a table of their own
 
 
 def _prepare(path: Path) -> FileLock:
@@ -236,12 +262,12 @@ def _open_all(place: str, synchronous: str) -> list[SqliteConnection]:
     with ExitStack() as undo:
         try:
             writer = _open(place, undo)
-            writer.execute(f"PRAGMA synchronous = {synchronous}")
-            _migrate(writer, place)
+            writer.raw.execute(f"PRAGMA synchronous = {synchronous}")
+            complete(_migrate(writer, place))
             # A database in memory exists on one connection only.
             readers = [_open(place, undo) for _ in range(0 if place == MEMORY else READERS)]
             for reader in readers:
-                reader.execute("PRAGMA query_only = 1")
+                reader.raw.execute("PRAGMA query_only = 1")
         except sqlite3.Error as error:
             raise StartupError(str(translate(error, place))) from error
         undo.pop_all()
@@ -252,25 +278,25 @@ def _open(place: str, undo: ExitStack) -> SqliteConnection:
     raw = sqlite3.connect(place, timeout=5.0, isolation_level=None, check_same_thread=False, cached_statements=128)
     undo.callback(raw.close)
     con = SqliteConnection(raw)
-    if con.one("PRAGMA journal_mode = WAL") not in (("wal",), ("memory",)):
+    if raw.execute("PRAGMA journal_mode = WAL").fetchone() not in (("wal",), ("memory",)):
         raise StartupError(
             f"database {place}: its file system cannot hold a write-ahead log: choose a place on a local disk with "
             "--database sqlite://<path>"
         )
     for pragma in _PRAGMAS:
-        con.execute(pragma)
+        raw.execute(pragma)
     return con
 
 
-def _migrate(con: SqliteConnection, place: str) -> None:
-    tables = {name for (name,) in con.all("SELECT name FROM sqlite_master WHERE type = 'table'")}
+async def _migrate(con: SqliteConnection, place: str) -> None:
+    tables = {name for (name,) in await con.all("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if tables and "migrations" not in tables:
         raise StartupError(f"database {place} belongs to another program: choose another file with --database")
     now = milliseconds(SystemClock().now())
-    for migration in migrations.pending(migrations.applied(con), migrations.known(), place):
-        con.execute("BEGIN IMMEDIATE")
-        migrations.apply(con, migration, _statements(migration.sql), now)
-        con.execute("COMMIT")
+    for migration in migrations.pending(await migrations.applied(con), migrations.known(), place):
+        await con.execute("BEGIN IMMEDIATE")
+        await migrations.apply(con, migration, _statements(migration.sql), now)
+        await con.execute("COMMIT")
 
 
 def _statements(script: str) -> list[str]:

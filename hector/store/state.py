@@ -31,7 +31,7 @@ def _change(key: str, value: Any) -> StateChange:
     return StateChange(scope, name, None if value is None else dumps(value))
 
 
-def apply_changes(
+async def apply_changes(
     con: Connection, sql: Mapping[str, str], caller: Caller, session: int, changes: Iterable[StateChange]
 ) -> None:
     """Write them, one row per key."""
@@ -43,9 +43,9 @@ def apply_changes(
     for change in changes:
         args = (*owners[change.scope], change.name)
         if change.value is None:
-            con.execute(sql[f"unset_{change.scope}"], args)
+            await con.execute(sql[f"unset_{change.scope}"], args)
         else:
-            con.execute(sql[f"set_{change.scope}"], (*args, change.value))
+            await con.execute(sql[f"set_{change.scope}"], (*args, change.value))
 
 
 def state_from_rows(rows: Iterable[Row]) -> dict[str, Any]:

@@ -125,7 +125,7 @@ class Tasks:
         """End every submitted or working task as failed, with this text; how many there were. For start-up."""
         return self._database.write(lambda con: self._fail(con, text, at))
 
-    def _begin(
+    async def _begin(
         self,
         con: Connection,
         accept: Accept,
@@ -135,64 +135,64 @@ class Tasks:
         changes: Sequence[StateChange],
     ) -> Accepted:
         caller, at = accept.caller, milliseconds(accept.at)
-        session, seq, new = self._sessions.enter(con, caller, context_id, accept.agent, at)
+        session, seq, new = await self._sessions.enter(con, caller, context_id, accept.agent, at)
         key = session << SEQ_BITS | seq
         values = (key, key, caller.app, caller.user, accept.task_id, accept.agent, accept.state.value, at, metadata, at)
-        con.execute(self._sql["create"], values)
-        self._sessions.append(con, caller, (session, seq, key), (row,), changes)
+        await con.execute(self._sql["create"], values)
+        await self._sessions.append(con, caller, (session, seq, key), (row,), changes)
         said = history((accept.event,), context_id=context_id, task_id=accept.task_id)
         status = Status(accept.state, at / 1000)
         task = Task(accept.task_id, context_id, accept.agent, status, (), said, accept.metadata)
         if not new:
             return Accepted(task)
-        state = self._sessions.state(con, caller, session)
+        state = await self._sessions.state(con, caller, session)
         return Accepted(task, Session(context_id, accept.agent, (accept.event,), state, at / 1000, at / 1000))
 
-    def _resume(self, con: Connection, accept: Accept, row: EventRow, changes: Sequence[StateChange]) -> Accepted:
-        found = self._find(con, accept.caller, accept.task_id, accept.agent)
+    async def _resume(self, con: Connection, accept: Accept, row: EventRow, changes: Sequence[StateChange]) -> Accepted:
+        found = await self._find(con, accept.caller, accept.task_id, accept.agent)
         _check_resumable(found, accept)
         key, seq, at = found[0], found[9], milliseconds(accept.at)
         session = key >> SEQ_BITS
-        self._sessions.advance(con, session, seq, 1, at)
-        con.execute(self._sql["set_status"], (accept.state.value, at, None, session << SEQ_BITS | seq, key))
-        self._sessions.append(con, accept.caller, (session, seq, key), (row,), changes)
-        return Accepted(self._get(con, accept.caller, accept.task_id, None, None))
+        await self._sessions.advance(con, session, seq, 1, at)
+        await con.execute(self._sql["set_status"], (accept.state.value, at, None, session << SEQ_BITS | seq, key))
+        await self._sessions.append(con, accept.caller, (session, seq, key), (row,), changes)
+        return Accepted(await self._get(con, accept.caller, accept.task_id, None, None))
 
-    def _record(self, con: Connection, record: Record, step: _Step) -> bool:
+    async def _record(self, con: Connection, record: Record, step: _Step) -> bool:
         caller = record.caller
-        found = con.one(self._sql["position"], (record.task_id, caller.app, caller.user, record.context_id))
+        found = await con.one(self._sql["position"], (record.task_id, caller.app, caller.user, record.context_id))
         if found is None or TaskState(found[2]).terminal:
             return False
         key, last, _, seq = found
         if step.rows:
             session, at = key >> SEQ_BITS, milliseconds(record.events[-1].at)
-            self._sessions.advance(con, session, seq, len(step.rows), at)
-            self._sessions.append(con, caller, (session, seq, key), step.rows, step.changes)
+            await self._sessions.advance(con, session, seq, len(step.rows), at)
+            await self._sessions.append(con, caller, (session, seq, key), step.rows, step.changes)
             last = session << SEQ_BITS | seq + len(step.rows) - 1
         if record.discard:
-            con.execute(self._sql["discard_artifacts"], (key,))
-            con.execute(self._sql["discard"], (key,))
+            await con.execute(self._sql["discard_artifacts"], (key,))
+            await con.execute(self._sql["discard"], (key,))
             return True
         for artifact_id, body in step.artifacts:
-            con.execute(self._sql["put_artifact"], (key, artifact_id, body))
+            await con.execute(self._sql["put_artifact"], (key, artifact_id, body))
         if step.status is not None:
-            con.execute(self._sql["set_status"], (*step.status, last, key))
+            await con.execute(self._sql["set_status"], (*step.status, last, key))
         elif step.rows:
-            con.execute(self._sql["set_last"], (last, key))
+            await con.execute(self._sql["set_last"], (last, key))
         return True
 
-    def _find(self, con: Connection, caller: Caller, task_id: str, agent: str | None) -> Row:
-        found = con.one(self._sql["find"], (task_id, caller.app, caller.user))
+    async def _find(self, con: Connection, caller: Caller, task_id: str, agent: str | None) -> Row:
+        found = await con.one(self._sql["find"], (task_id, caller.app, caller.user))
         if found is None or (agent is not None and found[3] != agent):
             raise NotFound("task", task_id)
         return found
 
-    def _get(
+    async def _get(
         self, con: Connection, caller: Caller, task_id: str, agent: str | None, history_length: int | None
     ) -> Task:
-        return self._task(con, self._find(con, caller, task_id, agent), history_length)
+        return await self._task(con, await self._find(con, caller, task_id, agent), history_length)
 
-    def _task(self, con: Connection, row: Row, history_length: int | None, artifacts: bool = True) -> Task:
+    async def _task(self, con: Connection, row: Row, history_length: int | None, artifacts: bool = True) -> Task:
         key, task_id, context_id, agent, state, changed, message, metadata = row[:8]
         said = None if message is None else decoded("tasks", key, client_message_from_text, message)
         return Task(
@@ -200,30 +200,30 @@ class Tasks:
             context_id,
             agent,
             Status(decoded("tasks", key, TaskState, state), changed / 1000, said),
-            self._artifacts(con, key) if artifacts else (),
-            self._history(con, row, history_length, said),
+            await self._artifacts(con, key) if artifacts else (),
+            await self._history(con, row, history_length, said),
             None if metadata is None else decoded("tasks", key, loads, metadata),
         )
 
-    def _artifacts(self, con: Connection, key: int) -> tuple[Artifact, ...]:
-        rows = con.all(self._sql["artifacts"], (key,))
+    async def _artifacts(self, con: Connection, key: int) -> tuple[Artifact, ...]:
+        rows = await con.all(self._sql["artifacts"], (key,))
         return tuple(decoded("artifacts", number, artifact_from_text, body) for number, body in rows)
 
-    def _history(
+    async def _history(
         self, con: Connection, row: Row, length: int | None, current: ClientMessage | None
     ) -> tuple[ClientMessage, ...] | None:
         """Client and agent messages in order. A question that is still the status is not yet history."""
         if length == 0:
             return None
         key, task_id, context_id = row[:3]
-        rows = con.all(self._sql["history"], (key, row[8], -1 if length is None else length + 1))
+        rows = await con.all(self._sql["history"], (key, row[8], -1 if length is None else length + 1))
         events = [event_from_row(found) for found in reversed(rows)]
         said = history(events, context_id=context_id, task_id=task_id)
         if said and current is not None and said[-1].id == current.id:
             said = said[:-1]
         return said if length is None else said[-length:]
 
-    def _list(
+    async def _list(
         self, con: Connection, caller: Caller, agent: str | None, query: TaskQuery, after: Position | None
     ) -> TaskPage:
         since = None if query.updated_after is None else milliseconds(query.updated_after)
@@ -231,23 +231,23 @@ class Tasks:
         suffix: str = ""
         within: tuple[int, ...] = ()
         if query.context_id is not None:
-            session = self._sessions.key(con, caller, query.context_id)
+            session = await self._sessions.key(con, caller, query.context_id)
             if session is None:
                 return TaskPage((), "", 0)
             suffix, within = "_of_session", bounds(session)
-        total = con.one(self._sql["count" + suffix], (*filters, *within))
+        total = await con.one(self._sql["count" + suffix], (*filters, *within))
         size = query.page_size
-        rows = con.all(self._sql["page" + suffix], (*filters, *(after or (None, None)), size + 1, *within))
-        tasks = tuple(self._task(con, row, query.history_length, query.include_artifacts) for row in rows[:size])
+        rows = await con.all(self._sql["page" + suffix], (*filters, *(after or (None, None)), size + 1, *within))
+        tasks = [await self._task(con, row, query.history_length, query.include_artifacts) for row in rows[:size]]
         token = encode_token((rows[size - 1][5], rows[size - 1][0])) if len(rows) > size else ""
-        return TaskPage(tasks, token, total[0] if total else 0)
+        return TaskPage(tuple(tasks), token, total[0] if total else 0)
 
-    def _fail(self, con: Connection, text: str, at: float) -> int:
-        rows = con.all(self._sql["unfinished"])
+    async def _fail(self, con: Connection, text: str, at: float) -> int:
+        rows = await con.all(self._sql["unfinished"])
         for key, task_id, context_id, _, _, _, _, _, last, *_ in rows:
             said = ClientMessage(new_id(), Message("assistant", (Text(text),)), context_id, task_id)
             values = (TaskState.FAILED.value, milliseconds(at), client_message_to_text(said), last, key)
-            con.execute(self._sql["set_status"], values)
+            await con.execute(self._sql["set_status"], values)
         return len(rows)
 
 

@@ -15,15 +15,15 @@ from hector.store.database import Connection
 from tests.store.turns import begin, request
 
 
-def put(con: Connection, name: str) -> str:
+async def put(con: Connection, name: str) -> str:
     """A unit that writes one row."""
-    con.execute("INSERT INTO app_state (app, name, value) VALUES ('a', ?, '1')", (name,))
+    await con.execute("INSERT INTO app_state (app, name, value) VALUES ('a', ?, '1')", (name,))
     return name
 
 
-def names(con: Connection) -> list[str]:
+async def names(con: Connection) -> list[str]:
     """What has been written."""
-    return [name for (name,) in con.all("SELECT name FROM app_state ORDER BY name")]
+    return [name for (name,) in await con.all("SELECT name FROM app_state ORDER BY name")]
 
 
 class Statements:
@@ -39,7 +39,11 @@ class Statements:
 async def traced(store: Store) -> Statements:
     """Count a store's commits from here on."""
     statements = Statements()
-    await store.database.write(lambda con: con.raw.set_trace_callback(statements))  # type: ignore[attr-defined]
+
+    async def trace(con: Connection) -> None:
+        con.raw.set_trace_callback(statements)  # type: ignore[attr-defined]
+
+    await store.database.write(trace)
     return statements
 
 
@@ -56,7 +60,7 @@ async def test_units_of_one_turn_of_the_loop_share_a_commit(store: Store) -> Non
 
 @pytest.mark.proves("state.group-commit")
 async def test_a_refused_unit_leaves_its_neighbours_alone(store: Store) -> None:
-    def refuse(con: Connection) -> None:
+    async def refuse(con: Connection) -> None:
         raise NotFound("task", "x")
 
     statements = await traced(store)
@@ -74,13 +78,13 @@ async def test_a_refused_unit_leaves_its_neighbours_alone(store: Store) -> None:
 
 @pytest.mark.proves("state.group-commit")
 async def test_a_unit_that_fails_half_way_takes_nobody_with_it(store: Store) -> None:
-    def half(con: Connection) -> None:
-        put(con, "half")
+    async def half(con: Connection) -> None:
+        await put(con, "half")
         raise ValueError("a defect")
 
-    def clash(con: Connection) -> None:
-        put(con, "clash")
-        put(con, "clash")
+    async def clash(con: Connection) -> None:
+        await put(con, "clash")
+        await put(con, "clash")
 
     units = [
         store.database.write(lambda con: put(con, "one")),
@@ -94,8 +98,8 @@ async def test_a_unit_that_fails_half_way_takes_nobody_with_it(store: Store) -> 
 
 
 async def test_a_lone_unit_that_fails_half_way_is_undone(store: Store) -> None:
-    def half(con: Connection) -> None:
-        put(con, "half")
+    async def half(con: Connection) -> None:
+        await put(con, "half")
         raise ValueError("a defect")
 
     with pytest.raises(ValueError, match="a defect"):
@@ -123,11 +127,11 @@ async def test_a_read_stays_on_one_snapshot_while_others_write(file: Path) -> No
     store = await open_store(f"sqlite://{file}")
     began, go_on = threading.Event(), threading.Event()
 
-    def twice(con: Connection) -> tuple[list[str], list[str]]:
-        before = names(con)
+    async def twice(con: Connection) -> tuple[list[str], list[str]]:
+        before = await names(con)
         began.set()
         assert go_on.wait(10)
-        return before, names(con)
+        return before, await names(con)
 
     reading = asyncio.ensure_future(store.database.read(twice))
     await asyncio.to_thread(began.wait, 10)

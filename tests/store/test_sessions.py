@@ -158,9 +158,9 @@ class TestListing:
             await store.sessions.list(ME, page_size=0)
 
 
-def count(table: str, con: Connection) -> int:
+async def count(table: str, con: Connection) -> int:
     """How many rows a table has."""
-    return len(con.all(f"SELECT 1 FROM {table}"))
+    return len(await con.all(f"SELECT 1 FROM {table}"))
 
 
 class TestDeletion:

@@ -1,7 +1,7 @@
 """The worst moment for everything: what is cut off, cancelled, refused or overtaken still ends as what it is."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,7 +16,7 @@ from hector.core.errors import NotFound, NotSupported, StoreUnavailable, TaskNot
 from hector.core.ports import ToolOutput
 from hector.core.task import StatusUpdate, Task, TaskQuery, TaskState
 from hector.store import Store
-from hector.store.database import Connection
+from hector.store.database import Work
 from hector.store.sqlite import SqliteDatabase
 from hector.tasks.service import SendOptions, TaskService
 from hector.tools.catalog import Catalog
@@ -50,7 +50,7 @@ class SlowSqlite(SqliteDatabase):
         self.reached.clear()
         return list(self.held)
 
-    def write(self, work: Callable[[Connection], T]) -> Awaitable[T]:
+    def write(self, work: Work[T]) -> Awaitable[T]:
         if self.away:
             self.away -= 1
             raise StoreUnavailable("the database is away")
