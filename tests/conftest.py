@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.postgres import postgres, postgres_dsn, postgres_programs  # noqa: F401 - fixtures for every test
+
 _FOREIGN = re.compile(
     r"(?i)^(hector_.*|.*_api_key|.*_base_url|(http|https|all|no)_proxy|ollama_.*|xdg_.*|ssl_cert_.*)$"
 )

@@ -23,6 +23,7 @@ LAYERS: list[set[str]] = [  # lowest first
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 OWNERS = {
     "sqlite3": {"store"},
+    "asyncpg": {"store"},
     "yaml": {"config"},
     "httpx": {"net", "models"},
     "httptools": {"net"},
