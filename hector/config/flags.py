@@ -26,9 +26,26 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="reload when the configuration changes (HECTOR_WATCH; off)",
     )
+    _add_queue_arguments(parser.add_argument_group("queue", "how work is taken up, tried again and taken over"))
     new = parser.add_argument_group("without a configuration", "what the generated one says")
     add_wish_arguments(new)
     new.add_argument("--demo", action="store_true", help="scripted answers that show what Hector does; no model runs")
+
+
+def _add_queue_arguments(queue: Any) -> None:
+    queue.add_argument("--queue-workers", metavar="N", help="jobs worked on at once (HECTOR_QUEUE_WORKERS; 256)")
+    queue.add_argument(
+        "--queue-max-retries", metavar="N", help="retries of work that failed (HECTOR_QUEUE_MAX_RETRIES; 3)"
+    )
+    queue.add_argument(
+        "--queue-initial-delay", metavar="TIME", help="wait before the first retry (HECTOR_QUEUE_INITIAL_DELAY; 1s)"
+    )
+    queue.add_argument("--queue-max-delay", metavar="TIME", help="longest wait (HECTOR_QUEUE_MAX_DELAY; 5m)")
+    queue.add_argument(
+        "--queue-stale-threshold",
+        metavar="TIME",
+        help="silence after which others take over (HECTOR_QUEUE_STALE_THRESHOLD; 15s)",
+    )
 
 
 WISHES: Final = ("provider", "model", "api_key", "base_url", "instruction", "tools", "name")

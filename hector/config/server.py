@@ -5,6 +5,21 @@ from typing import Literal
 from pydantic import Field
 
 from hector.config.base import Address, Duration, Section, Size
+from hector.config.push import PushNotifications
+
+
+class Queue(Section):
+    """How work is taken up, tried again and taken over."""
+
+    workers: int = Field(256, ge=1, le=100_000, description="Jobs that this process works on at once; more wait.")
+    max_retries: int = Field(
+        3, ge=0, le=1000, description="How often work that failed for a passing reason is retried."
+    )
+    initial_delay: Duration = Field(1.0, description="Longest wait before the first retry; it doubles with each one.")
+    max_delay: Duration = Field(300.0, description="Longest wait before any retry.")
+    stale_threshold: Duration = Field(
+        15.0, ge=1.0, description="Silence of a process after which others take over its work."
+    )
 
 
 class Server(Section):
@@ -17,7 +32,13 @@ class Server(Section):
     )
     max_body_bytes: Size = Field(10 * 2**20, ge=1024, description='Largest request body, for example "10 MiB".')
     legacy_card: bool = Field(False, description="Add the keys of A2A 0.3 to agent cards, for old clients.")
-    shutdown_grace: Duration = Field(30.0, description="How long running tasks may go on after a signal to stop.")
+    shutdown_grace: Duration = Field(
+        30.0, description="How long running tasks may go on to their next stored step after a signal to stop."
+    )
+    queue: Queue = Field(default_factory=Queue, description="How work is taken up, tried again and taken over.")
+    push_notifications: PushNotifications = Field(
+        default_factory=PushNotifications, description="Updates that the server sends to addresses of its clients."
+    )
 
 
 class Database(Section):

@@ -5,12 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from hector.config.base import TIME, Section
 from hector.config.environment import Environment
 from hector.config.findings import Finding, InvalidConfig
 from hector.config.flags import DEFAULT_DATABASE, DEFAULT_PATH, given_wishes
 from hector.config.flags import add_serve_arguments as add_serve_arguments  # re-exported for `serve`
 from hector.config.root import HectorConfig
-from hector.config.server import Backend
+from hector.config.server import Backend, Queue
 from hector.config.translate import hide_userinfo, suggest
 from hector.core.record import dataclass
 
@@ -23,7 +24,6 @@ PLANNED_VARIABLES: Final[Mapping[str, str]] = {
     "HECTOR_RATE_LIMIT": "rate limiting",
     "HECTOR_METRICS": "metrics",
     "HECTOR_TRACING": "tracing",
-    "HECTOR_QUEUE_": "setting up the task queue",
     "HECTOR_SYNC": "database sync",
 }
 """Beginnings of variables that ask for what this version lacks; ignoring them would be a lie."""
@@ -41,6 +41,7 @@ class Startup:
     log_format: str
     log_file: str | None
     watch: bool
+    queue: Queue
 
 
 def config_path(flag: str | None, environment: Environment) -> Path | None:
@@ -97,6 +98,7 @@ def merge(
         log_format=task.pick("log_format", _one_of(FORMATS), ", ".join(FORMATS), logger.format),
         log_file=task.pick("log_file", str, "a file", logger.file),
         watch=task.pick("watch", _flag, "true, false", False),
+        queue=_queue(task, server.queue),
     )
     task.findings += _planned(environment)
     if task.findings:
@@ -111,6 +113,26 @@ def _planned(environment: Environment) -> list[Finding]:
         for start, what in PLANNED_VARIABLES.items()
         if name.startswith(start) and environment.first([name]).lower() not in {"", "0", "false", "off", "no"}
     ]
+
+
+def _queue(task: _Merge, queue: Queue) -> Queue:
+    """The block `server.queue`, each key with a flag and a variable of its own."""
+    allowed = {
+        "workers": "a whole number from 1 to 100000",
+        "max_retries": "a whole number from 0 to 1000",
+        "initial_delay": TIME.allowed,
+        "max_delay": TIME.allowed,
+        "stale_threshold": f"{TIME.allowed}, of 1 s at least",
+    }
+    found = {
+        name: task.pick(f"queue_{name}", _field_of(Queue, name), text, getattr(queue, name))
+        for name, text in allowed.items()
+    }
+    return queue.with_changes(**found)
+
+
+def _field_of(section: type[Section], name: str) -> Callable[[Any], Any]:
+    return lambda value: getattr(section.model_validate({name: value}), name)
 
 
 def _port(value: Any) -> int:

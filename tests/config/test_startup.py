@@ -8,6 +8,7 @@ import pytest
 from hector.config.environment import Environment
 from hector.config.findings import InvalidConfig
 from hector.config.flags import add_serve_arguments
+from hector.config.server import Queue
 from hector.config.startup import Startup, config_path, dsn, merge, refuse_wishes
 from tests.config.sample import config
 
@@ -40,6 +41,7 @@ def test_what_is_built_in(tmp_path: Path) -> None:
         log_format="text",
         log_file=None,
         watch=False,
+        queue=Queue(),
     )
 
 
@@ -74,6 +76,24 @@ def test_the_order(tmp_path: Path) -> None:
     assert (file.log_file, env.log_file, flag.log_file) == ("file.log", "env.log", "flag.log")
     assert (file.database, env.database, flag.database) == ("sqlite://file.db", "sqlite://env.db", "sqlite://flag.db")
     assert (file.watch, env.watch, flag.watch) == (False, True, False)
+
+
+def test_the_queue_by_flag_variable_and_file(tmp_path: Path) -> None:
+    text = "server: {queue: {workers: 3, max_retries: 0, initial_delay: 200ms}}"
+    env = {"HECTOR_QUEUE_WORKERS": "4", "HECTOR_QUEUE_MAX_DELAY": "2m"}
+    found = settle(tmp_path, text, env, "--queue-workers", "5", "--queue-stale-threshold", "1m30s").queue
+    assert found == Queue(workers=5, max_retries=0, initial_delay=0.2, max_delay=120, stale_threshold=90)
+
+
+def test_what_a_queue_cannot_have(tmp_path: Path) -> None:
+    error = refusal(
+        tmp_path, "", {"HECTOR_QUEUE_MAX_DELAY": "soon"}, "--queue-workers", "0", "--queue-stale-threshold=0"
+    )
+    assert [(finding.message, finding.found) for finding in error.findings] == [
+        ("--queue-workers is wrong", "'0'"),
+        ("HECTOR_QUEUE_MAX_DELAY is wrong", "'soon'"),
+        ("--queue-stale-threshold is wrong", "'0'"),
+    ]
 
 
 def test_an_empty_variable_says_nothing(tmp_path: Path) -> None:
