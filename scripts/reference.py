@@ -103,7 +103,10 @@ def _default(field: FieldInfo) -> str:
         return f"`{str(value).lower()}`"
     if isinstance(value, tuple):
         return f"`[{', '.join(value)}]`" if value else "`[]`"
-    return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
+    if isinstance(value, float):
+        days = value / 86_400
+        return f"`{days:g}d`" if days >= 1 and days.is_integer() else f"`{value:g}`"
+    return f"`{value}`"
 
 
 def _planned() -> str:

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from hector.config.base import Address, Duration, Section, Size
 from hector.config.push import PushNotifications
+from hector.config.retention import Retention
 
 
 class Queue(Section):
@@ -65,6 +66,7 @@ class Storage(Section):
 
     tasks: Backend | None = Field(None, description="Tasks. Left out: where the sessions are.")
     sessions: Backend | None = Field(None, description="Sessions. Left out: where the tasks are.")
+    retention: Retention = Field(default_factory=Retention, description="How long what is over is kept.")
 
 
 class Logger(Section):
