@@ -32,6 +32,16 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
     new.add_argument("--demo", action="store_true", help="scripted answers that show what Hector does; no model runs")
 
 
+def add_place_arguments(parser: Any) -> None:
+    """The flags of commands that open the database which `serve` would open with the same ones."""
+    parser.add_argument("-c", "--config", metavar="FILE", help=f"configuration (HECTOR_CONFIG; {DEFAULT_PATH})")
+    parser.add_argument(
+        "--database", metavar="DSN", help=f"where state is kept (HECTOR_DATABASE, DATABASE_URL; {DEFAULT_DATABASE})"
+    )
+    parser.add_argument("--storage", metavar="KIND", help=argparse.SUPPRESS)
+    parser.add_argument("--storage-db", metavar="FILE", help=argparse.SUPPRESS)
+
+
 def _add_queue_arguments(queue: Any) -> None:
     queue.add_argument("--queue-workers", metavar="N", help="jobs worked on at once (HECTOR_QUEUE_WORKERS; 256)")
     queue.add_argument(
