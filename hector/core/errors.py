@@ -6,6 +6,7 @@ HectorError
   StoreError             the database cannot do what was asked
     StoreUnavailable     it is away or busy: try again
     SchemaTooNew         it was written by a newer Hector
+    LeaseLost            the job was taken away from this process: it must write nothing more
   RequestError           the caller's fault
     InvalidRequest       a field is missing or wrong (carries `violations`)
     NotFound             no such agent, task or session, or not yours
@@ -65,6 +66,12 @@ class SchemaTooNew(StoreError):  # noqa: N818
     """The database was written by a newer Hector."""
 
     code = "schema_too_new"
+
+
+class LeaseLost(StoreError):  # noqa: N818
+    """Another process has taken the job over, or it was cancelled. Whoever held it stops quietly."""
+
+    code = "lease_lost"
 
 
 class RequestError(HectorError):

@@ -66,6 +66,30 @@ class InputRequired:
 
 
 @dataclass(frozen=True, slots=True)
+class PendingCall:
+    """A call that waits for somebody's word. `args_hash` binds that word to exactly these arguments.
+
+    `interrupted`: it had begun when the process died, and nobody knows whether it took effect. `expires_at` is in
+    seconds since the epoch, None for never.
+    """
+
+    call_id: str
+    name: str
+    args: JsonObject
+    args_hash: str
+    prompt: str
+    expires_at: float | None = None
+    interrupted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRequired:
+    """The run pauses until somebody has approved or denied each of these calls."""
+
+    calls: tuple[PendingCall, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Rejected:
     """The agent declines the task."""
 
@@ -79,7 +103,7 @@ class DirectReply:
     text: str
 
 
-Control: TypeAlias = InputRequired | Rejected | DirectReply
+Control: TypeAlias = InputRequired | ApprovalRequired | Rejected | DirectReply
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +111,8 @@ class Event:
     """One appended fact of a session: who said what, what it cost, what it changed.
 
     `state` holds changed keys with their scope prefix (`app:`, `user:`, none; `temp:` never reaches the store); None
-    deletes a key. `control` ends the run's own loop in the way it names.
+    deletes a key. `control` ends the run's own loop in the way it names. `started` are the ids of the calls whose
+    execution begins right after this event has been stored: a call that is named there and has no result was cut off.
     """
 
     id: str
@@ -101,6 +126,7 @@ class Event:
     artifacts: tuple[Artifact, ...] = ()
     control: Control | None = None
     metadata: JsonObject | None = None
+    started: tuple[str, ...] = ()
 
     @property
     def tool_results(self) -> tuple[ToolResult, ...]:

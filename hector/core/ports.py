@@ -69,9 +69,26 @@ class ChatModel(Protocol):
         """Give back connections and child processes."""
 
 
+OnUnknown: TypeAlias = Literal["ask", "retry", "fail"]
+"""What becomes of a call that was cut off, so that nobody knows whether it took effect."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolPolicy:
+    """Under which conditions a tool is called. `expires`: seconds that an approval is waited for, None for ever."""
+
+    approval: bool = False
+    prompt: str = ""
+    expires: float | None = None
+    on_unknown: OnUnknown = "ask"
+
+
 @dataclass(frozen=True, slots=True)
 class ToolContext:
-    """What a tool may know of the run that calls it. `state` is the merged view, keys with their scope prefix."""
+    """What a tool may know of the run that calls it. `state` is the merged view, keys with their scope prefix.
+
+    `effect_id` is the same whenever this very call is tried again, so that a service can tell a repetition.
+    """
 
     call_id: str
     agent: str
@@ -80,6 +97,7 @@ class ToolContext:
     session_id: str
     task_id: str
     state: Mapping[str, Any] = field(default_factory=dict)
+    effect_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,16 @@ from typing import Any, Final, TypeAlias, TypeVar, assert_never
 
 from hector.core.content import JsonObject, content_from_json, message_from_json, message_to_json, part_to_json
 from hector.core.errors import StoreError
-from hector.core.event import Artifact, Control, DirectReply, Event, InputRequired, Rejected
+from hector.core.event import (
+    ApprovalRequired,
+    Artifact,
+    Control,
+    DirectReply,
+    Event,
+    InputRequired,
+    PendingCall,
+    Rejected,
+)
 from hector.core.task import ClientMessage
 from hector.core.usage import Usage
 
@@ -27,7 +36,10 @@ def milliseconds(seconds: float) -> int:
 
 def event_row(event: Event) -> EventRow:
     """The columns of an event that do not depend on where it is appended."""
-    shown = int((event.metadata is not None and "a2a" in event.metadata) or isinstance(event.control, InputRequired))
+    shown = int(
+        (event.metadata is not None and "a2a" in event.metadata)
+        or isinstance(event.control, InputRequired | ApprovalRequired)
+    )
     return shown, event.id, event.invocation_id, event.author, event.branch, event.at, dumps(_event_body(event))
 
 
@@ -44,6 +56,8 @@ def _event_body(event: Event) -> JsonObject:
         body["control"] = control_to_json(event.control)
     if event.metadata is not None:
         body["metadata"] = event.metadata
+    if event.started:
+        body["started"] = event.started
     return body
 
 
@@ -66,6 +80,7 @@ def event_from_row(row: tuple[Any, ...]) -> Event:
             () if artifacts is None else tuple(_artifact(item) for item in artifacts),
             None if control is None else control_from_json(control),
             get("metadata"),
+            tuple(get("started", ())),
         )
     except _DAMAGE as error:
         raise _damaged("events", key, error) from error
@@ -87,10 +102,12 @@ def _usage_from_json(value: JsonObject) -> Usage:
 
 
 def control_to_json(control: Control) -> JsonObject:
-    """`{"type": "input_required" | "rejected" | "direct_reply", ...}`."""
+    """`{"type": "input_required" | "approval_required" | "rejected" | "direct_reply", ...}`."""
     match control:
         case InputRequired(call_id, prompt):
             return {"type": "input_required", "call_id": call_id, "prompt": prompt}
+        case ApprovalRequired(calls):
+            return {"type": "approval_required", "calls": [_pending_to_json(call) for call in calls]}
         case Rejected(reason):
             return {"type": "rejected", "reason": reason}
         case DirectReply(text):
@@ -104,12 +121,41 @@ def control_from_json(value: JsonObject) -> Control:
     match value["type"]:
         case "input_required":
             return InputRequired(value["call_id"], value["prompt"])
+        case "approval_required":
+            return ApprovalRequired(tuple(_pending_from_json(call) for call in value["calls"]))
         case "rejected":
             return Rejected(value["reason"])
         case "direct_reply":
             return DirectReply(value["text"])
         case other:
             raise ValueError(f"{other!r} is not the type of a control")
+
+
+def _pending_to_json(call: PendingCall) -> JsonObject:
+    value: JsonObject = {
+        "call_id": call.call_id,
+        "name": call.name,
+        "args": call.args,
+        "args_hash": call.args_hash,
+        "prompt": call.prompt,
+    }
+    if call.expires_at is not None:
+        value["expires_at"] = call.expires_at
+    if call.interrupted:
+        value["interrupted"] = True
+    return value
+
+
+def _pending_from_json(value: JsonObject) -> PendingCall:
+    return PendingCall(
+        value["call_id"],
+        value["name"],
+        value["args"],
+        value["args_hash"],
+        value["prompt"],
+        value.get("expires_at"),
+        value.get("interrupted", False),
+    )
 
 
 def _artifact_head(artifact: Artifact) -> JsonObject:

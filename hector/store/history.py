@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 
-from hector.core.content import Data, JsonObject, Media, Message, Text
-from hector.core.event import Event, InputRequired
+from hector.core.clock import iso
+from hector.core.content import Data, JsonObject, Media, Message, Part, Text
+from hector.core.event import ApprovalRequired, Event, InputRequired, PendingCall
 from hector.core.task import ClientMessage
 
 ENVELOPE = "a2a"
@@ -38,14 +39,37 @@ def client_message(event: Event, *, context_id: str, task_id: str) -> ClientMess
             tuple(envelope.get("extensions", ())),
             tuple(envelope.get("reference_task_ids", ())),
         )
-    if isinstance(event.control, InputRequired):
+    if isinstance(event.control, InputRequired | ApprovalRequired):
         return question(event.id, event.control, context_id=context_id, task_id=task_id)
     return None
 
 
-def question(event_id: str, asked: InputRequired, *, context_id: str, task_id: str) -> ClientMessage:
-    """The agent's message of a task that waits for input, as it stands in the status and later in the history."""
-    return ClientMessage(event_id, Message("assistant", (Text(asked.prompt),)), context_id, task_id)
+def question(event_id: str, asked: InputRequired | ApprovalRequired, *, context_id: str, task_id: str) -> ClientMessage:
+    """The agent's message of a task that waits, as it stands in the status and later in the history."""
+    if isinstance(asked, InputRequired):
+        return ClientMessage(event_id, Message("assistant", (Text(asked.prompt),)), context_id, task_id)
+    prompt = "\n\n".join(call.prompt for call in asked.calls)
+    parts: tuple[Part, ...] = (Text(prompt), *(Data(_request(call)) for call in asked.calls))
+    facts: JsonObject = {
+        "input_required": True,
+        "long_running_tool_ids": [call.call_id for call in asked.calls],
+        "input_prompt": prompt,
+    }
+    return ClientMessage(event_id, Message("assistant", parts), context_id, task_id, facts)
+
+
+def _request(call: PendingCall) -> JsonObject:
+    """What a client needs in order to show a call and to decide on it."""
+    shown: JsonObject = {
+        "type": "tool_approval_request",
+        "tool_call_id": call.call_id,
+        "tool_name": call.name,
+        "arguments": call.args,
+        "arguments_hash": call.args_hash,
+    }
+    if call.expires_at is not None:
+        shown["expires_at"] = iso(call.expires_at)
+    return shown
 
 
 def history(events: Iterable[Event], *, context_id: str, task_id: str) -> tuple[ClientMessage, ...]:

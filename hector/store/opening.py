@@ -2,6 +2,7 @@
 
 from hector.core.errors import StartupError
 from hector.store.database import Database
+from hector.store.jobs import Jobs
 from hector.store.sessions import Sessions
 from hector.store.sqlite import SqliteDatabase
 from hector.store.tasks import Tasks
@@ -12,8 +13,9 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self.sessions = Sessions(database)
-        self.tasks = Tasks(database, self.sessions)
+        self.jobs = Jobs(database)
+        self.sessions = Sessions(database, self.jobs)
+        self.tasks = Tasks(database, self.sessions, self.jobs)
 
     @property
     def dsn(self) -> str:

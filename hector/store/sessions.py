@@ -9,6 +9,7 @@ from hector.core.record import dataclass
 from hector.core.task import Caller
 from hector.store.codec import EventRow, artifact_from_text, decoded, event_from_row
 from hector.store.database import Connection, Database
+from hector.store.jobs import Jobs
 from hector.store.paging import Position, check_size, decode_token, encode_token
 from hector.store.queries import load
 from hector.store.state import StateChange, apply_changes, state_from_rows
@@ -48,6 +49,11 @@ class SessionPage:
     next_token: str
 
 
+def lane_of(session: int) -> str:
+    """The lane of the runs of a session."""
+    return f"s{session}"
+
+
 def bounds(session: int) -> tuple[int, int]:
     """The first key of a session's events and tasks, and the first one after them."""
     return session << SEQ_BITS, (session + 1) << SEQ_BITS
@@ -56,8 +62,9 @@ def bounds(session: int) -> tuple[int, int]:
 class Sessions:
     """The repository. Every method is one unit of work."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, jobs: Jobs) -> None:
         self._database = database
+        self._jobs = jobs
         self._sql = load("sessions", database.dialect)
 
     def load(self, caller: Caller, context_id: str) -> Awaitable[Session]:
@@ -107,6 +114,7 @@ class Sessions:
         found = await con.one(self._sql["position"], (caller.app, caller.user, context_id))
         if found is None:
             return False
+        await self._jobs.delete_of(con, lane_of(found[0]), bounds(found[0]))
         for statement in ("delete_artifacts", "delete_tasks", "delete_events"):
             await con.execute(self._sql[statement], bounds(found[0]))
         await con.execute(self._sql["delete_state"], (found[0],))

@@ -3,10 +3,11 @@
 from collections.abc import Awaitable, Sequence
 from typing import NamedTuple
 
-from hector.core.content import JsonObject, Message, Text
+from hector.core.content import JsonObject
 from hector.core.errors import InvalidRequest, NotFound, NotSupported
 from hector.core.event import Artifact, Event
 from hector.core.ids import new_id
+from hector.core.job import Claim, Job, JobState, NewJob
 from hector.core.record import dataclass
 from hector.core.task import Caller, ClientMessage, Status, Task, TaskPage, TaskQuery, TaskState
 from hector.store.codec import (
@@ -24,9 +25,10 @@ from hector.store.codec import (
 )
 from hector.store.database import Connection, Database, Row
 from hector.store.history import history
+from hector.store.jobs import Jobs
 from hector.store.paging import Position, check_size, decode_token, encode_token
 from hector.store.queries import load
-from hector.store.sessions import SEQ_BITS, Session, Sessions, bounds
+from hector.store.sessions import SEQ_BITS, Session, Sessions, bounds, lane_of
 from hector.store.state import StateChange, state_changes
 
 
@@ -35,7 +37,8 @@ class Accept:
     """A client's message that begins a task or, with `resume`, answers one that waits.
 
     `context_id` None means a fresh conversation, or that of the resumed task. `event` is the user's
-    (`history.user_event`). `state` is the one that the task enters.
+    (`history.user_event`). `owner` is the process that runs it at once, unless the session is busy; None leaves it to
+    whoever is free. `stream` says whether the model is to be asked for a stream.
     """
 
     caller: Caller
@@ -44,16 +47,23 @@ class Accept:
     context_id: str | None
     event: Event
     at: float
-    state: TaskState = TaskState.WORKING
     metadata: JsonObject | None = None
     resume: bool = False
+    owner: str | None = None
+    stream: bool = True
+    max_attempts: int = 4
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What now stands. `session` is given for a new session, which then needs no loading."""
+    """What now stands. `session` is given for a new session, which then needs no loading.
+
+    A `claim` of fence 0 means that the job waits, for its turn within the session or for a free process.
+    """
 
     task: Task
+    claim: Claim
     session: Session | None = None
 
 
@@ -61,7 +71,9 @@ class Accepted:
 class Record:
     """A step of a run: events, artifacts (those of the events included by themselves) and perhaps a new status.
 
-    `discard` deletes the task, for an agent that answered with a direct message; the session keeps its events.
+    `discard` deletes the task, for an agent that answered with a direct message; the session keeps its events. Under a
+    `claim`, `step` counts its writes from 1, so that one whose answer got lost may be sent again; a status that ends
+    the run ends the job, too. `dead` is the cause with which the job becomes a dead letter.
     """
 
     caller: Caller
@@ -71,6 +83,9 @@ class Record:
     artifacts: tuple[Artifact, ...] = ()
     status: Status | None = None
     discard: bool = False
+    claim: Claim | None = None
+    step: int = 1
+    dead: str | None = None
 
 
 class _Step(NamedTuple):
@@ -85,13 +100,14 @@ class _Step(NamedTuple):
 class Tasks:
     """The repository. Every method is one unit of work."""
 
-    def __init__(self, database: Database, sessions: Sessions) -> None:
+    def __init__(self, database: Database, sessions: Sessions, jobs: Jobs) -> None:
         self._database = database
         self._sessions = sessions
+        self._jobs = jobs
         self._sql = load("tasks", database.dialect)
 
     def accept(self, accept: Accept) -> Awaitable[Accepted]:
-        """Create the task, or move a waiting one on, and append the user's event.
+        """Create the task, or move a waiting one on, append the user's event, and add the job that runs it.
 
         Raises NotFound (not there, or not this caller's or agent's), InvalidRequest (another context than the task's)
         and NotSupported (the task does not wait).
@@ -105,7 +121,10 @@ class Tasks:
         return self._database.write(lambda con: self._begin(con, accept, context_id, metadata, row, changes))
 
     def record(self, record: Record) -> Awaitable[bool]:
-        """Append, upsert, set the status, all or nothing; False, and nothing, if the task has ended or is gone."""
+        """Append, upsert, set the status, all or nothing; False, and nothing, if the task has ended or is gone.
+
+        Raises LeaseLost when the claim is void.
+        """
         step = _prepare(record)
         return self._database.write(lambda con: self._record(con, record, step))
 
@@ -121,9 +140,13 @@ class Tasks:
         after = decode_token(query.page_token)
         return self._database.read(lambda con: self._list(con, caller, agent, query, after))
 
-    def fail_interrupted(self, text: str, at: float) -> Awaitable[int]:
-        """End every submitted or working task as failed, with this text; how many there were. For start-up."""
-        return self._database.write(lambda con: self._fail(con, text, at))
+    def cancel(self, caller: Caller, task_id: str, at: float) -> Awaitable[bool]:
+        """End the task as canceled, and its job with it, wherever that runs; False if it has ended or is gone."""
+        return self._database.write(lambda con: self._cancel(con, caller, task_id, milliseconds(at)))
+
+    def of_job(self, job: Job) -> Awaitable[Task]:
+        """The task that a run's job is about, with its whole history. Raises NotFound."""
+        return self._database.read(lambda con: self._get(con, job.caller, job.subject, None, None))
 
     async def _begin(
         self,
@@ -137,16 +160,18 @@ class Tasks:
         caller, at = accept.caller, milliseconds(accept.at)
         session, seq, new = await self._sessions.enter(con, caller, context_id, accept.agent, at)
         key = session << SEQ_BITS | seq
-        values = (key, key, caller.app, caller.user, accept.task_id, accept.agent, accept.state.value, at, metadata, at)
+        claim = await self._jobs.insert(con, _run(accept, session), accept.owner)
+        state = _entered(claim)
+        values = (key, key, caller.app, caller.user, accept.task_id, accept.agent, state.value, at, metadata, at)
         await con.execute(self._sql["create"], values)
         await self._sessions.append(con, caller, (session, seq, key), (row,), changes)
         said = history((accept.event,), context_id=context_id, task_id=accept.task_id)
-        status = Status(accept.state, at / 1000)
+        status = Status(state, at / 1000)
         task = Task(accept.task_id, context_id, accept.agent, status, (), said, accept.metadata)
         if not new:
-            return Accepted(task)
-        state = await self._sessions.state(con, caller, session)
-        return Accepted(task, Session(context_id, accept.agent, (accept.event,), state, at / 1000, at / 1000))
+            return Accepted(task, claim)
+        seen = await self._sessions.state(con, caller, session)
+        return Accepted(task, claim, Session(context_id, accept.agent, (accept.event,), seen, at / 1000, at / 1000))
 
     async def _resume(self, con: Connection, accept: Accept, row: EventRow, changes: Sequence[StateChange]) -> Accepted:
         found = await self._find(con, accept.caller, accept.task_id, accept.agent)
@@ -154,16 +179,19 @@ class Tasks:
         key, seq, at = found[0], found[9], milliseconds(accept.at)
         session = key >> SEQ_BITS
         await self._sessions.advance(con, session, seq, 1, at)
-        await con.execute(self._sql["set_status"], (accept.state.value, at, None, session << SEQ_BITS | seq, key))
+        claim = await self._jobs.insert(con, _run(accept, session), accept.owner)
+        await con.execute(self._sql["set_status"], (_entered(claim).value, at, None, session << SEQ_BITS | seq, key))
         await self._sessions.append(con, accept.caller, (session, seq, key), (row,), changes)
-        return Accepted(await self._get(con, accept.caller, accept.task_id, None, None))
+        return Accepted(await self._get(con, accept.caller, accept.task_id, None, None), claim)
 
     async def _record(self, con: Connection, record: Record, step: _Step) -> bool:
         caller = record.caller
+        if record.claim is not None and not await self._jobs.step(con, record.claim, record.step, *_end(record)):
+            return True
         found = await con.one(self._sql["position"], (record.task_id, caller.app, caller.user, record.context_id))
         if found is None or TaskState(found[2]).terminal:
             return False
-        key, last, _, seq = found
+        key, last, _, seq, _ = found
         if step.rows:
             session, at = key >> SEQ_BITS, milliseconds(record.events[-1].at)
             await self._sessions.advance(con, session, seq, len(step.rows), at)
@@ -179,6 +207,15 @@ class Tasks:
             await con.execute(self._sql["set_status"], (*step.status, last, key))
         elif step.rows:
             await con.execute(self._sql["set_last"], (last, key))
+        return True
+
+    async def _cancel(self, con: Connection, caller: Caller, task_id: str, at: int) -> bool:
+        found = await con.one(self._sql["find"], (task_id, caller.app, caller.user))
+        if found is None or TaskState(found[4]).terminal:
+            return False
+        key, last = found[0], found[8]
+        await con.execute(self._sql["set_status"], (TaskState.CANCELED.value, at, None, last, key))
+        await self._jobs.cancel_of(con, lane_of(key >> SEQ_BITS), task_id)
         return True
 
     async def _find(self, con: Connection, caller: Caller, task_id: str, agent: str | None) -> Row:
@@ -242,13 +279,38 @@ class Tasks:
         token = encode_token((rows[size - 1][5], rows[size - 1][0])) if len(rows) > size else ""
         return TaskPage(tuple(tasks), token, total[0] if total else 0)
 
-    async def _fail(self, con: Connection, text: str, at: float) -> int:
-        rows = await con.all(self._sql["unfinished"])
-        for key, task_id, context_id, _, _, _, _, _, last, *_ in rows:
-            said = ClientMessage(new_id(), Message("assistant", (Text(text),)), context_id, task_id)
-            values = (TaskState.FAILED.value, milliseconds(at), client_message_to_text(said), last, key)
-            await con.execute(self._sql["set_status"], values)
-        return len(rows)
+
+def _run(accept: Accept, session: int) -> NewJob:
+    payload = {"invocation": accept.event.invocation_id, "stream": accept.stream}
+    return NewJob(
+        "run",
+        accept.caller,
+        accept.task_id,
+        payload,
+        accept.at,
+        lane_of(session),
+        accept.max_attempts,
+        accept.priority,
+    )
+
+
+def _entered(claim: Claim) -> TaskState:
+    return TaskState.WORKING if claim.fence else TaskState.SUBMITTED
+
+
+def _end(record: Record) -> tuple[JobState | None, str | None]:
+    """How a write ends the job, and the cause."""
+    if record.dead is not None:
+        return JobState.DEAD, record.dead
+    if record.discard:
+        return JobState.DONE, None
+    state = record.status.state if record.status else TaskState.WORKING
+    if state is TaskState.FAILED:
+        said = record.status.message.message.text if record.status and record.status.message else None
+        return JobState.FAILED, said
+    if state is TaskState.CANCELED:
+        return JobState.CANCELED, None
+    return (JobState.DONE if state.terminal or state.interrupted else None), None
 
 
 def _prepare(record: Record) -> _Step:

@@ -8,7 +8,7 @@ from hector.core.record import dataclass
 from hector.store import Store
 
 if TYPE_CHECKING:
-    from hector.store.jobs import Job
+    from hector.core.job import Job
 
 
 @dataclass(frozen=True, slots=True)

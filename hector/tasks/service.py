@@ -212,9 +212,9 @@ class TaskService:
             context_id,
             user_event(message, event_id=new_id(), invocation_id=new_id(), at=now),
             now,
-            TaskState.SUBMITTED if self._worker.busy(caller, context_id) else TaskState.WORKING,
             message.metadata,
             resume=known is not None,
+            owner="here",
         )
 
     async def _known(self, caller: Caller, agent: str, message: ClientMessage) -> Task:

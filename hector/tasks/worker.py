@@ -62,9 +62,6 @@ class Worker:
         self.stopping = False
 
     async def __aenter__(self) -> Self:
-        failed = await self._store.tasks.fail_interrupted(STOPPED, self._clock.now())
-        if failed:
-            log.warning("tasks were cut off by the last stop and are marked as failed", extra={"count": failed})
         await self._group.__aenter__()
         return self
 

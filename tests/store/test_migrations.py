@@ -66,7 +66,7 @@ async def test_a_later_version_adds_what_is_missing(file: Path, monkeypatch: pyt
     )
     await create(file)
     assert rows(file, "SELECT * FROM b") == [(";",)]
-    assert [number for (number,) in rows(file, "SELECT number FROM migrations ORDER BY number")][-2:] == [2, 3]
+    assert [number for (number,) in rows(file, "SELECT number FROM migrations ORDER BY number")][-3:] == [2, 3, 4]
 
 
 @pytest.mark.proves("state.migrations")
@@ -102,5 +102,5 @@ async def test_a_migration_that_this_version_lacks_is_refused(file: Path, monkey
     extend(monkeypatch, "CREATE TABLE a (x);", "CREATE TABLE b (x);")
     await create(file)
     known = migrations.known()
-    monkeypatch.setattr(migrations, "known", lambda: (known[0], known[2]))
-    assert "0002_more" in await refused(file, StartupError)
+    monkeypatch.setattr(migrations, "known", lambda: (*known[:-2], known[-1]))
+    assert known[-2].name in await refused(file, StartupError)

@@ -23,7 +23,8 @@ async def ask(store: Store, text: str = "which?", **options: str) -> Record:
     task = accepted.task
     event = answer("", control=InputRequired("call-1", text))
     asked = question(event.id, InputRequired("call-1", text), context_id=task.context_id, task_id=task.id)
-    record = step(accepted, event, status=Status(TaskState.INPUT_REQUIRED, NOW, asked))
+    status = Status(TaskState.INPUT_REQUIRED, NOW, asked)
+    record = step(accepted, event, status=status, claim=accepted.claim)
     assert await store.tasks.record(record)
     return record
 
@@ -31,7 +32,7 @@ async def ask(store: Store, text: str = "which?", **options: str) -> Record:
 class TestAccept:
     @pytest.mark.proves("durability.tasks")
     async def test_the_task_stands_with_its_message(self, store: Store) -> None:
-        accepted = await begin(store, "hello", metadata={"k": {"v": 1}}, state=TaskState.SUBMITTED)
+        accepted = await begin(store, "hello", metadata={"k": {"v": 1}}, owner=None)
         task = accepted.task
         assert task == await store.tasks.get(ME, task.id)
         assert task.status == Status(TaskState.SUBMITTED, NOW)
@@ -181,8 +182,8 @@ class TestGet:
         self, store: Store, length: int | None, expected: int | None
     ) -> None:
         record = await ask(store, "one?")
-        await begin(store, "1", task=record.task_id, resume=True)
-        again = await ask_again(store, record, "two?")
+        resumed = await begin(store, "1", task=record.task_id, resume=True)
+        again = await ask_again(store, replace(record, claim=resumed.claim), "two?")
         await begin(store, "2", task=again.task_id, resume=True)
         task = await store.tasks.get(ME, record.task_id, history_length=length)
         texts = ["hello", "one?", "1", "two?", "2"]
@@ -221,23 +222,3 @@ async def ask_again(store: Store, record: Record, text: str) -> Record:
     again = replace(record, events=(event,), status=Status(TaskState.INPUT_REQUIRED, NOW, asked))
     assert await store.tasks.record(again)
     return again
-
-
-class TestStartUp:
-    async def test_what_ran_when_the_process_died_fails_and_says_so(self, store: Store) -> None:
-        working = await begin(store)
-        submitted = await begin(store, caller=Caller("app", "you"), state=TaskState.SUBMITTED)
-        waiting = await ask(store, context="w")
-        ended = await begin(store)
-        assert await store.tasks.record(done(ended))
-        assert await store.tasks.fail_interrupted("the server was restarted", NOW + 9) == 2
-        assert await store.tasks.fail_interrupted("the server was restarted", NOW + 10) == 0
-        theirs = await store.tasks.get(Caller("app", "you"), submitted.task.id)
-        assert theirs.status.state is TaskState.FAILED
-        status = (await store.tasks.get(ME, working.task.id)).status
-        assert (status.state, status.at) == (TaskState.FAILED, NOW + 9)
-        assert status.message is not None
-        assert (status.message.message.role, status.message.message.text) == ("assistant", "the server was restarted")
-        assert (status.message.context_id, status.message.task_id) == ("c", working.task.id)
-        assert (await store.tasks.get(ME, waiting.task_id)).status.state is TaskState.INPUT_REQUIRED
-        assert (await store.tasks.get(ME, ended.task.id)).status.state is TaskState.COMPLETED

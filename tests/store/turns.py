@@ -13,6 +13,7 @@ from hector.store.history import user_event
 
 ME = Caller("app", "me")
 NOW = 1_700_000_000.25
+OWNER = "process-1"
 
 
 def said(text: str, message_id: str = "") -> ClientMessage:
@@ -35,11 +36,11 @@ def request(
     at: float = NOW,
     metadata: JsonObject | None = None,
     resume: bool = False,
-    state: TaskState = TaskState.WORKING,
+    owner: str | None = OWNER,
 ) -> Accept:
     """A message that begins or continues a task."""
     event = user_event(said(text), event_id=new_id(), invocation_id="run", at=at)
-    return Accept(caller, "helper", task or new_id(), context, event, at, state, metadata, resume)
+    return Accept(caller, "helper", task or new_id(), context, event, at, metadata, resume, owner)
 
 
 async def begin(store: Store, text: str = "hello", **options: Any) -> Accepted:

@@ -1,16 +1,16 @@
 -- create
-INSERT INTO tasks (key, last, app, user, id, agent, state, changed, metadata, created)
+INSERT INTO tasks (key, last, app, "user", id, agent, state, changed, metadata, created)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- position
 -- What a write needs to know of a task and of its session.
-SELECT t.key, t.last, t.state, s.next_seq FROM tasks t JOIN sessions s ON s.key = t.key >> 24
-WHERE t.id = ? AND t.app = ? AND t.user = ? AND s.id = ?;
+SELECT t.key, t.last, t.state, s.next_seq, t.push FROM tasks t JOIN sessions s ON s.key = t.key >> 24
+WHERE t.id = ? AND t.app = ? AND t."user" = ? AND s.id = ?;
 
 -- find
 SELECT t.key, t.id, s.id, t.agent, t.state, t.changed, t.message, t.metadata, t.last, s.next_seq
 FROM tasks t JOIN sessions s ON s.key = t.key >> 24
-WHERE t.id = ? AND t.app = ? AND t.user = ?;
+WHERE t.id = ? AND t.app = ? AND t."user" = ?;
 
 -- set_status
 UPDATE tasks SET state = ?, changed = ?, message = ?, last = ? WHERE key = ?;
@@ -39,30 +39,34 @@ WHERE key >= ?1 AND key <= ?2 AND task = ?1 AND shown = 1 ORDER BY key DESC LIMI
 -- page
 SELECT t.key, t.id, s.id, t.agent, t.state, t.changed, t.message, t.metadata, t.last, s.next_seq
 FROM tasks t JOIN sessions s ON s.key = t.key >> 24
-WHERE t.app = ?1 AND t.user = ?2 AND (?3 IS NULL OR t.agent = ?3) AND (?4 IS NULL OR t.state = ?4)
+WHERE t.app = ?1 AND t."user" = ?2 AND (?3 IS NULL OR t.agent = ?3) AND (?4 IS NULL OR t.state = ?4)
   AND (?5 IS NULL OR t.changed >= ?5) AND (?6 IS NULL OR (t.changed, t.key) < (?6, ?7))
 ORDER BY t.changed DESC, t.key DESC LIMIT ?8;
 
 -- count
 SELECT count(*) FROM tasks t
-WHERE t.app = ?1 AND t.user = ?2 AND (?3 IS NULL OR t.agent = ?3) AND (?4 IS NULL OR t.state = ?4)
+WHERE t.app = ?1 AND t."user" = ?2 AND (?3 IS NULL OR t.agent = ?3) AND (?4 IS NULL OR t.state = ?4)
   AND (?5 IS NULL OR t.changed >= ?5);
 
 -- page_of_session
 -- The same within one session: its tasks lie side by side from key ?9 to ?10.
 SELECT t.key, t.id, s.id, t.agent, t.state, t.changed, t.message, t.metadata, t.last, s.next_seq
 FROM tasks t JOIN sessions s ON s.key = t.key >> 24
-WHERE t.key >= ?9 AND t.key < ?10 AND t.app = ?1 AND t.user = ?2
+WHERE t.key >= ?9 AND t.key < ?10 AND t.app = ?1 AND t."user" = ?2
   AND (?3 IS NULL OR t.agent = ?3) AND (?4 IS NULL OR t.state = ?4)
   AND (?5 IS NULL OR t.changed >= ?5) AND (?6 IS NULL OR (t.changed, t.key) < (?6, ?7))
 ORDER BY t.changed DESC, t.key DESC LIMIT ?8;
 
 -- count_of_session
 SELECT count(*) FROM tasks t
-WHERE t.key >= ?6 AND t.key < ?7 AND t.app = ?1 AND t.user = ?2
+WHERE t.key >= ?6 AND t.key < ?7 AND t.app = ?1 AND t."user" = ?2
   AND (?3 IS NULL OR t.agent = ?3) AND (?4 IS NULL OR t.state = ?4) AND (?5 IS NULL OR t.changed >= ?5);
 
--- unfinished
-SELECT t.key, t.id, s.id, t.agent, t.state, t.changed, t.message, t.metadata, t.last, s.next_seq, t.app, t.user
-FROM tasks t JOIN sessions s ON s.key = t.key >> 24
-WHERE t.state IN ('submitted', 'working') ORDER BY t.key;
+-- of_job
+-- What a run is rebuilt from: whose it is, and what began it.
+SELECT t.key, t.id, s.id, t.agent, t.state FROM tasks t JOIN sessions s ON s.key = t.key >> 24
+WHERE t.id = ? AND t.app = ? AND t."user" = ?;
+
+-- reopen
+-- An operator gives a failed run another chance.
+UPDATE tasks SET state = ?, changed = ?, message = NULL WHERE id = ? AND app = ? AND "user" = ? AND state = 'failed';

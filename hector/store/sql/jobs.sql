@@ -1,0 +1,126 @@
+-- insert
+INSERT INTO jobs (kind, app, "user", lane, subject, payload, state, priority, run_at, deadline, attempts, max_attempts,
+                  fence, step, owner, created, started)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?);
+
+-- busy
+-- Whether a lane has a live job.
+SELECT 1 FROM jobs WHERE lane = ? AND state IN ('ready', 'running') LIMIT 1;
+
+-- claimable
+SELECT key, fence, kind, app, "user", lane, subject, payload, attempts, max_attempts, created, deadline, cause
+FROM jobs j
+WHERE j.state = 'ready' AND j.run_at <= ? AND NOT EXISTS (
+    SELECT 1 FROM jobs e WHERE e.lane = j.lane AND e.key < j.key AND e.state IN ('ready', 'running'))
+ORDER BY j.priority DESC, j.run_at, j.key LIMIT ?;
+
+-- take
+UPDATE jobs SET state = 'running', owner = ?, fence = fence + 1, step = 0, attempts = attempts + 1,
+                started = coalesce(started, ?)
+WHERE key = ?;
+
+-- step
+-- A write of a run: only under the claim's fence, and only once.
+UPDATE jobs SET step = ? WHERE key = ? AND fence = ? AND state = 'running' AND step = ?;
+
+-- end
+-- The last write of a run.
+UPDATE jobs SET step = ?, state = ?, cause = ?, ended = ?
+WHERE key = ? AND fence = ? AND state = 'running' AND step = ?;
+
+-- standing
+-- What became of a job whose write was refused.
+SELECT fence, step, state FROM jobs WHERE key = ?;
+
+-- finish
+-- What is over keeps its row for the statistics, not its content.
+UPDATE jobs SET state = ?, cause = ?, ended = ?, payload = '{}' WHERE key = ? AND fence = ? AND state = 'running';
+
+-- bury
+UPDATE jobs SET state = 'dead', cause = ?, ended = ?, history = ? WHERE key = ? AND fence = ? AND state = 'running';
+
+-- attempt
+-- What an attempt that failed is noted with.
+SELECT attempts, owner, history, state FROM jobs WHERE key = ? AND fence = ?;
+
+-- retry
+UPDATE jobs SET state = 'ready', run_at = ?, cause = ?, history = ?, owner = NULL
+WHERE key = ? AND fence = ? AND state = 'running';
+
+-- blame
+UPDATE jobs SET history = ? WHERE key = ?;
+
+-- release
+UPDATE jobs SET state = 'ready', owner = NULL, attempts = attempts - 1
+WHERE key = ? AND fence = ? AND state = 'running';
+
+-- cancel_of
+-- Whatever is still to be done for a subject within its lane.
+UPDATE jobs SET state = 'canceled', fence = fence + 1, ended = ?
+WHERE lane = ? AND subject = ? AND state IN ('ready', 'running');
+
+-- next_due
+-- When the next job that nothing holds up may be claimed.
+SELECT min(run_at) FROM jobs j WHERE j.state = 'ready' AND NOT EXISTS (
+    SELECT 1 FROM jobs e WHERE e.lane = j.lane AND e.key < j.key AND e.state IN ('ready', 'running'));
+
+-- running_of
+SELECT key, fence FROM jobs WHERE state IN ('ready', 'running') AND state = 'running' AND owner = ?;
+
+-- running_of_nobody
+SELECT j.key, j.fence, j.subject, j.attempts, j.owner, j.history FROM jobs j
+WHERE j.state IN ('ready', 'running') AND j.state = 'running'
+  AND NOT EXISTS (SELECT 1 FROM instances i WHERE i.id = j.owner);
+
+-- take_back
+UPDATE jobs SET state = 'ready', owner = NULL, fence = fence + 1, run_at = ?, cause = ?, history = ?
+WHERE key = ? AND fence = ? AND state = 'running';
+
+-- now
+-- The clock that leases are measured by: on one machine our own.
+SELECT CAST(? AS INTEGER);
+
+-- register
+INSERT INTO instances (id, host, pid, version, started, seen) VALUES (?, ?, ?, ?, ?, ?);
+
+-- beat
+UPDATE instances SET seen = ? WHERE id = ?;
+
+-- leave
+DELETE FROM instances WHERE id = ?;
+
+-- silent
+SELECT id, host, pid FROM instances WHERE seen < ? AND id <> ?;
+
+-- instances
+SELECT id, host, pid, version, started, seen FROM instances ORDER BY started, id;
+
+-- counts
+SELECT state, count(*), min(CASE WHEN run_at > created THEN run_at ELSE created END) FROM jobs GROUP BY state;
+
+-- means
+-- How long ended jobs waited, and then ran, in milliseconds.
+SELECT avg(started - created), avg(ended - started) FROM jobs
+WHERE state IN ('done', 'failed') AND started IS NOT NULL;
+
+-- dead
+SELECT key, kind, app, "user", subject, payload, state, attempts, max_attempts, cause, history, created, ended
+FROM jobs WHERE state = 'dead' AND key < ? ORDER BY key DESC LIMIT ?;
+
+-- get
+SELECT key, kind, app, "user", subject, payload, state, attempts, max_attempts, cause, history, created, ended
+FROM jobs WHERE key = ?;
+
+-- requeue
+UPDATE jobs SET state = 'ready', run_at = ?, attempts = 0, fence = fence + 1, owner = NULL, ended = NULL
+WHERE key = ? AND state = 'dead';
+
+-- drop
+UPDATE jobs SET state = 'canceled', payload = '{}', ended = ? WHERE key = ? AND state = 'dead';
+
+-- delete_lane
+-- Live jobs of a lane that goes away with its session.
+DELETE FROM jobs WHERE lane = ? AND state IN ('ready', 'running');
+
+-- delete_dead
+DELETE FROM jobs WHERE state = 'dead' AND subject IN (SELECT id FROM tasks WHERE key >= ? AND key < ?);
