@@ -8,7 +8,7 @@ from hector.core.record import dataclass
 from hector.core.task import Caller
 
 READY: Final = "hector_jobs"
-"""The channel on which a job that may be claimed is announced."""
+"""The channel on which a job that may be claimed is announced; a new one by its lane, which may still be busy."""
 STOP: Final = "hector_stop"
 """The channel on which a task is named whose job was taken away from whoever works on it."""
 

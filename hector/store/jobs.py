@@ -170,7 +170,7 @@ class Jobs:
         )
         key = await con.insert(self._sql["insert"], values)
         if not taken:
-            await con.notify(READY)
+            await con.notify(READY, job.lane or "")
         return Claim(key, int(taken))
 
     async def step(
