@@ -43,12 +43,26 @@ def known() -> tuple[Migration, ...]:
 async def applied(con: Connection) -> list[tuple[int, str, str, str]]:
     """(number, name, checksum, version of Hector) of what the database has seen."""
     await con.execute(_TABLE)
+    return await history(con)
+
+
+async def history(con: Connection) -> list[tuple[int, str, str, str]]:
+    """The same of a database that is known to be ours, changing nothing."""
     return [
         (number, name, checksum, version)
         for number, name, checksum, version in await con.all(
             "SELECT number, name, checksum, hector FROM migrations ORDER BY number"
         )
     ]
+
+
+async def require_current(con: Connection, migrations: Sequence[Migration], place: str) -> None:
+    """Whether a visitor can work with the database. Raises StartupError and SchemaTooNew; changes nothing."""
+    if missing := pending(await history(con), migrations, place):
+        raise StartupError(
+            f"database {place} lacks the migration{'s' * (len(missing) > 1)} {', '.join(one.name for one in missing)}\n"
+            "Run `hector migrate`, or start `hector serve`, which applies what is missing"
+        )
 
 
 def pending(seen: Sequence[tuple[int, str, str, str]], migrations: Sequence[Migration], place: str) -> list[Migration]:

@@ -172,12 +172,15 @@ class SqliteDatabase:
     synchronous: ClassVar[str] = "NORMAL"
     """NORMAL outlives the death of the process, FULL also that of the machine, at one disk flush per commit."""
 
-    def __init__(self, path: str) -> None:
-        """Open, create and migrate. Raises StartupError or SchemaTooNew."""
+    def __init__(self, path: str, *, visitor: bool = False) -> None:
+        """Open, create and migrate. Raises StartupError or SchemaTooNew.
+
+        A visitor opens a file that is there, beside the process that serves from it: neither locks nor migrates it.
+        """
         self._place = path if path == MEMORY else str(Path(path).absolute())
-        self._lock = None if path == MEMORY else _prepare(Path(self._place))
+        self._lock = None if visitor or path == MEMORY else _prepare(Path(self._place))
         try:
-            writer, *readers = _open_all(self._place, self.synchronous)
+            writer, *readers = _open_all(self._place, self.synchronous, visitor=visitor)
         except HectorError:
             self._unlock()
             raise
@@ -254,16 +257,19 @@ def _identity(place: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _open_all(place: str, synchronous: str) -> list[SqliteConnection]:
+def _open_all(place: str, synchronous: str, *, visitor: bool) -> list[SqliteConnection]:
     """The writer's connection, after the migrations, and those of the readers."""
     if sqlite3.sqlite_version_info < OLDEST:
         oldest = ".".join(map(str, OLDEST))
         raise StartupError(f"SQLite {sqlite3.sqlite_version} is too old: {oldest} or newer is needed")
     with ExitStack() as undo:
         try:
+            if visitor:
+                _check_ours(place)
             writer = _open(place, undo)
             writer.raw.execute(f"PRAGMA synchronous = {synchronous}")
-            complete(_migrate(writer, place))
+            if not visitor:
+                complete(_migrate(writer, place))
             # A database in memory exists on one connection only.
             readers = [_open(place, undo) for _ in range(0 if place == MEMORY else READERS)]
             for reader in readers:
@@ -286,6 +292,23 @@ def _open(place: str, undo: ExitStack) -> SqliteConnection:
     for pragma in _PRAGMAS:
         raw.execute(pragma)
     return con
+
+
+def _check_ours(place: str) -> None:
+    """Before anything is written into it, its journal mode included. Raises StartupError, and SQLite's own errors."""
+    if not Path(place).exists():
+        raise StartupError(
+            f"database {place}: there is no such file\nStart `hector serve` once, or name another with --database"
+        )
+    raw = sqlite3.connect(Path(place).as_uri() + "?mode=ro", timeout=5.0, uri=True)
+    try:
+        tables = {name for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    finally:
+        raw.close()
+    if "migrations" not in tables:
+        raise StartupError(
+            f"database {place} holds nothing of Hector\nStart `hector serve` once, or name another with --database"
+        )
 
 
 async def _migrate(con: SqliteConnection, place: str) -> None:
