@@ -382,6 +382,12 @@ _TABLE: Final[Mapping[str, str]] = {
         b serve.model-down           | a model that is down or wrong never takes the server down or leaves a task open
         b bench.run                  | one command measures speed against two references
     """,
+    "Milestone 3: runs that go on": """
+        b resume.events              | a run goes on from any of its events; nothing that was finished happens again
+        b resume.unknown             | a call that was cut off follows on_unknown: ask, retry or fail
+        b approval.parallel          | calls that need no approval run before the run pauses for the others
+        b approval.partial           | calls that nobody decided about are asked for again
+    """,
 }
 
 

@@ -1,50 +1,166 @@
-"""A session's events as the messages that a model is shown."""
+"""A session's events: kept together by run, and as the messages that a model is shown."""
 
 from collections.abc import Sequence
+from dataclasses import field
+from typing import Final
 
-from hector.core.content import Content, Data, Media, Message, Part, Text, ToolResult
-from hector.core.event import Event, InputRequired
+from hector.core.content import Content, Data, Media, Message, Part, Text, ToolCall, ToolResult, user
+from hector.core.event import ApprovalRequired, Event, InputRequired
+from hector.core.record import dataclass
+
+ANSWERS: Final = "answers"
+"""The key of a user event's metadata that names the event of the pause which it ends: both belong to one run."""
+DECISIONS: Final = "decisions"
+"""The key of an event's metadata that holds what was decided of calls that waited, by call id."""
+REPAIR: Final = "repair"
+"""The key of a model event's metadata that says what is wrong with its structured answer."""
+
+UNDECIDED: Final = "this call waits for the approval of a person; it has not been carried out"
+UNANSWERED: Final = "the user has not answered this question yet"
+CUT_OFF: Final = "this call was cut off before it had a result: it is not known whether it took effect"
 
 
 def in_turns(events: Sequence[Event], last_invocation: str | None = None) -> list[Event]:
-    """The events with each invocation's kept together, in the order in which the invocations began.
+    """The events with each run's kept together, in the order in which the runs began.
 
     A message that arrives while an earlier run still works is stored at once, so the log may interleave two runs; the
-    model must see one after the other. Invocations that began after `last_invocation` are left out.
+    model must see one after the other. What ends a pause belongs to the run that paused, whatever was said meanwhile.
+    Runs that began after the one of `last_invocation` are left out.
     """
-    turns: dict[str, list[Event]] = {}
+    runs: dict[str, list[Event]] = {}
+    run_of: dict[str, str] = {}
+    paused: dict[str, str] = {}
     for event in events:
-        turns.setdefault(event.invocation_id, []).append(event)
+        run = run_of.get(event.invocation_id)
+        if run is None:
+            run = paused.get((event.metadata or {}).get(ANSWERS, ""), event.invocation_id)
+            run_of[event.invocation_id] = run
+        if event.control is not None:
+            paused[event.id] = run
+        runs.setdefault(run, []).append(event)
+    last = run_of.get(last_invocation) if last_invocation else None
     chosen: list[Event] = []
-    for invocation, items in turns.items():
+    for run, items in runs.items():
         chosen += items
-        if invocation == last_invocation:
+        if run == last:
             break
     return chosen
 
 
-def messages_of(events: Sequence[Event], agent: str) -> list[Message]:
-    """The conversation for `agent`: answers to its questions as tool results, other agents' words as reports."""
-    messages: list[Message] = []
-    pending: InputRequired | None = None
-    for event in events:
+def this_run(events: Sequence[Event], invocation: str) -> list[Event]:
+    """The events of the run that `invocation` belongs to, pauses included; `events` are in turns and end with it."""
+    known, answered = {invocation}, set[str]()
+    start = len(events)
+    while start:
+        event = events[start - 1]
+        if event.invocation_id not in known:
+            if event.id not in answered:
+                break
+            known.add(event.invocation_id)
+        if answers := (event.metadata or {}).get(ANSWERS):
+            answered.add(answers)
+        start -= 1
+    return list(events[start:])
+
+
+@dataclass(slots=True)
+class _OpenTurn:
+    """A model turn whose calls are being answered; `at` is where its results will stand."""
+
+    at: int
+    calls: tuple[ToolCall, ...]
+    results: dict[str, ToolResult] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+    """What to say of calls that have no result."""
+
+    def take(self, event: Event) -> None:
+        """Results, and the marks of calls that may never get one."""
+        self.results |= {result.call_id: result for result in event.tool_results}
+        self.notes |= dict.fromkeys(event.started, CUT_OFF)
+        if isinstance(event.control, ApprovalRequired):
+            self.notes |= {call.call_id: UNDECIDED for call in event.control.calls}
+        elif isinstance(event.control, InputRequired):
+            self.notes[event.control.call_id] = UNANSWERED
+
+    def answers(self) -> tuple[ToolResult, ...]:
+        """One for each call that anything is known of, in the order of the calls."""
+        return tuple(found for call in self.calls if (found := self._answer(call)) is not None)
+
+    def _answer(self, call: ToolCall) -> ToolResult | None:
+        if call.id in self.results or call.id not in self.notes:
+            return self.results.get(call.id)
+        return ToolResult(call.id, call.name, (Text(self.notes[call.id]),), is_error=True)
+
+
+class _Conversation:
+    """Builds the messages. All results of a model turn stand in one message right behind it, whenever they came."""
+
+    def __init__(self, agent: str, invocation: str | None) -> None:
+        self.messages: list[Message] = []
+        self._agent = agent
+        self._invocation = invocation
+        self._open: _OpenTurn | None = None
+        self._question: InputRequired | None = None
+
+    def add(self, event: Event) -> None:
+        """Take in the next event."""
         if event.author == "user":
-            messages.append(_answer(pending, event.message, messages) if pending else event.message)
-            pending = None
-            continue
+            self._said(event)
+        elif event.author != self._agent:
+            if event.message.parts:
+                self.messages.append(_reported(event))
+        elif event.message.role == "assistant":
+            self._thought(event)
+        elif self._open is not None:
+            self._open.take(event)
+            self._question = event.control if isinstance(event.control, InputRequired) else self._question
+
+    def _said(self, event: Event) -> None:
+        if event.metadata is not None and DECISIONS in event.metadata:
+            return  # its calls' results say it
+        question, self._question = self._question, None
+        if question is None or self._open is None:
+            self.messages.append(event.message)
+        else:
+            self._open.results[question.call_id] = _answer(question, event.message, self._open.calls)
+
+    def _thought(self, event: Event) -> None:
+        repair = (event.metadata or {}).get(REPAIR)
+        if repair is not None and event.invocation_id != self._invocation:
+            return  # an answer that was mended concerns nobody later
+        self.close()
         if event.message.parts:
-            messages.append(event.message if event.author == agent else _reported(event))
-        if isinstance(event.control, InputRequired) and event.author == agent:
-            pending = event.control
-    return messages
+            self.messages.append(event.message)
+        if repair is not None:
+            self.messages.append(user(repair))
+        if event.message.tool_calls:
+            self._open = _OpenTurn(len(self.messages), event.message.tool_calls)
+            self._open.take(event)
+
+    def close(self) -> None:
+        """Put the results of the last model turn in their place."""
+        if self._open is not None and (answers := self._open.answers()):
+            self.messages.insert(self._open.at, Message("tool", answers))
+        self._open = self._question = None
 
 
-def _answer(question: InputRequired, message: Message, before: Sequence[Message]) -> Message:
+def messages_of(events: Sequence[Event], agent: str, invocation: str | None = None) -> list[Message]:
+    """The conversation for `agent`: answers to its questions as tool results, other agents' words as reports.
+
+    Answers that did not fit their schema are shown only to the invocation that is repairing them.
+    """
+    conversation = _Conversation(agent, invocation)
+    for event in events:
+        conversation.add(event)
+    conversation.close()
+    return conversation.messages
+
+
+def _answer(question: InputRequired, message: Message, calls: Sequence[ToolCall]) -> ToolResult:
     """The user's message as the result of the call that asked, whatever name that tool goes by."""
-    calls = (call for asked in reversed(before) for call in asked.tool_calls)
     name = next((call.name for call in calls if call.id == question.call_id), "ask_user")
     content = tuple(part for part in message.parts if isinstance(part, Text | Media | Data))
-    return Message("tool", (ToolResult(question.call_id, name, content),))
+    return ToolResult(question.call_id, name, content)
 
 
 def _reported(event: Event) -> Message:

@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from typing import Final
 
+from hector.core import points
 from hector.core.content import Text, ToolCall, ToolResult
 from hector.core.errors import ToolError
 from hector.core.event import Artifact, Control, InputRequired
@@ -20,7 +20,7 @@ LONGEST_ERROR: Final = 4000
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """All results of a turn, in the order of the calls, and what the tools asked for."""
+    """The results of calls that ended together, in the order of the calls, and what the tools asked for."""
 
     results: tuple[ToolResult, ...]
     artifacts: tuple[Artifact, ...]
@@ -28,17 +28,44 @@ class Answered:
     control: Control | None
 
 
-async def call_all(calls: Sequence[ToolCall], tools: Mapping[str, Tool], context: ToolContext) -> Answered:
-    """Run independent calls at the same time. A question to the user gets its result later, from the user."""
-    async with asyncio.TaskGroup() as group:
-        running = [group.create_task(_call(call, tools, replace(context, call_id=call.id))) for call in calls]
-    outputs = [task.result() for task in running]
-    control = next((output.control for output in outputs if output.control), None)
-    results = tuple(
-        _result(call, output, control) for call, output in zip(calls, outputs, strict=True) if not _waits(call, control)
-    )
-    artifacts = tuple(artifact for output in outputs for artifact in output.artifacts)
-    state = {key: value for output in outputs for key, value in output.state.items()}
+_Outputs = dict[str, tuple[ToolCall, ToolOutput]]
+
+
+async def call_all(
+    calls: Sequence[tuple[ToolCall, ToolContext]], tools: Mapping[str, Tool]
+) -> AsyncGenerator[Answered]:
+    """Run independent calls at the same time; yield whenever some have ended, so that their results can be kept.
+
+    What ends or pauses the run is held back until all calls have ended: of several the first in order counts. A
+    question to the user gets its result later, from the user.
+    """
+    running = {asyncio.create_task(_call(call, tools, context)): call for call, context in calls}
+    order = {call.id: at for at, (call, _) in enumerate(calls)}
+    held: _Outputs = {}
+    pending = set(running)
+    try:
+        while pending:
+            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            ended = {running[task].id: (running[task], task.result()) for task in done}
+            held |= {name: found for name, found in ended.items() if found[1].control is not None}
+            ready = ended if not pending else {name: found for name, found in ended.items() if name not in held}
+            if not pending:
+                ready |= held
+            if ready:
+                yield _answered(ready[name] for name in sorted(ready, key=order.__getitem__))
+    finally:
+        for task in pending:
+            task.cancel()
+        if pending:
+            await asyncio.wait(pending)
+
+
+def _answered(ended: Iterable[tuple[ToolCall, ToolOutput]]) -> Answered:
+    found = list(ended)
+    control = next((output.control for _, output in found if output.control), None)
+    results = tuple(_result(call, output, control) for call, output in found if not _waits(call, control))
+    artifacts = tuple(artifact for _, output in found for artifact in output.artifacts)
+    state = {key: value for _, output in found for key, value in output.state.items()}
     return Answered(results, artifacts, state, control)
 
 
@@ -58,8 +85,11 @@ async def _call(call: ToolCall, tools: Mapping[str, Tool], context: ToolContext)
         return _failed(f"there is no tool named {call.name!r}; there are: {', '.join(tools) or 'none'}")
     if call.raw is not None:
         return _failed(f"the arguments of {call.name} are not a JSON object: {call.raw[:200]}")
+    points.reach("tool.intent")
     try:
-        return await tool.call(call.args, context)
+        output = await tool.call(call.args, context)
+        points.reach("tool.effect")
+        return output
     except ToolError as error:
         return _failed(str(error))
     except BaseException as error:

@@ -10,9 +10,10 @@ from hector.config.agents import LlmAgent
 from hector.config.root import HectorConfig
 from hector.config.tools import FunctionTool
 from hector.core.errors import ConfigError
-from hector.core.ports import ChatModel, OutputSchema, Tool
+from hector.core.ports import ChatModel, OutputSchema, Tool, ToolPolicy
 from hector.models.registry import create
 from hector.tools.catalog import GENERIC, Catalog
+from hector.tools.policy import policy_of
 from hector.tools.wrappers import Cut, Timed
 
 EAGER_PROVIDERS = frozenset({"local"})
@@ -59,7 +60,16 @@ def _agent(
         _output_of(agent_id, agent),
         agent.streaming,
         agent.reasoning.max_iterations,
+        {name: _policy(name, config, catalog) for name in tools},
     )
+
+
+def _policy(name: str, config: HectorConfig, catalog: Catalog) -> ToolPolicy:
+    """Generic tools that nobody declared act within the run only: one that was cut off has done nothing."""
+    declared = config.tools.get(name)
+    if declared is None:
+        return ToolPolicy(on_unknown="retry")
+    return policy_of(declared, idempotent=catalog.idempotent(declared.handler))
 
 
 def _output_of(agent_id: str, agent: LlmAgent) -> OutputSchema | None:

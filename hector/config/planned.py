@@ -94,8 +94,6 @@ TOOLS: Final = (
         for key in ("allowed_commands", "denied_commands", "working_directory")
     ),
     Planned("tools.*.deny_by_default", "the tool type command", _OFF),
-    Planned("tools.*.require_approval", "approval of tool calls", _OFF),
-    Planned("tools.*.approval_prompt", "approval of tool calls"),
 )
 
 OPERATIONS: Final = (
@@ -114,7 +112,6 @@ OPERATIONS: Final = (
                     "max_open_conns", "max_idle_conns", "conn_max_lifetime", "conn_max_idle_time")
     ),
     Planned("storage.memory", "long-term memory", _NONE),
-    Planned("storage.checkpoint", "checkpoints", (None, {}, {"enabled": False})),
 )  # fmt: skip
 
 KEYS: Final[tuple[Planned, ...]] = (*TOP, *AGENTS, *TOOLS, *OPERATIONS)

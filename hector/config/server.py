@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from hector.config.base import Address, Duration, Section, Size
+from hector.config.checkpoint import Checkpoint
 from hector.config.push import PushNotifications
 from hector.config.retention import Retention
 
@@ -67,6 +68,7 @@ class Storage(Section):
     tasks: Backend | None = Field(None, description="Tasks. Left out: where the sessions are.")
     sessions: Backend | None = Field(None, description="Sessions. Left out: where the tasks are.")
     retention: Retention = Field(default_factory=Retention, description="How long what is over is kept.")
+    checkpoint: Checkpoint = Field(default_factory=Checkpoint, description="When the steps of a run are written down.")
 
 
 class Logger(Section):

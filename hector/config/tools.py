@@ -19,6 +19,19 @@ class FunctionTool(Section):
     description: str = Field("", description="What the model is told about it. Left out: the function's own text.")
     parameters: dict[str, Any] = Field({}, description="Fixed arguments; the model neither sees nor changes them.")
     timeout: Duration = Field(60.0, description="Longest run of one call; 0 means no limit.")
+    require_approval: bool = Field(False, description="Ask a person before each call; until then the task waits.")
+    approval_prompt: str = Field("", description="What the person is asked. Left out: a sentence that names the tool.")
+    approval_expires: Duration = Field(
+        0.0, description="How long to wait for approval; then the call counts as denied. 0 means for ever."
+    )
+    idempotent: bool | None = Field(
+        None, description="Whether calling it twice does no harm. Left out: what the function itself says, else no."
+    )
+    on_unknown: Literal["ask", "retry", "fail"] | None = Field(
+        None,
+        description="When a call was cut off and may or may not have taken effect: ask a person, run it again, or "
+        "tell the model. Left out: retry for idempotent tools, ask for others.",
+    )
     max_output: int = Field(0, ge=0, description="Cut results to this many characters; 0 means no limit.")
 
 

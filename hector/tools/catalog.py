@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from hector.core.errors import ConfigError
 from hector.core.ports import Tool
 from hector.tools import generic
-from hector.tools.function import function_tool
+from hector.tools.function import function_tool, is_idempotent
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -52,15 +52,23 @@ class Catalog:
 
         Raises ConfigError for an unknown handler, naming the known ones, and for a function that cannot be a tool.
         """
-        function = self._functions.get(handler) or _load(handler)
-        if function is None:
-            raise ConfigError(f"no function tool is registered as {handler!r}; registered are: {', '.join(self)}")
+        function = self._function(handler)
         try:
             return function_tool(function, name=name or handler, description=description, fixed=fixed)
         except Exception as error:
             raise ConfigError(
                 f"function tool {handler!r} cannot be offered to a model: {_first_line(error)}"
             ) from error
+
+    def idempotent(self, handler: str) -> bool:
+        """Whether its calls may be repeated without harm. Raises ConfigError for an unknown handler."""
+        return is_idempotent(self._function(handler))
+
+    def _function(self, handler: str) -> Callable[..., Any]:
+        function = self._functions.get(handler) or _load(handler)
+        if function is None:
+            raise ConfigError(f"no function tool is registered as {handler!r}; registered are: {', '.join(self)}")
+        return function
 
 
 def _installed() -> "Iterable[EntryPoint]":

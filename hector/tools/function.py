@@ -3,7 +3,7 @@
 import inspect
 import json
 from collections.abc import Callable, Mapping
-from typing import Any, Final, get_type_hints
+from typing import Any, Final, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
@@ -14,6 +14,22 @@ from hector.core.record import dataclass
 from hector.tools.threads import in_thread
 
 _CONTENT: Final = (Text, Media, Data)
+_MARK: Final = "__hector_idempotent__"
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def idempotent(function: _F) -> _F:
+    """Mark a function whose call may be repeated without harm, such as one that only reads.
+
+    A call that a crash has cut off is then simply run again, unless the configuration says otherwise.
+    """
+    setattr(function, _MARK, True)
+    return function
+
+
+def is_idempotent(function: Callable[..., Any]) -> bool:
+    """Whether it is marked so."""
+    return bool(getattr(function, _MARK, False))
 
 
 @dataclass(frozen=True, slots=True)

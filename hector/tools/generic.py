@@ -1,6 +1,7 @@
 """Tools that belong to the protocol rather than to a job: give a result, ask, decline, answer directly.
 
-They wait for nothing; being coroutines they need no thread.
+They wait for nothing; being coroutines they need no thread. What they do is part of the run and stored with it, so that
+one which was cut off has done nothing.
 """
 
 from typing import Annotated, Any
@@ -12,8 +13,10 @@ from hector.core.errors import ToolError
 from hector.core.event import ANSWER, Artifact, DirectReply, InputRequired, Rejected
 from hector.core.ids import new_id
 from hector.core.ports import ToolContext, ToolOutput
+from hector.tools.function import idempotent
 
 
+@idempotent
 async def save_artifact(
     context: ToolContext,
     name: Annotated[str, Field(description="file name or title of the result")],
@@ -33,7 +36,7 @@ async def save_artifact(
     if artifact_id and artifact_id.startswith(ANSWER):
         raise ToolError(f"artifact_id: ids that begin with {ANSWER!r} belong to your own answers; choose another")
     part = _part(chosen[0], given[chosen[0]], name, media_type)
-    artifact = Artifact(artifact_id or new_id(), (part,), name, description)
+    artifact = Artifact(artifact_id or context.effect_id or new_id(), (part,), name, description)
     return ToolOutput((Text(f"saved artifact {artifact.id} ({name})"),), artifacts=(artifact,))
 
 
@@ -49,6 +52,7 @@ def _part(kind: str, value: Any, name: str, media_type: str | None) -> Content:
             return Media(media_type or "application/octet-stream", data=value, name=name)
 
 
+@idempotent
 async def ask_user(
     context: ToolContext, question: Annotated[str, Field(description="what you need to know", min_length=1)]
 ) -> ToolOutput:
@@ -56,6 +60,7 @@ async def ask_user(
     return ToolOutput(control=InputRequired(context.call_id, question))
 
 
+@idempotent
 async def reject_task(
     reason: Annotated[str, Field(description="why the task is declined", min_length=1)],
 ) -> ToolOutput:
@@ -63,6 +68,7 @@ async def reject_task(
     return ToolOutput((Text("rejected"),), control=Rejected(reason))
 
 
+@idempotent
 async def reply_directly(text: Annotated[str, Field(description="the whole answer", min_length=1)]) -> ToolOutput:
     """Answer with one message when no task needs to be kept, such as for a greeting or a short fact."""
     return ToolOutput((Text("sent"),), control=DirectReply(text))

@@ -1,0 +1,147 @@
+"""What happens to the calls of a model turn: which run, which wait for a person, which are answered without either.
+
+Pure: it looks at where the calls stand and at the tools' policies, and says what to do.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Set
+from typing import Any, Final
+
+from hector.agents.standing import CallStanding, Phase, Turn
+from hector.core.content import Text, ToolCall, ToolResult
+from hector.core.event import PendingCall
+from hector.core.ports import ToolPolicy
+from hector.core.record import dataclass
+
+SHOWN: Final = 500
+"""Characters of the arguments that a prompt shows; the request itself carries all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """What to do next with a turn's calls, in the order of the fields.
+
+    `settled` needs no execution; the execution of `intend` has to be announced before `run` begins; `ask` is for
+    people.
+    """
+
+    settled: tuple[ToolResult, ...]
+    intend: tuple[str, ...]
+    run: tuple[CallStanding, ...]
+    ask: tuple[PendingCall, ...]
+
+
+def args_hash(args: Mapping[str, Any]) -> str:
+    """SHA-256 of the arguments as canonical JSON, in hexadecimal: what an approval is bound to."""
+    text = json.dumps(args, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def next_steps(turn: Turn, policies: Mapping[str, ToolPolicy], begun: Set[str], now: float) -> Steps:
+    """Sort the calls that have no result. `begun` are those whose execution this very process has announced.
+
+    A call that was announced by somebody else was cut off. A name without a policy is no tool.
+    """
+    settled: list[ToolResult] = []
+    intend: list[str] = []
+    run: list[CallStanding] = []
+    ask: list[PendingCall] = []
+    for call in turn.open:
+        match _step(call, policies.get(call.call.name), begun, now):
+            case ToolResult() as result:
+                settled.append(result)
+            case PendingCall() as pending:
+                ask.append(pending)
+            case None:
+                run.append(call)
+                if call.phase is not Phase.STARTED:
+                    intend.append(call.call.id)
+    return Steps(tuple(settled), tuple(intend), tuple(run), tuple(ask))
+
+
+def _step(
+    call: CallStanding, policy: ToolPolicy | None, begun: Set[str], now: float
+) -> ToolResult | PendingCall | None:
+    """A result without execution, a request to people, or None: run it."""
+    match call.phase:
+        case Phase.NEW:
+            return _gate(call, policy, now)
+        case Phase.STARTED:
+            return None if call.call.id in begun else _cut_off(call, policy, now)
+        case Phase.ASKED:
+            return call.pending
+        case Phase.APPROVED if call.pending is not None and args_hash(call.call.args) == call.pending.args_hash:
+            return None
+        case Phase.APPROVED | Phase.DENIED | Phase.EXPIRED:
+            return _refused(call)
+        case _:
+            return None
+
+
+def needs_approval(call: ToolCall, policy: ToolPolicy | None) -> bool:
+    """Whether a person is asked first. What cannot be run at all (no such tool, no arguments) troubles nobody."""
+    return policy is not None and policy.approval and call.raw is None
+
+
+def _gate(call: CallStanding, policy: ToolPolicy | None, now: float) -> PendingCall | None:
+    if policy is None or not needs_approval(call.call, policy):
+        return None
+    return _pending(call, policy, _prompt(call, policy), now, interrupted=False)
+
+
+def _cut_off(call: CallStanding, policy: ToolPolicy | None, now: float) -> ToolResult | PendingCall | None:
+    if call.call.raw is not None or (policy is not None and policy.on_unknown == "retry"):
+        return None
+    name = call.call.name
+    if policy is not None and policy.on_unknown == "ask":
+        prompt = (
+            f"The call of {name} was cut off after it had begun: it is not known whether it took effect. "
+            f"Approve to run it again with {_shown(call)}, or deny to go on without it."
+        )
+        return _pending(call, policy, prompt, now, interrupted=True)
+    return _error(
+        call,
+        f"{name} was cut off after it had begun: it is not known whether it took effect, and it was not run again. "
+        "Find out before you rely on either.",
+    )
+
+
+def _pending(call: CallStanding, policy: ToolPolicy, prompt: str, now: float, *, interrupted: bool) -> PendingCall:
+    expires_at = now + policy.expires if policy.expires else None
+    args = call.call.args
+    return PendingCall(call.call.id, call.call.name, args, args_hash(args), prompt, expires_at, interrupted)
+
+
+def _prompt(call: CallStanding, policy: ToolPolicy) -> str:
+    said = policy.prompt or f"The agent wants to call {call.call.name} and needs your approval."
+    return f"{said}\n{call.call.name}: {_shown(call)}"
+
+
+def _shown(call: CallStanding) -> str:
+    text = json.dumps(call.call.args, ensure_ascii=False)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}... ({len(text)} characters)"
+
+
+def _refused(call: CallStanding) -> ToolResult:
+    """What the model reads in place of a result."""
+    name = call.call.name
+    again = call.pending is not None and call.pending.interrupted
+    fate = (
+        "It had begun once and was cut off: it is not known whether it took effect then."
+        if again
+        else "It was not carried out."
+    )
+    match call.phase:
+        case Phase.EXPIRED:
+            reason = f"NOT APPROVED: nobody approved the call of {name} in time."
+        case Phase.DENIED:
+            reason = f"NOT APPROVED: the user denied the call of {name}."
+        case _:
+            reason = f"NOT APPROVED: the approval of {name} was given for other arguments."
+    comment = f" The user says: {call.comment}" if call.comment else ""
+    return _error(call, f"{reason} {fate}{comment}")
+
+
+def _error(call: CallStanding, text: str) -> ToolResult:
+    return ToolResult(call.call.id, call.call.name, (Text(text),), is_error=True)
