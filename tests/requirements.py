@@ -365,6 +365,9 @@ _TABLE: Final[Mapping[str, str]] = {
         b web.health                 | /health, /livez and /readyz
         b web.limits                 | malformed and oversized requests get the protocol's error
     """,
+    "Milestone 3: push notifications": """
+        b a2a.push                   | push notification configs: all four operations, and inline, in both versions
+    """,
     "Milestone 1: chat": """
         b cli.chat                   | `hector chat` streams with a running or an in-process agent
         b cli.chat.commands          | /agents, /new and /quit

@@ -17,10 +17,11 @@ _OLD_FULL: Final = "0.3.0"
 _TEXT: Final = ("text/plain",)
 
 
-def agent_card(config: HectorConfig, agent_id: str, base: str, *, legacy: bool) -> JsonObject:
+def agent_card(config: HectorConfig, agent_id: str, base: str, *, legacy: bool, push: bool = True) -> JsonObject:
     """The card of one agent. `base` is the server's address without a slash at the end.
 
-    `legacy` adds the keys that clients of 0.3 need; strict validators of 1.0 refuse such a card.
+    `legacy` adds the keys that clients of 0.3 need; strict validators of 1.0 refuse such a card. `push` says
+    whether the server sends push notifications.
     """
     agent = config.agents[agent_id]
     url = f"{base}/agents/{agent_id}"
@@ -29,7 +30,7 @@ def agent_card(config: HectorConfig, agent_id: str, base: str, *, legacy: bool) 
         "description": agent.description or agent.name or agent_id,
         "version": config.version or "1",
         "supportedInterfaces": [_interface(url, "JSONRPC", CURRENT), _interface(url, "HTTP+JSON", CURRENT)],
-        "capabilities": {"streaming": True, "pushNotifications": False, "extendedAgentCard": False},
+        "capabilities": {"streaming": True, "pushNotifications": push, "extendedAgentCard": False},
         "defaultInputModes": list(agent.input_modes or _TEXT),
         "defaultOutputModes": list(agent.output_modes or _TEXT),
         "skills": _skills(agent_id, agent),

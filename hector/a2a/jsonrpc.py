@@ -20,7 +20,10 @@ class Operation(Enum):
     LIST = auto()
     CANCEL = auto()
     SUBSCRIBE = auto()
-    PUSH_CONFIG = auto()
+    CREATE_PUSH = auto()
+    GET_PUSH = auto()
+    LIST_PUSH = auto()
+    DELETE_PUSH = auto()
     EXTENDED_CARD = auto()
 
 
@@ -31,10 +34,10 @@ METHODS: Final[Mapping[str, Operation]] = {
     "ListTasks": Operation.LIST,
     "CancelTask": Operation.CANCEL,
     "SubscribeToTask": Operation.SUBSCRIBE,
-    "CreateTaskPushNotificationConfig": Operation.PUSH_CONFIG,
-    "GetTaskPushNotificationConfig": Operation.PUSH_CONFIG,
-    "ListTaskPushNotificationConfigs": Operation.PUSH_CONFIG,
-    "DeleteTaskPushNotificationConfig": Operation.PUSH_CONFIG,
+    "CreateTaskPushNotificationConfig": Operation.CREATE_PUSH,
+    "GetTaskPushNotificationConfig": Operation.GET_PUSH,
+    "ListTaskPushNotificationConfigs": Operation.LIST_PUSH,
+    "DeleteTaskPushNotificationConfig": Operation.DELETE_PUSH,
     "GetExtendedAgentCard": Operation.EXTENDED_CARD,
 }
 METHODS_03: Final[Mapping[str, Operation]] = {
@@ -43,10 +46,10 @@ METHODS_03: Final[Mapping[str, Operation]] = {
     "tasks/get": Operation.GET,
     "tasks/cancel": Operation.CANCEL,
     "tasks/resubscribe": Operation.SUBSCRIBE,
-    "tasks/pushNotificationConfig/set": Operation.PUSH_CONFIG,
-    "tasks/pushNotificationConfig/get": Operation.PUSH_CONFIG,
-    "tasks/pushNotificationConfig/list": Operation.PUSH_CONFIG,
-    "tasks/pushNotificationConfig/delete": Operation.PUSH_CONFIG,
+    "tasks/pushNotificationConfig/set": Operation.CREATE_PUSH,
+    "tasks/pushNotificationConfig/get": Operation.GET_PUSH,
+    "tasks/pushNotificationConfig/list": Operation.LIST_PUSH,
+    "tasks/pushNotificationConfig/delete": Operation.DELETE_PUSH,
     "agent/getAuthenticatedExtendedCard": Operation.EXTENDED_CARD,
 }
 

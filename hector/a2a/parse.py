@@ -1,13 +1,17 @@
 """Requests of A2A 1.0, as JSON objects, to values. The same functions serve JSON-RPC parameters and REST bodies."""
 
 import binascii
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
 from hector.a2a.errors import PUSH_NOT_SUPPORTED, ProtocolError
 from hector.a2a.reader import Reader
+from hector.a2a.version import CURRENT
 from hector.core.content import Content, Data, JsonObject, Media, Message, Text
+from hector.core.ids import new_id
+from hector.core.push import PushConfig
 from hector.core.record import dataclass
 from hector.core.task import ClientMessage, TaskQuery, TaskState
 
@@ -21,6 +25,10 @@ _STATE_NUMBERS: Final = (
     *("CANCELED", "INPUT_REQUIRED", "REJECTED", "AUTH_REQUIRED"),
 )
 _UNKNOWN_TYPE: Final = "application/octet-stream"
+_LONGEST_URL: Final = 2048
+_LONGEST_SECRET: Final = 8192
+_SCHEME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_HEADER: Final = re.compile(r"[ -~\xa0-\xff]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +39,7 @@ class Send:
     return_immediately: bool = False
     history_length: int | None = None
     tenant: str | None = None
+    push: PushConfig | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,27 +60,58 @@ class Listing:
     tenant: str | None = None
 
 
-def parse_send(params: JsonObject) -> Send:
-    """A message with its configuration. Raises InvalidRequest with every violation, ProtocolError for push configs."""
+def parse_send(params: JsonObject, version: str = CURRENT) -> Send:
+    """A message with its configuration, said in the words of 1.0. Raises InvalidRequest with every violation."""
     reader = Reader(params)
     message = _message(reader.inner("message", required=True))
     setting = reader.inner("configuration") or Reader({}, "configuration.", reader.wrong)
-    pushes = setting.json("taskPushNotificationConfig")
+    push = setting.inner("taskPushNotificationConfig")
     sent = Send(
         message,
         setting.flag("returnImmediately") or False,
         setting.integer("historyLength", 0),
         reader.text("tenant"),
+        None if push is None else read_push(push, version),
     )
     reader.finish()
-    if pushes is not None:
-        raise no_push()
     return sent
 
 
 def no_push() -> ProtocolError:
     """The answer to everything about push notifications while the capability is off."""
     return ProtocolError(PUSH_NOT_SUPPORTED, "this server sends no push notifications; subscribe to the task instead")
+
+
+def read_push(reader: Reader, version: str) -> PushConfig:
+    """A push notification config, said in the words of 1.0; `version` is what its receiver understands.
+
+    Without an id it is given one; in 0.3, which knew one config a task at first, the empty one for the task's own.
+    """
+    authentication = reader.inner("authentication")
+    scheme = credentials = None
+    if authentication is not None:
+        scheme = _matching(authentication, "scheme", 64, _SCHEME, "must be one word, such as Bearer", required=True)
+        credentials = _matching(authentication, "credentials", _LONGEST_SECRET, _HEADER, _NO_HEADER)
+    return PushConfig(
+        reader.identifier("id") or (new_id() if version == CURRENT else ""),
+        reader.text("url", required=True, most=_LONGEST_URL) or "",
+        _matching(reader, "token", _LONGEST_SECRET, _HEADER, _NO_HEADER),
+        scheme,
+        credentials,
+        version,
+    )
+
+
+_NO_HEADER: Final = "holds characters that no HTTP header can carry"
+
+
+def _matching(
+    reader: Reader, name: str, most: int, pattern: re.Pattern[str], complaint: str, *, required: bool = False
+) -> str | None:
+    found = reader.text(name, required=required, most=most)
+    if found is not None and not pattern.fullmatch(found):
+        reader.complain(name, complaint)
+    return found
 
 
 def parse_task(params: JsonObject) -> TaskRef:

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from hector.a2a import parse, render
-from hector.a2a.parse import Send, TaskRef, no_push
+from hector.a2a.parse import Send, TaskRef
 from hector.a2a.reader import Reader
+from hector.a2a.version import OLD
 from hector.core.clock import iso
 from hector.core.content import JsonObject, Message, Part, Thinking
 from hector.core.event import Artifact
@@ -27,10 +28,7 @@ def parse_send(params: JsonObject) -> Send:
     message, setting = reader.take("message"), reader.take("configuration")
     found["message"] = _message(message) if isinstance(message, dict) else message
     found["configuration"] = _configuration(setting) if isinstance(setting, dict) else setting
-    sent = parse.parse_send(found)
-    if isinstance(setting, dict) and setting.get("pushNotificationConfig") is not None:
-        raise no_push()
-    return sent
+    return parse.parse_send(found, OLD)
 
 
 def parse_task(params: JsonObject) -> TaskRef:
@@ -41,7 +39,20 @@ def parse_task(params: JsonObject) -> TaskRef:
 def _configuration(value: JsonObject) -> JsonObject:
     found: JsonObject = {key: value[key] for key in ("historyLength",) if key in value}
     found["returnImmediately"] = value.get("blocking") is False
+    push = Reader(value).take("pushNotificationConfig")
+    if push is not None:
+        found["taskPushNotificationConfig"] = push_config(push) if isinstance(push, dict) else push
     return found
+
+
+def push_config(value: JsonObject) -> JsonObject:
+    """A push notification config in the words of 1.0. Of several authentication schemes the first one is used."""
+    reader = Reader(value)
+    found: JsonObject = {name: reader.take(name) for name in ("id", "url", "token")}
+    authentication = reader.take("authentication")
+    if isinstance(authentication, dict) and isinstance(schemes := authentication.get("schemes"), list):
+        authentication = {"scheme": schemes[0], "credentials": authentication.get("credentials")} if schemes else None
+    return {**found, "authentication": authentication}
 
 
 def _message(value: JsonObject) -> JsonObject:

@@ -1,8 +1,11 @@
 """From an address to an open store."""
 
-from hector.core.errors import StartupError
+import hector.store.migrations as migrations
+from hector.config.postgres import is_postgres
+from hector.core.errors import HectorError, StartupError
 from hector.store.database import Database
 from hector.store.jobs import Jobs
+from hector.store.push import PushConfigs
 from hector.store.sessions import Sessions
 from hector.store.sqlite import SqliteDatabase
 from hector.store.tasks import Tasks
@@ -15,7 +18,8 @@ class Store:
         self.database = database
         self.jobs = Jobs(database)
         self.sessions = Sessions(database, self.jobs)
-        self.tasks = Tasks(database, self.sessions, self.jobs)
+        self.push = PushConfigs(database, self.jobs)
+        self.tasks = Tasks(database, self.sessions, self.jobs, self.push)
 
     @property
     def dsn(self) -> str:
@@ -35,21 +39,41 @@ class Store:
         await self.database.aclose()
 
 
-async def open_store(dsn: str) -> Store:
-    """Open (and create, and migrate) the database at `sqlite://<path>` or `sqlite://:memory:`.
+async def open_store(dsn: str, *, visitor: bool = False) -> Store:
+    """Open (and create, and migrate) the database at `sqlite://<path>`, `sqlite://:memory:` or `postgres://...`.
 
-    `sqlite://a/b.db` is relative to the working directory, `sqlite:///a/b.db` absolute. Must be closed on the event
-    loop that opened it. Raises StartupError and SchemaTooNew, each with what to do.
+    `sqlite://a/b.db` is relative to the working directory, `sqlite:///a/b.db` absolute; `config.postgres` says what an
+    address of PostgreSQL holds. Must be closed on the event loop that opened it. Raises StartupError and SchemaTooNew,
+    each with what to do.
+
+    A visitor works beside the processes that serve: it creates, migrates and locks nothing, and refuses a schema that
+    is not this version's.
     """
-    return Store(_connect(dsn))
+    database = await connect(dsn, visitor=visitor)
+    if visitor:
+        try:
+            known = migrations.known(database.dialect)
+            await database.read(lambda con: migrations.require_current(con, known, _place(database.dsn)))
+        except HectorError:
+            await database.aclose()
+            raise
+    return Store(database)
 
 
-def _connect(dsn: str) -> Database:
+async def connect(dsn: str, *, visitor: bool = False) -> Database:
+    """The engine alone; that of a visitor whatever its schema is."""
     scheme, separator, rest = dsn.partition("://")
     if scheme == "sqlite" and rest:
-        return SqliteDatabase(rest)
-    if scheme in ("postgres", "postgresql"):
-        raise StartupError("PostgreSQL is not available in this version of Hector: use --database sqlite://<path>")
+        return SqliteDatabase(rest, visitor=visitor)
+    if is_postgres(dsn):
+        from hector.store.postgres import PostgresDatabase  # noqa: PLC0415 - its driver is loaded on first use
+
+        return await PostgresDatabase.open(dsn, visitor=visitor)
     # The address may hold a password: only its scheme is shown.
     found = f"{scheme}://..." if separator else "an address without a scheme"
-    raise StartupError(f"the database address must be sqlite://<path> or sqlite://:memory:, not {found}")
+    raise StartupError(f"the database address must be sqlite://<path>, sqlite://:memory: or postgres://..., not {found}")
+
+
+def _place(dsn: str) -> str:
+    """The file or the server, for messages."""
+    return dsn.partition("://")[2]

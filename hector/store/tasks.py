@@ -8,6 +8,7 @@ from hector.core.errors import InvalidRequest, NotFound, NotSupported
 from hector.core.event import Artifact, Event
 from hector.core.ids import new_id
 from hector.core.job import Claim, Job, JobState, NewJob
+from hector.core.push import PushConfig
 from hector.core.record import dataclass
 from hector.core.task import Caller, ClientMessage, Status, Task, TaskPage, TaskQuery, TaskState
 from hector.store.codec import (
@@ -27,6 +28,7 @@ from hector.store.database import Connection, Database, Row
 from hector.store.history import history
 from hector.store.jobs import Jobs
 from hector.store.paging import Position, check_size, decode_token, encode_token
+from hector.store.push import PushConfigs
 from hector.store.queries import load
 from hector.store.sessions import SEQ_BITS, Session, Sessions, bounds, lane_of
 from hector.store.state import StateChange, state_changes
@@ -38,7 +40,8 @@ class Accept:
 
     `context_id` None means a fresh conversation, or that of the resumed task. `event` is the user's
     (`history.user_event`). `owner` is the process that runs it at once, unless the session is busy; None leaves it to
-    whoever is free. `stream` says whether the model is to be asked for a stream.
+    whoever is free. `stream` says whether the model is to be asked for a stream; `direct`, whether whoever takes it up
+    later may answer with a message instead of a task. `push` is told of all that follows.
     """
 
     caller: Caller
@@ -51,8 +54,10 @@ class Accept:
     resume: bool = False
     owner: str | None = None
     stream: bool = True
+    direct: bool = False
     max_attempts: int = 4
     priority: int = 0
+    push: PushConfig | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,7 @@ class Accepted:
     task: Task
     claim: Claim
     session: Session | None = None
+    lane: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +106,11 @@ class _Step(NamedTuple):
 class Tasks:
     """The repository. Every method is one unit of work."""
 
-    def __init__(self, database: Database, sessions: Sessions, jobs: Jobs) -> None:
+    def __init__(self, database: Database, sessions: Sessions, jobs: Jobs, push: PushConfigs) -> None:
         self._database = database
         self._sessions = sessions
         self._jobs = jobs
+        self._push = push
         self._sql = load("tasks", database.dialect)
 
     def accept(self, accept: Accept) -> Awaitable[Accepted]:
@@ -165,24 +172,34 @@ class Tasks:
         values = (key, key, caller.app, caller.user, accept.task_id, accept.agent, state.value, at, metadata, at)
         await con.execute(self._sql["create"], values)
         await self._sessions.append(con, caller, (session, seq, key), (row,), changes)
+        if accept.push is not None:
+            await self._push.attach(con, key, accept.task_id, accept.push)
+            await self._push.announce(con, (key, accept.task_id, context_id), caller, (state.value, at, None))
         said = history((accept.event,), context_id=context_id, task_id=accept.task_id)
         status = Status(state, at / 1000)
         task = Task(accept.task_id, context_id, accept.agent, status, (), said, accept.metadata)
         if not new:
-            return Accepted(task, claim)
+            return Accepted(task, claim, lane=lane_of(session))
         seen = await self._sessions.state(con, caller, session)
-        return Accepted(task, claim, Session(context_id, accept.agent, (accept.event,), seen, at / 1000, at / 1000))
+        fresh = Session(context_id, accept.agent, (accept.event,), seen, at / 1000, at / 1000)
+        return Accepted(task, claim, fresh, lane_of(session))
 
     async def _resume(self, con: Connection, accept: Accept, row: EventRow, changes: Sequence[StateChange]) -> Accepted:
         found = await self._find(con, accept.caller, accept.task_id, accept.agent)
         _check_resumable(found, accept)
         key, seq, at = found[0], found[9], milliseconds(accept.at)
         session = key >> SEQ_BITS
+        if accept.push is not None:
+            await self._push.attach(con, key, accept.task_id, accept.push)
         await self._sessions.advance(con, session, seq, 1, at)
         claim = await self._jobs.insert(con, _run(accept, session), accept.owner)
-        await con.execute(self._sql["set_status"], (_entered(claim).value, at, None, session << SEQ_BITS | seq, key))
+        state = _entered(claim).value
+        await con.execute(self._sql["set_status"], (state, at, None, session << SEQ_BITS | seq, key))
+        if found[10] or accept.push is not None:
+            await self._push.announce(con, (key, accept.task_id, found[2]), accept.caller, (state, at, None))
         await self._sessions.append(con, accept.caller, (session, seq, key), (row,), changes)
-        return Accepted(await self._get(con, accept.caller, accept.task_id, None, None), claim)
+        task = await self._get(con, accept.caller, accept.task_id, None, None)
+        return Accepted(task, claim, lane=lane_of(session))
 
     async def _record(self, con: Connection, record: Record, step: _Step) -> bool:
         caller = record.caller
@@ -191,15 +208,14 @@ class Tasks:
         found = await con.one(self._sql["position"], (record.task_id, caller.app, caller.user, record.context_id))
         if found is None or TaskState(found[2]).terminal:
             return False
-        key, last, _, seq, _ = found
+        key, last, state, seq, receivers = found
         if step.rows:
             session, at = key >> SEQ_BITS, milliseconds(record.events[-1].at)
             await self._sessions.advance(con, session, seq, len(step.rows), at)
             await self._sessions.append(con, caller, (session, seq, key), step.rows, step.changes)
             last = session << SEQ_BITS | seq + len(step.rows) - 1
         if record.discard:
-            await con.execute(self._sql["discard_artifacts"], (key,))
-            await con.execute(self._sql["discard"], (key,))
+            await self._discard(con, key, receivers)
             return True
         for artifact_id, body in step.artifacts:
             await con.execute(self._sql["put_artifact"], (key, artifact_id, body))
@@ -207,7 +223,22 @@ class Tasks:
             await con.execute(self._sql["set_status"], (*step.status, last, key))
         elif step.rows:
             await con.execute(self._sql["set_last"], (last, key))
+        if receivers:
+            await self._announce(con, record, step, key, state)
         return True
+
+    async def _discard(self, con: Connection, key: int, receivers: int) -> None:
+        await con.execute(self._sql["discard_artifacts"], (key,))
+        await con.execute(self._sql["discard"], (key,))
+        if receivers:
+            await self._push.forget(con, key)
+
+    async def _announce(self, con: Connection, record: Record, step: _Step, key: int, state: str) -> None:
+        """Have the task's receivers told of a step. `state` is the one before it."""
+        place = (key, record.task_id, record.context_id)
+        await self._push.announce_artifacts(con, place, record.caller, state, [body for _, body in step.artifacts])
+        if step.status is not None:
+            await self._push.announce(con, place, record.caller, step.status)
 
     async def _cancel(self, con: Connection, caller: Caller, task_id: str, at: int) -> bool:
         found = await con.one(self._sql["find"], (task_id, caller.app, caller.user))
@@ -216,6 +247,8 @@ class Tasks:
         key, last = found[0], found[8]
         await con.execute(self._sql["set_status"], (TaskState.CANCELED.value, at, None, last, key))
         await self._jobs.cancel_of(con, lane_of(key >> SEQ_BITS), task_id)
+        if found[10]:
+            await self._push.announce(con, (key, task_id, found[2]), caller, (TaskState.CANCELED.value, at, None))
         return True
 
     async def _find(self, con: Connection, caller: Caller, task_id: str, agent: str | None) -> Row:
@@ -281,7 +314,7 @@ class Tasks:
 
 
 def _run(accept: Accept, session: int) -> NewJob:
-    payload = {"invocation": accept.event.invocation_id, "stream": accept.stream}
+    payload = {"invocation": accept.event.invocation_id, "stream": accept.stream, "direct": accept.direct}
     return NewJob(
         "run",
         accept.caller,

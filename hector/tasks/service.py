@@ -19,6 +19,7 @@ from hector.core.errors import (
     Violation,
 )
 from hector.core.ids import new_id
+from hector.core.push import PushConfig
 from hector.core.record import dataclass
 from hector.core.task import (
     Caller,
@@ -44,6 +45,7 @@ class SendOptions:
 
     return_immediately: bool = False
     history_length: int | None = None
+    push: PushConfig | None = None
 
 
 class TaskStream:
@@ -99,7 +101,7 @@ class TaskService:
         self, caller: Caller, agent: str, message: ClientMessage, options: SendOptions
     ) -> Task | ClientMessage:
         """Run the message. Returns when the task has ended or waits for its user, or at once if so asked."""
-        run = await self._accept(caller, agent, message, stream=options.return_immediately)
+        run = await self._accept(caller, agent, message, options, stream=options.return_immediately)
         if options.return_immediately:
             run.keep()
             return run.live.snapshot(options.history_length)
@@ -108,7 +110,7 @@ class TaskService:
 
     async def stream(self, caller: Caller, agent: str, message: ClientMessage, options: SendOptions) -> TaskStream:
         """Run the message and follow it. Raises before the stream begins if the message cannot be accepted."""
-        run = await self._accept(caller, agent, message, stream=True)
+        run = await self._accept(caller, agent, message, options, stream=True)
         first = run.live.snapshot(options.history_length)
         subscription = run.channel.subscribe(until_interrupted=True)
         try:
@@ -183,21 +185,25 @@ class TaskService:
             return None
         return run
 
-    async def _accept(self, caller: Caller, agent: str, message: ClientMessage, *, stream: bool) -> Run:
+    async def _accept(
+        self, caller: Caller, agent: str, message: ClientMessage, options: SendOptions, *, stream: bool
+    ) -> Run:
         """Check the message, store it with its task in one transaction, and run it.
 
         A caller that goes away meanwhile takes nothing back.
         """
         lease = self._apps.lease()
         try:
-            offer = await self._offer(lease.app, caller, agent, message)
+            offer = await self._offer(lease.app, caller, agent, message, options)
             accepted = self._worker.begin(offer, lease, stream=stream)
         except BaseException:
             lease.release()
             raise
         return await accepted
 
-    async def _offer(self, app: App, caller: Caller, agent: str, message: ClientMessage) -> Accept:
+    async def _offer(
+        self, app: App, caller: Caller, agent: str, message: ClientMessage, options: SendOptions
+    ) -> Accept:
         """What the store is to accept. Raises RequestError's subclasses."""
         if agent not in app.agents:
             raise NotFound("agent", agent)
@@ -215,6 +221,7 @@ class TaskService:
             message.metadata,
             resume=known is not None,
             owner="here",
+            push=options.push,
         )
 
     async def _known(self, caller: Caller, agent: str, message: ClientMessage) -> Task:

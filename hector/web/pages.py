@@ -67,7 +67,8 @@ class Pages:
         config = self._apps.current.config
         base = base_url(request, self._settings)
         names = [name for name, agent in config.agents.items() if agent.visibility != "private"]
-        cards = [agent_card(config, name, base, legacy=self._settings.legacy_card) for name in names]
+        legacy, push = self._settings.legacy_card, self._settings.push_notifications.enabled
+        cards = [agent_card(config, name, base, legacy=legacy, push=push) for name in names]
         return reply_json(request, {"agents": cards, "total": len(cards)})
 
     async def card(self, request: Request) -> Response:
@@ -97,7 +98,9 @@ class Pages:
         if found is None:
             if len(self._cards) >= _MOST_CARDS:
                 self._cards.clear()
-            found = self._cards[key] = document(agent_card(app.config, agent, base, legacy=legacy), self._since)
+            push = self._settings.push_notifications.enabled
+            card = agent_card(app.config, agent, base, legacy=legacy, push=push)
+            found = self._cards[key] = document(card, self._since)
         return found
 
     async def health(self, request: Request) -> Response:

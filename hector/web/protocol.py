@@ -1,8 +1,8 @@
-"""A2A over HTTP: JSON-RPC in both versions and HTTP+JSON, all through the same eight operations."""
+"""A2A over HTTP: JSON-RPC in both versions and HTTP+JSON, all through the same operations."""
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
@@ -19,9 +19,12 @@ from hector.core.content import JsonObject
 from hector.core.errors import HectorError, InvalidRequest, NotFound, Violation
 from hector.core.record import dataclass
 from hector.core.task import Caller
+from hector.tasks.push import PushService
 from hector.tasks.service import SendOptions, TaskService, TaskStream
 from hector.web.answers import JSON, NO_CACHE, json_type, note
 from hector.web.asgi import Exchange
+from hector.web.push import OPERATIONS as PUSH
+from hector.web.push import PushOperations
 from hector.web.streams import Follower
 
 _DEFAULT_TENANT: Final = "default"
@@ -29,14 +32,18 @@ MOST_STREAMS: Final = 2_000
 """Streams that may be open at once; each holds a socket and up to its share of unread updates."""
 _WITH_BODY: Final = frozenset({Operation.SEND, Operation.STREAM})
 _STREAMED: Final = frozenset({Operation.STREAM, Operation.SUBSCRIBE})
+_PLACES: Final = {"id": "id", "tenant": "tenant"}
+_PUSH_PLACES: Final = {"id": "taskId", "config": "id", "tenant": "tenant"}
+"""Which parameter a placeholder of a path stands for."""
 
 
 class Protocol:
     """Reads requests, calls the task service, words the answers."""
 
-    def __init__(self, apps: Apps, tasks: TaskService, settings: Server) -> None:
+    def __init__(self, apps: Apps, tasks: TaskService, push: PushService, settings: Server) -> None:
         self._apps = apps
         self._tasks = tasks
+        self._push = PushOperations(push)
         self._most = settings.max_body_bytes
         self._streams = 0
 
@@ -72,22 +79,20 @@ class Protocol:
             await self._follow(exchange, done, events, operation, lambda error: failure(rest_error(error)))
         else:
             kind = json_type(exchange.headers.get(b"accept", b""))
-            await exchange.reply(200, wire.dumps(done).encode("ascii"), kind, NO_CACHE)
+            await exchange.reply(200, wire.dumps({} if done is None else done).encode("ascii"), kind, NO_CACHE)
 
     async def _rest_params(self, exchange: Exchange, operation: Operation, query: dict[str, str]) -> JsonObject:
         params: JsonObject = dict(query)
         if operation in _WITH_BODY or (exchange.method == "POST" and exchange.has_body):
             exchange.require_json()
             params = _object(await exchange.body(self._most))
-        for name in ("id", "tenant"):
+        for name, meant in (_PUSH_PLACES if operation in PUSH else _PLACES).items():
             if (found := exchange.place(name)) is not None:
-                params[name] = found
+                params[meant] = found
         return params
 
-    async def perform(
-        self, operation: Operation, agent_id: str | None, params: JsonObject, *, old: bool
-    ) -> JsonObject | TaskStream:
-        """Do what was asked. The answer is a JSON value, or a stream."""
+    async def perform(self, operation: Operation, agent_id: str | None, params: JsonObject, *, old: bool) -> Any:
+        """Do what was asked. The answer is a JSON value, or a TaskStream."""
         app = self._apps.current
         agent = visible_agent(app, agent_id)
         caller = Caller(app.id)
@@ -102,8 +107,8 @@ class Protocol:
             _check_tenant(app, listing.tenant)
             page = await self._tasks.list(caller, agent, listing.query)
             return render.page(page, listing.query.page_size, artifacts=listing.query.include_artifacts)
-        if operation is Operation.PUSH_CONFIG:
-            raise parse.no_push()
+        if operation in PUSH:
+            return await self._on_push(app, caller, agent, params, operation, old=old)
         if operation is Operation.EXTENDED_CARD:
             raise ProtocolError(UNSUPPORTED_OPERATION, "this agent has no extended card; its card says everything")
         return await self._on_task(app, caller, agent, params, operation, old=old)
@@ -113,11 +118,20 @@ class Protocol:
     ) -> JsonObject | TaskStream:
         sent = v03.parse_send(params) if old else parse.parse_send(params)
         _check_tenant(app, sent.tenant)
-        options = SendOptions(sent.return_immediately, sent.history_length)
+        if sent.push is not None:
+            self._push.check(sent.push, old=old)
+        options = SendOptions(sent.return_immediately, sent.history_length, sent.push)
         if operation is Operation.STREAM:
             return await self._tasks.stream(caller, agent, sent.message, options)
         answer = await self._tasks.send(caller, agent, sent.message, options)
         return v03.answer(answer) if old else render.answer(answer)
+
+    async def _on_push(
+        self, app: App, caller: Caller, agent: str, params: JsonObject, operation: Operation, *, old: bool
+    ) -> Any:
+        if not _is_tenant(app, params.get("tenant")):
+            raise NotFound("task", str(params.get("taskId"))[:100])
+        return await self._push.perform(caller, agent, params, operation, old=old)
 
     async def _on_task(
         self, app: App, caller: Caller, agent: str, params: JsonObject, operation: Operation, *, old: bool

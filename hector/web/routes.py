@@ -65,8 +65,10 @@ _OPERATIONS: Final = (  # the order is that of their number on a busy server
     ("tasks/{id}:subscribe", Operation.SUBSCRIBE, (GET, POST)),
     ("tasks/{id}:cancel", Operation.CANCEL, (POST,)),
     ("tasks", Operation.LIST, (GET,)),
-    ("tasks/{id}/pushNotificationConfigs", Operation.PUSH_CONFIG, (GET, POST)),
-    ("tasks/{id}/pushNotificationConfigs/{config}", Operation.PUSH_CONFIG, (GET, DELETE)),
+    ("tasks/{id}/pushNotificationConfigs", Operation.CREATE_PUSH, (POST,)),
+    ("tasks/{id}/pushNotificationConfigs", Operation.LIST_PUSH, (GET,)),
+    ("tasks/{id}/pushNotificationConfigs/{config}", Operation.GET_PUSH, (GET,)),
+    ("tasks/{id}/pushNotificationConfigs/{config}", Operation.DELETE_PUSH, (DELETE,)),
     ("extendedAgentCard", Operation.EXTENDED_CARD, (GET,)),
 )
 

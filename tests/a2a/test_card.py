@@ -26,7 +26,7 @@ def test_a_bare_agent_has_a_complete_card() -> None:
         (f"{BASE}/agents/helper", "JSONRPC", "1.0"),
         (f"{BASE}/agents/helper", "HTTP+JSON", "1.0"),
     ]
-    assert card["capabilities"] == {"streaming": True, "pushNotifications": False, "extendedAgentCard": False}
+    assert card["capabilities"] == {"streaming": True, "pushNotifications": True, "extendedAgentCard": False}
     required = ("name", "description", "version", "skills", "defaultInputModes", "defaultOutputModes")
     assert all(card[key] for key in required)
     assert all(all(skill[key] for key in ("id", "name", "description", "tags")) for skill in card["skills"])

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from hector.a2a.errors import ProtocolError
 from hector.a2a.parse import Listing, Send, TaskRef, parse_listing, parse_send, parse_task
 from hector.core.content import Data, JsonObject, Media, Text
 from hector.core.errors import InvalidRequest, Violation
@@ -140,13 +139,6 @@ def test_the_list_of_violations_is_bounded() -> None:
     with pytest.raises(InvalidRequest, match=r"and 47 more") as caught:
         parse_send(send(parts=[{}] * 50))
     assert len(caught.value.violations) == 20
-
-
-@pytest.mark.a2a("CORE-CAP-001")
-def test_an_inline_push_configuration_is_refused() -> None:
-    with pytest.raises(ProtocolError) as caught:
-        parse_send({**send(), "configuration": {"taskPushNotificationConfig": {"url": "https://example.com"}}})
-    assert caught.value.fault.code == -32003
 
 
 def test_a_task_reference() -> None:

@@ -6,7 +6,6 @@ import pytest
 from a2a.compat.v0_3 import types
 
 from hector.a2a import v03
-from hector.a2a.errors import ProtocolError
 from hector.core.content import Data, JsonObject, Media, Message, Text, ToolCall
 from hector.core.errors import InvalidRequest
 from hector.core.event import Artifact
@@ -72,12 +71,6 @@ def test_a_message_without_an_id_is_given_one() -> None:
 def test_mistakes_are_named(params: JsonObject, text: str) -> None:
     with pytest.raises(InvalidRequest, match=text):
         v03.parse_send(params)
-
-
-def test_push_configurations_are_refused() -> None:
-    with pytest.raises(ProtocolError) as caught:
-        v03.parse_send({**old(), "configuration": {"pushNotificationConfig": {"url": "https://e.org"}}})
-    assert caught.value.fault.code == -32003
 
 
 @pytest.mark.parametrize("state", list(TaskState))

@@ -297,13 +297,6 @@ def test_subscribing_to_running_work_begins_with_what_is_there(a2a: Binding) -> 
 
 @pytest.mark.a2a("CORE-CAP-001", "CORE-CAP-003")
 def test_capabilities_that_are_off(a2a: Binding) -> None:
-    no_push = (-32003, 400, "PUSH_NOTIFICATION_NOT_SUPPORTED")
-    refused(a2a, *no_push, "CreateTaskPushNotificationConfig", taskId="t", url="https://example.com")
-    refused(a2a, *no_push, "GetTaskPushNotificationConfig", taskId="t", id="c")
-    refused(a2a, *no_push, "ListTaskPushNotificationConfigs", taskId="t")
-    refused(a2a, *no_push, "DeleteTaskPushNotificationConfig", taskId="t", id="c")
-    configuration = {"taskPushNotificationConfig": {"url": "https://example.com"}}
-    refused(a2a, *no_push, "SendMessage", message=say("complete-task"), configuration=configuration)
     refused(a2a, -32004, 400, "UNSUPPORTED_OPERATION", "GetExtendedAgentCard")
 
 

@@ -9,7 +9,6 @@ from a2a.client import Client, ClientConfig, create_client
 from a2a.types import a2a_pb2 as types
 from a2a.utils.errors import (
     InvalidParamsError,
-    PushNotificationNotSupportedError,
     TaskNotCancelableError,
     TaskNotFoundError,
     UnsupportedOperationError,
@@ -127,10 +126,6 @@ async def test_errors_arrive_as_what_they_are(sdk: Client) -> None:
     done = await events(sdk.send_message(request("complete-task")))
     with pytest.raises(UnsupportedOperationError):
         await events(sdk.send_message(request("terminal", taskId=done[0][1].id)))
-    with pytest.raises(PushNotificationNotSupportedError):
-        await sdk.create_task_push_notification_config(
-            types.TaskPushNotificationConfig(task_id=done[0][1].id, url="https://example.com")
-        )
 
 
 @pytest.mark.parametrize("binding", ["JSONRPC", "HTTP+JSON"])

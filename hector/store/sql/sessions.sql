@@ -58,6 +58,9 @@ DELETE FROM user_state WHERE app = ? AND "user" = ? AND name = ?;
 -- unset_session
 DELETE FROM session_state WHERE session = ? AND name = ?;
 
+-- delete_push_configs
+DELETE FROM push_configs WHERE task >= ? AND task < ?;
+
 -- delete_artifacts
 DELETE FROM artifacts WHERE task >= ? AND task < ?;
 

@@ -8,7 +8,7 @@ SELECT t.key, t.last, t.state, s.next_seq, t.push FROM tasks t JOIN sessions s O
 WHERE t.id = ? AND t.app = ? AND t."user" = ? AND s.id = ?;
 
 -- find
-SELECT t.key, t.id, s.id, t.agent, t.state, t.changed, t.message, t.metadata, t.last, s.next_seq
+SELECT t.key, t.id, s.id, t.agent, t.state, t.changed, t.message, t.metadata, t.last, s.next_seq, t.push
 FROM tasks t JOIN sessions s ON s.key = t.key >> 24
 WHERE t.id = ? AND t.app = ? AND t."user" = ?;
 

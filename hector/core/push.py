@@ -1,0 +1,30 @@
+"""Push notifications: where a client wants the updates of its task to be sent."""
+
+from hector.core.record import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class PushConfig:
+    """One receiver. The empty `id` stands for the task's own, as A2A 0.3 has it.
+
+    `scheme` and `credentials` make up the Authorization header, `token` a header of its own; `version` of A2A is the one
+    that the receiver understands. Secrets: the last two, and often the URL.
+    """
+
+    id: str
+    url: str
+    token: str | None = None
+    scheme: str | None = None
+    credentials: str | None = None
+    version: str = "1.0"
+
+    def __repr__(self) -> str:
+        return f"PushConfig({self.id!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class PushPage:
+    """Some of a task's receivers, in order of their ids; `next_token` is empty on the last page."""
+
+    configs: tuple[PushConfig, ...]
+    next_token: str
