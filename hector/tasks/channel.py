@@ -1,90 +1,163 @@
-"""Fan-out of a task's updates: the same order for every subscriber, and a bound on how far one may lag."""
+"""Fan-out of a task's updates: one log, read by every subscriber at its own pace.
+
+Whoever reads more slowly than the log moves on is cut off, and whoever comes back behind its beginning is given a
+snapshot: neither costs the run anything.
+"""
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
 from hector.core.task import StatusUpdate, Update
+from hector.tasks.live import LiveTask, missing
+from hector.tasks.log import Log
+from hector.tasks.positions import NOWHERE, Epoch, Position
 
-MOST_PENDING: Final = 20_000
-"""Updates that wait for one slow reader before it is cut off; it may subscribe again and gets a snapshot."""
+MOST_ENDED: Final = 256
+MOST_ENDED_BYTES: Final = 16 * 1024 * 1024
+"""Logs of tasks that nobody works on or follows any more, for readers that were cut off shortly before the end."""
 
 
 class Subscription:
-    """One reader. Iterating gives all updates that have come since the last time, as one tuple."""
+    """One reader: a place in the log of a channel. `mark` says behind which position the last batch began."""
 
-    def __init__(self, channel: "Channel", *, until_interrupted: bool) -> None:
+    __slots__ = ("_channel", "_end", "_place", "_until_interrupted", "_waiter", "mark")
+
+    def __init__(self, channel: "Channel", place: int, *, until_interrupted: bool) -> None:
+        self.mark = Position(NOWHERE, 0)
         self._channel = channel
+        self._place = place
+        self._end: int | None = None
         self._until_interrupted = until_interrupted
-        self._pending: list[Update] = []
         self._waiter: asyncio.Future[None] | None = None
-        self._ended = False
-
-    def put(self, update: Update) -> None:
-        """Queue an update; the one that ends the stream is the last."""
-        if self._ended:
-            return
-        self._pending.append(update)
-        if isinstance(update, StatusUpdate):
-            state = update.status.state
-            self._ended = state.terminal or (self._until_interrupted and state.interrupted)
-        if len(self._pending) > MOST_PENDING:
-            self._pending.clear()
-            self._ended = True
-        self._wake()
 
     def restart(self) -> None:
-        """Forget what is queued, because a fresher snapshot was taken."""
-        self._pending.clear()
-        self._ended = False
+        """Forget what is unread, because a fresher snapshot was taken."""
+        self._place, self._end = self._channel.log.end, None
 
     @property
     def untouched(self) -> bool:
-        """Nothing has come yet."""
-        return not self._pending and not self._ended
+        """There is nothing unread."""
+        return self._place == self._channel.log.end and self._end is None
+
+    @property
+    def ended(self) -> bool:
+        """Nothing is unread, and nothing more will come."""
+        return self._end is not None and self._place >= self._end
 
     def close(self) -> None:
-        """Stop listening. Safe to call twice."""
-        self._ended = True
+        """Read to here and no further. Safe to call twice."""
+        if self._end is None:
+            self._end = self._channel.log.end
         self._channel.leave(self)
-        self._wake()
+        self.wake()
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """There may be something to take."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
     async def take(self) -> tuple[Update, ...]:
-        """Wait for updates; an empty tuple is the end."""
-        while not self._pending and not self._ended:
+        """Wait for updates, all of one epoch; an empty tuple is the end."""
+        while True:
+            batch = self.grab()
+            if batch:
+                return batch
+            if self.ended:
+                self._channel.leave(self)
+                return ()
             self._waiter = asyncio.get_running_loop().create_future()
             try:
                 await self._waiter
             finally:
                 self._waiter = None
-        batch = tuple(self._pending)
-        self._pending.clear()
-        if not batch:
-            self._channel.leave(self)
+
+    def grab(self) -> tuple[Update, ...]:
+        """What is unread, all of one epoch, without waiting."""
+        log = self._channel.log
+        if self.ended:
+            return ()
+        if self._place < log.start:  # too slow: the log has moved on
+            self._place = self._end = log.end
+            return ()
+        self.mark, batch = log.position_of(self._place), log.read(self._place, self._end)
+        for count, update in enumerate(batch, 1):
+            if isinstance(update, StatusUpdate) and self._is_last(update):
+                batch, self._end = batch[:count], self._place + count
+                break
+        self._place += len(batch)
         return batch
+
+    def _is_last(self, update: StatusUpdate) -> bool:
+        state = update.status.state
+        return state.terminal or (self._until_interrupted and state.interrupted)
 
 
 class Channel:
-    """All subscriptions of one task. `on_empty` is called when the last one has left."""
+    """The log of one task and its readers. `on_empty` is called when the last one has left.
+
+    `shown` is the task as those know it who have read everything; it is there while somebody feeds the channel.
+    """
+
+    __slots__ = ("_on_empty", "_subscriptions", "_told", "log", "shown")
 
     def __init__(self, on_empty: Callable[[], None]) -> None:
+        self.log = Log()
+        self.shown: LiveTask | None = None
+        self._told: StatusUpdate | None = None
         self._subscriptions: list[Subscription] = []
         self._on_empty = on_empty
 
+    @property
+    def position(self) -> Position:
+        """Behind the newest update."""
+        return self.log.position_of(self.log.end)
+
     def subscribe(self, *, until_interrupted: bool) -> Subscription:
         """A new reader that sees everything published from now on."""
-        subscription = Subscription(self, until_interrupted=until_interrupted)
+        return self._join(self.log.end, until_interrupted=until_interrupted)
+
+    def resume(self, behind: Position, *, until_interrupted: bool) -> Subscription | None:
+        """A reader that goes on behind a position; None when the log does not hold that any more."""
+        place = self.log.place_of(behind)
+        return None if place is None else self._join(place, until_interrupted=until_interrupted)
+
+    def _join(self, place: int, *, until_interrupted: bool) -> Subscription:
+        subscription = Subscription(self, place, until_interrupted=until_interrupted)
         self._subscriptions.append(subscription)
         return subscription
 
+    def adopt(self, at: Position, live: LiveTask) -> None:
+        """Go on with `live`, which stands at `at`: what is published from now on follows it.
+
+        Readers are first told what they have not seen of it. Where nobody knows what they have seen, what was said
+        before is forgotten, so that nobody goes on behind it.
+        """
+        if self.shown is None:
+            self.log.forget()
+            self._told = None
+        else:
+            self.tell(missing(self.shown.snapshot(0), live.snapshot(0)))
+        self.shown = live
+        self.log.turn_to(at.epoch, at.number)
+
+    def tell(self, updates: tuple[Update, ...]) -> None:
+        """Publish what belongs to no claim."""
+        if updates:
+            self.log.turn_to(NOWHERE, 0)
+        for update in updates:
+            self.publish(update)
+
     def publish(self, update: Update) -> None:
-        """Give it to every reader, without waiting for any."""
+        """Give it to every reader, without waiting for any. A state that everybody knows is left out."""
+        if isinstance(update, StatusUpdate):
+            if self._told is not None and _repeats(self._told, update):
+                return
+            self._told = update
+        self.log.append(update)
         for subscription in self._subscriptions:
-            subscription.put(update)
+            subscription.wake()
 
     def leave(self, subscription: Subscription) -> None:
         """Remove a reader."""
@@ -105,23 +178,38 @@ class Channel:
 
 
 class Channels:
-    """The channels of all tasks that are worked on or followed; the others have none."""
+    """The channels of all tasks that are worked on or followed, and of a few that no longer are.
+
+    `on_begin` is called with the id of a task whose work begins in this process, before anything is published.
+    """
 
     def __init__(self) -> None:
+        self.on_begin: Callable[[str], None] | None = None
         self._channels: dict[str, Channel] = {}
         self._held: set[str] = set()
+        self._ended: OrderedDict[str, Channel] = OrderedDict()
+        self._ended_weight = 0
 
     def of(self, task_id: str) -> Channel:
         """The channel of a task, kept for as long as somebody listens or it is held."""
         channel = self._channels.get(task_id)
         if channel is None:
-            channel = self._channels[task_id] = Channel(lambda: self._drop(task_id))
+            channel = self._channels[task_id] = self._revive(task_id) or Channel(lambda: self._drop(task_id))
         return channel
 
-    def hold(self, task_id: str) -> Channel:
-        """Keep the channel until `release`, whether or not anybody listens."""
+    def hold(self, task_id: str, epoch: Epoch = NOWHERE, live: LiveTask | None = None) -> Channel:
+        """Keep the channel until `release`, whether or not anybody listens: the claim `epoch` feeds it from now on."""
         self._held.add(task_id)
-        return self.of(task_id)
+        channel = self.of(task_id)
+        if live is not None:
+            channel.adopt(Position(epoch, 0), live)
+        if self.on_begin is not None:
+            self.on_begin(task_id)
+        return channel
+
+    def held(self, task_id: str) -> bool:
+        """Somebody in this process works on it."""
+        return task_id in self._held
 
     def release(self, task_id: str) -> None:
         """Let go of it."""
@@ -140,5 +228,24 @@ class Channels:
 
     def _drop(self, task_id: str) -> None:
         channel = self._channels.get(task_id)
-        if channel is not None and channel.empty and task_id not in self._held:
-            del self._channels[task_id]
+        if channel is None or not channel.empty or task_id in self._held:
+            return
+        del self._channels[task_id]
+        channel.shown = None
+        if channel.log.end > channel.log.start:
+            self._ended[task_id] = channel
+            self._ended_weight += channel.log.weight
+            while len(self._ended) > MOST_ENDED or self._ended_weight > MOST_ENDED_BYTES:
+                self._ended_weight -= self._ended.popitem(last=False)[1].log.weight
+
+    def _revive(self, task_id: str) -> Channel | None:
+        channel = self._ended.pop(task_id, None)
+        if channel is not None:
+            self._ended_weight -= channel.log.weight
+        return channel
+
+
+def _repeats(told: StatusUpdate, update: StatusUpdate) -> bool:
+    """The same state, with nothing said: as after a change of hands."""
+    before, now = told.status, update.status
+    return before.state is now.state and before.message is None and now.message is None

@@ -6,7 +6,7 @@ from itertools import count
 from hector.core.content import Text
 from hector.core.event import ANSWER, Artifact, TextDelta
 from hector.core.record import dataclass
-from hector.core.task import AnswerDelta, ArtifactUpdate, ClientMessage, Status, StatusUpdate, Task, Update
+from hector.core.task import AnswerDelta, ArtifactUpdate, ClientMessage, Status, StatusUpdate, Task, TaskState, Update
 
 
 @dataclass(slots=True)
@@ -34,10 +34,21 @@ class LiveTask:
                 self.status = status
             case ArtifactUpdate(artifact, append=False):
                 self.artifacts[artifact.id] = artifact
-            case AnswerDelta(deltas=deltas):
+            case AnswerDelta(artifact_id, deltas):
+                if artifact_id != self.answer_id or (update.first and self.pieces):
+                    self._turn_to(artifact_id, first=update.first)
                 self.pieces += [delta.text for delta in deltas if isinstance(delta, TextDelta) and delta.text]
             case _:
                 pass
+
+    def _turn_to(self, artifact_id: str, *, first: bool) -> None:
+        """Another answer grows from now on, or this one anew."""
+        answer = self.answer()
+        if answer is not None:
+            self.artifacts[answer.id] = answer
+        self.answer_id, self.media_type = artifact_id, None
+        known = None if first else self.artifacts.get(artifact_id)
+        self.pieces[:] = [part.text for part in known.parts if isinstance(part, Text)] if known else []
 
     def answer(self) -> Artifact | None:
         """The answer so far as one artifact, or None while there is none."""
@@ -52,7 +63,7 @@ class LiveTask:
         base, answer = self.base, self.answer()
         artifacts = dict(self.artifacts)
         if answer is not None:
-            artifacts.setdefault(answer.id, answer)
+            artifacts[answer.id] = answer
         history = last(base.history or (), history_length)
         return Task(
             base.id, base.context_id, base.agent, self.status, tuple(artifacts.values()), history, base.metadata
@@ -64,3 +75,29 @@ def last(history: tuple[ClientMessage, ...], length: int | None) -> tuple[Client
     if length is None:
         return history
     return history[-length:] if length else None
+
+
+def missing(shown: Task, actual: Task) -> tuple[Update, ...]:
+    """What somebody who was shown one state has to be told to know the other; `actual` is a later one.
+
+    An answer that grew otherwise than it was shown is sent again as a whole; a state that is no news is left out.
+    """
+    known = {artifact.id: artifact for artifact in shown.artifacts}
+    over = actual.status.state.terminal or actual.status.state.interrupted
+    updates = [_whole(found, over=over) for found in actual.artifacts if known.get(found.id) != found]
+    return (*updates, *_news(shown.status, actual.status))
+
+
+def _whole(artifact: Artifact, *, over: bool) -> Update:
+    """The artifact from its beginning; an answer that still grows goes out as it does when it streams."""
+    growing = not over and artifact.id.startswith(ANSWER)
+    if growing and all(isinstance(part, Text) and part.media_type is None for part in artifact.parts):
+        deltas = tuple(TextDelta(part.text) for part in artifact.parts if isinstance(part, Text))
+        return AnswerDelta(artifact.id, deltas, first=True)
+    return ArtifactUpdate(artifact, last=not growing)
+
+
+def _news(shown: Status, actual: Status) -> tuple[StatusUpdate, ...]:
+    if actual.state is TaskState.SUBMITTED or (actual.state, actual.message) == (shown.state, shown.message):
+        return ()
+    return (StatusUpdate(actual),)

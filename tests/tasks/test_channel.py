@@ -3,7 +3,8 @@ import asyncio
 import pytest
 
 from hector.core.task import AnswerDelta, Status, StatusUpdate, TaskState, Update
-from hector.tasks.channel import MOST_PENDING, Channel, Subscription
+from hector.tasks.channel import Channel, Subscription
+from hector.tasks.log import MOST_UPDATES
 
 
 def piece(number: int) -> AnswerDelta:
@@ -61,13 +62,13 @@ async def test_a_subscription_goes_on_through_a_question_and_a_stream_does_not(
 async def test_a_reader_that_lags_too_far_is_cut_off_and_the_rest_go_on(channel: Channel) -> None:
     slow, quick = (channel.subscribe(until_interrupted=False) for _ in range(2))
     received = 0
-    for number in range(MOST_PENDING + 1):
+    for number in range(MOST_UPDATES + 1):
         channel.publish(piece(number))
         if number % 1000 == 0:
             received += len(await quick.take())
     assert await drain(slow) == []
     channel.publish(status(TaskState.COMPLETED))
-    assert received + len(await drain(quick)) == MOST_PENDING + 2
+    assert received + len(await drain(quick)) == MOST_UPDATES + 2
 
 
 async def test_the_channel_says_when_the_last_reader_has_left(channel: Channel, emptied: list[str]) -> None:
