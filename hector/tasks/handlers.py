@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
+from hector.config.server import Server
 from hector.core.clock import Clock
 from hector.core.record import dataclass
 from hector.store import Store
@@ -60,10 +61,17 @@ class Parts:
 
     store: Store
     clock: Clock
+    settings: Server
 
 
-FACTORIES: Final[Mapping[str, Callable[[Parts], Handler]]] = {}
+def _push(parts: Parts) -> Handler:
+    from hector.tasks.push import PushDelivery  # noqa: PLC0415 - loaded on first use
+
+    return PushDelivery(parts.store, parts.settings.push_notifications)
+
+
+FACTORIES: Final[Mapping[str, Callable[[Parts], Handler]]] = {"push": _push}
 """Handlers by kind, each made when the first job of its kind is claimed; the kind "run" belongs to the worker itself.
 
-A row names a function below that imports the handler's module locally, so that a start loads none of them.
+A row names a function above that imports the handler's module locally, so that a start loads none of them.
 """
