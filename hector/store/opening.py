@@ -3,6 +3,7 @@
 import hector.store.migrations as migrations
 from hector.config.postgres import is_postgres
 from hector.core.errors import HectorError, StartupError
+from hector.store.approvals import Approvals
 from hector.store.database import Database
 from hector.store.jobs import Jobs
 from hector.store.push import PushConfigs
@@ -19,7 +20,8 @@ class Store:
         self.jobs = Jobs(database)
         self.sessions = Sessions(database, self.jobs)
         self.push = PushConfigs(database, self.jobs)
-        self.tasks = Tasks(database, self.sessions, self.jobs, self.push)
+        self.approvals = Approvals(database, self.jobs)
+        self.tasks = Tasks(database, self.sessions, self.jobs, self.push, self.approvals)
 
     @property
     def dsn(self) -> str:
@@ -71,7 +73,9 @@ async def connect(dsn: str, *, visitor: bool = False) -> Database:
         return await PostgresDatabase.open(dsn, visitor=visitor)
     # The address may hold a password: only its scheme is shown.
     found = f"{scheme}://..." if separator else "an address without a scheme"
-    raise StartupError(f"the database address must be sqlite://<path>, sqlite://:memory: or postgres://..., not {found}")
+    raise StartupError(
+        f"the database address must be sqlite://<path>, sqlite://:memory: or postgres://..., not {found}"
+    )
 
 
 def _place(dsn: str) -> str:

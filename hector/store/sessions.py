@@ -115,7 +115,13 @@ class Sessions:
         if found is None:
             return False
         await self._jobs.delete_of(con, lane_of(found[0]), bounds(found[0]))
-        for statement in ("delete_push_configs", "delete_artifacts", "delete_tasks", "delete_events"):
+        for statement in (
+            "delete_approvals",
+            "delete_push_configs",
+            "delete_artifacts",
+            "delete_tasks",
+            "delete_events",
+        ):
             await con.execute(self._sql[statement], bounds(found[0]))
         await con.execute(self._sql["delete_state"], (found[0],))
         await con.execute(self._sql["delete"], (found[0],))

@@ -5,12 +5,13 @@ from typing import NamedTuple
 
 from hector.core.content import JsonObject
 from hector.core.errors import InvalidRequest, NotFound, NotSupported
-from hector.core.event import Artifact, Event
+from hector.core.event import ApprovalRequired, Artifact, Event
 from hector.core.ids import new_id
 from hector.core.job import Claim, Job, JobState, NewJob
 from hector.core.push import PushConfig
 from hector.core.record import dataclass
 from hector.core.task import Caller, ClientMessage, Status, Task, TaskPage, TaskQuery, TaskState
+from hector.store.approvals import Approvals, Decision
 from hector.store.codec import (
     EventRow,
     artifact_from_text,
@@ -41,7 +42,8 @@ class Accept:
     `context_id` None means a fresh conversation, or that of the resumed task. `event` is the user's
     (`history.user_event`). `owner` is the process that runs it at once, unless the session is busy; None leaves it to
     whoever is free. `stream` says whether the model is to be asked for a stream; `direct`, whether whoever takes it up
-    later may answer with a message instead of a task. `push` is told of all that follows.
+    later may answer with a message instead of a task. `push` is told of all that follows; `decisions` are what the
+    event brings for calls that waited.
     """
 
     caller: Caller
@@ -58,6 +60,7 @@ class Accept:
     max_attempts: int = 4
     priority: int = 0
     push: PushConfig | None = None
+    decisions: tuple[Decision, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,18 +109,21 @@ class _Step(NamedTuple):
 class Tasks:
     """The repository. Every method is one unit of work."""
 
-    def __init__(self, database: Database, sessions: Sessions, jobs: Jobs, push: PushConfigs) -> None:
+    def __init__(
+        self, database: Database, sessions: Sessions, jobs: Jobs, push: PushConfigs, approvals: Approvals
+    ) -> None:
         self._database = database
         self._sessions = sessions
         self._jobs = jobs
         self._push = push
+        self._approvals = approvals
         self._sql = load("tasks", database.dialect)
 
     def accept(self, accept: Accept) -> Awaitable[Accepted]:
         """Create the task, or move a waiting one on, append the user's event, and add the job that runs it.
 
-        Raises NotFound (not there, or not this caller's or agent's), InvalidRequest (another context than the task's)
-        and NotSupported (the task does not wait).
+        Raises NotFound (not there, or not this caller's or agent's), InvalidRequest (another context than the task's, a
+        decision that does not fit) and NotSupported (the task does not wait).
         """
         row = event_row(accept.event)
         changes = state_changes((accept.event,))
@@ -189,6 +195,8 @@ class Tasks:
         _check_resumable(found, accept)
         key, seq, at = found[0], found[9], milliseconds(accept.at)
         session = key >> SEQ_BITS
+        if accept.decisions:
+            await self._approvals.decide(con, key, accept.decisions, at)
         if accept.push is not None:
             await self._push.attach(con, key, accept.task_id, accept.push)
         await self._sessions.advance(con, session, seq, 1, at)
@@ -214,6 +222,8 @@ class Tasks:
             await self._sessions.advance(con, session, seq, len(step.rows), at)
             await self._sessions.append(con, caller, (session, seq, key), step.rows, step.changes)
             last = session << SEQ_BITS | seq + len(step.rows) - 1
+            if isinstance(record.events[-1].control, ApprovalRequired):
+                await self._approvals.ask(con, caller, (key, record.task_id), record.events[-1])
         if record.discard:
             await self._discard(con, key, receivers)
             return True
@@ -247,6 +257,8 @@ class Tasks:
         key, last = found[0], found[8]
         await con.execute(self._sql["set_status"], (TaskState.CANCELED.value, at, None, last, key))
         await self._jobs.cancel_of(con, lane_of(key >> SEQ_BITS), task_id)
+        if TaskState(found[4]).interrupted:
+            await self._approvals.forget_expiry(con, key)
         if found[10]:
             await self._push.announce(con, (key, task_id, found[2]), caller, (TaskState.CANCELED.value, at, None))
         return True

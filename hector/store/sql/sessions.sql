@@ -7,6 +7,10 @@ ON CONFLICT (app, "user", id) DO NOTHING;
 -- position
 SELECT key, next_seq FROM sessions WHERE app = ? AND "user" = ? AND id = ?;
 
+-- position @postgres
+-- Whoever asks is about to take the next place: others wait.
+SELECT key, next_seq FROM sessions WHERE app = ? AND "user" = ? AND id = ? FOR UPDATE;
+
 -- advance
 UPDATE sessions SET next_seq = ?, updated = ? WHERE key = ?;
 
@@ -15,7 +19,7 @@ SELECT key, id, agent, created, updated, next_seq FROM sessions WHERE app = ? AN
 
 -- page
 SELECT key, id, agent, created, updated, next_seq FROM sessions
-WHERE app = ?1 AND "user" = ?2 AND (?3 IS NULL OR (updated, key) < (?3, ?4))
+WHERE app = ?1 AND "user" = ?2 AND (CAST(?3 AS BIGINT) IS NULL OR (updated, key) < (CAST(?3 AS BIGINT), ?4))
 ORDER BY updated DESC, key DESC LIMIT ?5;
 
 -- append
@@ -57,6 +61,9 @@ DELETE FROM user_state WHERE app = ? AND "user" = ? AND name = ?;
 
 -- unset_session
 DELETE FROM session_state WHERE session = ? AND name = ?;
+
+-- delete_approvals
+DELETE FROM approvals WHERE task >= ? AND task < ?;
 
 -- delete_push_configs
 DELETE FROM push_configs WHERE task >= ? AND task < ?;
