@@ -12,6 +12,10 @@ Work: TypeAlias = Callable[["Connection"], Coroutine[Any, Any, T]]
 class Connection(Protocol):
     """What a unit of work may do, inside a transaction that it neither begins nor ends. `?` marks a parameter."""
 
+    @property
+    def again(self) -> bool:
+        """Whether an earlier run of this unit may have been committed: the connection broke before the answer came."""
+
     async def execute(self, sql: str, args: Sequence[Any] = ()) -> int:
         """Run one statement; how many rows it changed."""
 
@@ -40,7 +44,7 @@ class Database(Protocol):
 
     @property
     def dialect(self) -> str:
-        """Which variant of a named statement it speaks: "sqlite"."""
+        """Which variant of a named statement it speaks: "sqlite" or "postgres"."""
 
     def describe(self) -> str:
         """Engine, version and place, for a log line."""

@@ -90,7 +90,7 @@ class Pool:
                 self._queue.put(None)  # for the next round
                 break
             batch += more
-        self._tell(_settle, engine.run(batch))
+        self._tell(settle, engine.run(batch))
         return True
 
     def _tell(self, callback: Callable[..., object], *args: Any) -> None:
@@ -103,7 +103,7 @@ class Pool:
             self._ended.set()
 
 
-def _settle(outcomes: Sequence[Outcome]) -> None:
+def settle(outcomes: Sequence[Outcome]) -> None:
     """One wake-up of the event loop for the whole batch."""
     for future, value, error in outcomes:
         if future.done():

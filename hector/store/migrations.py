@@ -18,7 +18,7 @@ CREATE TABLE IF NOT EXISTS migrations (
     name TEXT NOT NULL,
     checksum TEXT NOT NULL,
     hector TEXT NOT NULL,
-    applied INTEGER NOT NULL
+    applied BIGINT NOT NULL
 )"""
 
 
@@ -35,9 +35,10 @@ class Migration(NamedTuple):
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
 
-def known() -> tuple[Migration, ...]:
-    """All migrations of this version of Hector."""
-    return tuple(Migration(int(name[:4]), name, text(f"migrations/{name}.sql")) for name in NAMES)
+def known(dialect: str = "sqlite") -> tuple[Migration, ...]:
+    """All migrations of this version of Hector, in the words of one engine."""
+    suffix = "" if dialect == "sqlite" else f".{dialect}"
+    return tuple(Migration(int(name[:4]), name, text(f"migrations/{name}{suffix}.sql")) for name in NAMES)
 
 
 async def applied(con: Connection) -> list[tuple[int, str, str, str]]:

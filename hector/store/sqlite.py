@@ -48,6 +48,8 @@ def complete(unit: Coroutine[Any, Any, T]) -> T:
 class SqliteConnection:
     """`database.Connection` over the standard library's module."""
 
+    again: Final = False  # a commit here has an answer
+
     def __init__(self, raw: sqlite3.Connection) -> None:
         self.raw = raw
         self.notices: list[Notice] = []
@@ -318,11 +320,11 @@ async def _migrate(con: SqliteConnection, place: str) -> None:
     now = milliseconds(SystemClock().now())
     for migration in migrations.pending(await migrations.applied(con), migrations.known(), place):
         await con.execute("BEGIN IMMEDIATE")
-        await migrations.apply(con, migration, _statements(migration.sql), now)
+        await migrations.apply(con, migration, statements(migration.sql), now)
         await con.execute("COMMIT")
 
 
-def _statements(script: str) -> list[str]:
+def statements(script: str) -> list[str]:
     """The statements of a script (executescript would commit before it begins)."""
     found, pending = [], ""
     for piece in script.split(";")[:-1]:

@@ -14,6 +14,15 @@ WHERE j.state = 'ready' AND j.run_at <= ? AND NOT EXISTS (
     SELECT 1 FROM jobs e WHERE e.lane = j.lane AND e.key < j.key AND e.state IN ('ready', 'running'))
 ORDER BY j.priority DESC, j.run_at, j.key LIMIT ?;
 
+-- claimable @postgres
+-- What another process is just taking is passed over.
+SELECT key, fence, kind, app, "user", lane, subject, payload, attempts, max_attempts, created, deadline, cause
+FROM jobs j
+WHERE j.state = 'ready' AND j.run_at <= ? AND NOT EXISTS (
+    SELECT 1 FROM jobs e WHERE e.lane = j.lane AND e.key < j.key AND e.state IN ('ready', 'running'))
+ORDER BY j.priority DESC, j.run_at, j.key LIMIT ?
+FOR UPDATE OF j SKIP LOCKED;
+
 -- take
 UPDATE jobs SET state = 'running', owner = ?, fence = fence + 1, step = 0, attempts = attempts + 1,
                 started = coalesce(started, ?)
@@ -79,6 +88,10 @@ WHERE key = ? AND fence = ? AND state = 'running';
 -- now
 -- The clock that leases are measured by: on one machine our own.
 SELECT CAST(? AS INTEGER);
+
+-- now @postgres
+-- The server's, the same for all machines that share it.
+SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT);
 
 -- register
 INSERT INTO instances (id, host, pid, version, started, seen) VALUES (?, ?, ?, ?, ?, ?);

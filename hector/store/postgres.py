@@ -1,0 +1,105 @@
+"""PostgreSQL: many processes on one database, units of work on the event loop."""
+
+from asyncio import Event
+from collections.abc import Awaitable, Callable
+from typing import Final, Self, TypeVar
+
+from hector.config.postgres import parse
+from hector.core.errors import HectorError, StartupError, StoreUnavailable
+from hector.store.database import Connection, Work
+from hector.store.postgres_lanes import Door, Lanes, Reader, write
+from hector.store.postgres_listener import Listener
+from hector.store.postgres_schema import explain, prepare
+
+T = TypeVar("T")
+
+WRITERS: Final = 4
+"""Lanes that write: while one waits for the disk, the next one gathers."""
+BATCH: Final = 64
+
+
+class PostgresDatabase:
+    """`database.Database` on a server."""
+
+    dialect = "postgres"
+
+    def __init__(self, door: Door, version: str) -> None:
+        self._door = door
+        self._version = version
+        most = door.address.max_conns
+        writers = min(WRITERS, most // 2)
+        self._writers = Lanes("hector-store-write", door, write, writers, BATCH)
+        self._readers = Lanes("hector-store-read", door, Reader(), most - writers - 1, 1)
+        self._listener = Listener(door)
+
+    @classmethod
+    async def open(cls, dsn: str, *, visitor: bool = False) -> Self:
+        """Connect and migrate. Raises StartupError or SchemaTooNew, each with what to do and without the password."""
+        try:
+            address = parse(dsn)
+        except ValueError as error:
+            raise StartupError(f"--database: {error}") from None
+        door = Door(address)
+        try:
+            version = await _prepare(door, visitor=visitor)
+        except StoreUnavailable as error:
+            raise StartupError(f"{error}, or choose another database with --database") from None
+        return cls(door, version)
+
+    @property
+    def dsn(self) -> str:
+        """The address that it was opened with, without the password."""
+        return f"postgres://{self._door.address.place}"
+
+    def describe(self) -> str:
+        """Engine, version and place."""
+        return f"PostgreSQL {self._version}, {self._door.address.place}"
+
+    def write(self, work: Work[T]) -> Awaitable[T]:
+        """One unit, committed together with its neighbours."""
+        return self._writers.submit(work)
+
+    def read(self, work: Work[T]) -> Awaitable[T]:
+        """One unit on a snapshot."""
+        return self._readers.submit(work)
+
+    def listen(self, channel: str, heard: Callable[[str], None]) -> Callable[[], None]:
+        """Across all processes."""
+        return self._listener.listen(channel, heard)
+
+    @property
+    def listening(self) -> Event:
+        """Set while everything that is listened to is heard."""
+        return self._listener.connected
+
+    async def ping(self) -> None:
+        """Write something."""
+        await self._writers.submit(_touch)
+
+    async def aclose(self) -> None:
+        """Finish what was handed over, then disconnect."""
+        await self._listener.aclose()
+        await self._readers.aclose()
+        await self._writers.aclose()
+
+
+async def _touch(con: Connection) -> None:
+    """Take a transaction number, which only a server that takes writes hands out."""
+    await con.one("SELECT txid_current()")
+
+
+async def _prepare(door: Door, *, visitor: bool) -> str:
+    """Schema and server checked; its version."""
+    con = await door.open(starting=True)
+    place = door.address.place
+    try:
+        await prepare(con, place, visitor=visitor)
+        version = con.raw.get_server_version()
+        return f"{version.major}.{version.minor}"
+    except HectorError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever the driver raises, people read it
+        fault = explain(error, place) or door.fault(error)
+        raise (fault if isinstance(fault, HectorError) else StartupError(str(fault))) from None
+    finally:
+        await con.raw.close(timeout=2.0)

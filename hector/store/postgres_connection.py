@@ -1,0 +1,178 @@
+"""One connection to PostgreSQL, in the shape that units of work expect."""
+
+import re
+import ssl
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Any, Final, Literal, NamedTuple
+
+import asyncpg
+from asyncpg.connect_utils import SessionAttribute
+
+from hector.config.postgres import PostgresAddress
+from hector.core.errors import StartupError
+from hector.store.database import Row
+from hector.store.notices import Notice
+
+_TOKEN: Final = re.compile(r"'[^']*'|\"[^\"]*\"|\?(\d*)")
+_WRITES: Final = re.compile(r"\b(?:INSERT|UPDATE|DELETE|CREATE|ALTER|DROP|TRUNCATE)\b", re.IGNORECASE)
+_LOCKS: Final = re.compile(r"\s+FOR\s+UPDATE(?:\s+OF\s+\w+(?:,\s*\w+)*)?(?:\s+SKIP\s+LOCKED)?\s*$", re.IGNORECASE)
+SLACK: Final = 5.0
+"""Seconds that a statement may take beyond the server's own limit before the connection is given up."""
+
+
+class Statement(NamedTuple):
+    """A statement as PostgreSQL takes it, the same without its row locks, and whether it may change rows."""
+
+    sql: str
+    unlocked: str
+    writes: bool
+
+
+@lru_cache(maxsize=2048)
+def statement(sql: str) -> Statement:
+    """`?` and `?3` become `$1` and `$3`; what stands in quotes stays."""
+    count = 0
+
+    def number(found: re.Match[str]) -> str:
+        nonlocal count
+        if not found[0].startswith("?"):
+            return found[0]
+        count += 1
+        return f"${found[1] or count}"
+
+    text = _TOKEN.sub(number, sql)
+    unlocked = _LOCKS.sub("", text)
+    return Statement(text, unlocked, bool(_WRITES.search(unlocked)))
+
+
+@lru_cache(maxsize=256)
+def _returning_key(sql: str) -> str:
+    return f"{statement(sql).sql} RETURNING key"
+
+
+class PostgresConnection:
+    """`database.Connection` over asyncpg.
+
+    `changed`: rows were changed since somebody set it to False. `committing`: COMMIT has been sent.
+    """
+
+    __slots__ = ("again", "changed", "committing", "notices", "raw")
+
+    def __init__(self, raw: "asyncpg.Connection[asyncpg.Record]") -> None:
+        self.raw = raw
+        self.again = self.changed = self.committing = False
+        self.notices: list[Notice] = []
+
+    async def execute(self, sql: str, args: Sequence[Any] = ()) -> int:
+        text, _, writes = statement(sql)
+        status = await self.raw.execute(text, *args)
+        count = status.rpartition(" ")[2]
+        rows = int(count) if count.isdecimal() else 0
+        if rows and writes:
+            self.changed = True
+        return rows
+
+    async def insert(self, sql: str, args: Sequence[Any]) -> int:
+        key = await self.raw.fetchval(_returning_key(sql), *args)
+        if key is None:
+            return 0
+        self.changed = True
+        return int(key)
+
+    async def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        listed = list(rows)
+        if len(listed) == 1:
+            await self.execute(sql, listed[0])
+        elif listed:
+            self.changed = True
+            await self.raw.executemany(statement(sql).sql, listed)
+
+    async def one(self, sql: str, args: Sequence[Any] = ()) -> Row | None:
+        found = await self.all(sql, args)
+        return found[0] if found else None
+
+    async def all(self, sql: str, args: Sequence[Any] = ()) -> list[Row]:
+        text, _, writes = statement(sql)
+        found = await self.raw.fetch(text, *args)
+        if found and writes:
+            self.changed = True
+        return [tuple(row) for row in found]
+
+    async def notify(self, channel: str, payload: str = "") -> None:
+        self.notices.append((channel, payload))
+
+
+class ReadingConnection(PostgresConnection):
+    """The same for units that only read: what is about to be changed elsewhere is read, not waited for."""
+
+    __slots__ = ()
+
+    async def all(self, sql: str, args: Sequence[Any] = ()) -> list[Row]:
+        return [tuple(row) for row in await self.raw.fetch(statement(sql).unlocked, *args)]
+
+
+async def connect(address: PostgresAddress) -> "asyncpg.Connection[asyncpg.Record]":
+    """Connect to the first host that takes writes. Raises what asyncpg raises; nobody waits for more than a while."""
+    settings = {
+        "application_name": address.application_name,
+        "statement_timeout": f"{round(address.statement_timeout * 1000)}",
+        "idle_in_transaction_session_timeout": f"{round((address.statement_timeout + SLACK) * 1000)}",
+        "default_transaction_isolation": "read committed",
+        # Every statement of ours is small; compiling one would take longer than running it.
+        "jit": "off",
+    }
+    if address.search_path:
+        settings["search_path"] = address.search_path
+    if address.synchronous_commit:
+        settings["synchronous_commit"] = address.synchronous_commit
+    return await asyncpg.connect(
+        host=[host for host, _ in address.hosts],
+        port=[port for _, port in address.hosts],
+        user=address.user,
+        password=address.password,
+        database=address.database,
+        ssl=tls(address),
+        timeout=address.connect_timeout,
+        command_timeout=address.statement_timeout + SLACK,
+        max_cached_statement_lifetime=0,
+        statement_cache_size=256,
+        server_settings=settings,
+        target_session_attrs=SessionAttribute.read_write if len(address.hosts) > 1 else None,
+    )
+
+
+def tls(address: PostgresAddress) -> "ssl.SSLContext | Literal[False, 'allow', 'prefer']":
+    """What `sslmode` means, as PostgreSQL's own library has it: `require` alone encrypts but trusts anybody."""
+    mode = address.ssl_mode
+    if mode == "disable":
+        return False
+    if mode in ("allow", "prefer"):
+        return "allow" if mode == "allow" else "prefer"
+    if mode == "require" and not address.ssl_root_cert:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    else:
+        context = _verifying(address)
+    if address.ssl_cert:
+        _load(address.ssl_cert, lambda: context.load_cert_chain(address.ssl_cert or "", address.ssl_key))
+    return context
+
+
+def _verifying(address: PostgresAddress) -> ssl.SSLContext:
+    root = address.ssl_root_cert
+    if root in (None, "system"):
+        context = ssl.create_default_context()
+    else:
+        context = _load(root, lambda: ssl.create_default_context(cafile=root))
+    context.check_hostname = address.ssl_mode == "verify-full" or root == "system"
+    return context
+
+
+def _load(file: str | None, read: Any) -> Any:
+    try:
+        return read()
+    except (OSError, ssl.SSLError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise StartupError(f"the TLS file {file} of the PostgreSQL address cannot be used: {reason}") from None

@@ -1,0 +1,93 @@
+"""What went wrong in PostgreSQL, in words that name the remedy and show no secret."""
+
+from typing import Final
+
+import asyncpg
+
+from hector.core.errors import HectorError, InvalidRequest, StoreError, StoreUnavailable
+
+_AWAY: Final = {
+    "57P01": "it is shutting down: Hector goes on as soon as it is back",
+    "57P02": "it has crashed and restarts: Hector goes on as soon as it is back",
+    "57P03": "it is starting up or shutting down: Hector goes on as soon as it is back",
+    "53300": "it has no connection left: raise its max_connections, or lower max_conns of Hector",
+    "53100": "its disk is full: free some space there",
+    "53200": "it is out of memory: give it more, or lower its work_mem",
+    "58030": "its disk reports an error: check the disk there",
+    "57014": "a statement took too long: look for locks and slow disks there, or raise statement_timeout",
+    "55P03": "a lock could not be had in time: look for long transactions there",
+    "40001": "too many others change the same rows: try again",
+    "40P01": "too many others change the same rows: try again",
+    "25006": "it is read-only, perhaps a standby: name the primary server in the address",
+    "25P03": "it ended a transaction that had come to a halt: try again",
+    "28P01": "it refuses this user and password: check both in the address",
+    "28000": "it refuses this user: check the user name, and pg_hba.conf there",
+    "3D000": "there is no database of that name: create it (createdb), or correct the address",
+    "42501": "this user lacks a right: grant it (GRANT ALL ON SCHEMA public, and on all tables in it)",
+    "42P01": "a table is missing: restore the database from a backup, or restart Hector on an empty one",
+}
+"""By SQLSTATE; all but the last rows pass by themselves or once somebody has acted, so trying again makes sense."""
+
+_CLASSES: Final = {
+    "08": "the connection broke: Hector connects again",
+    "53": "it has run out of something ({error}): look into its log",
+    "57": "it has been interrupted ({error}): Hector goes on as soon as it is back",
+    "58": "its system reports an error ({error}): check the machine that it runs on",
+}
+_BROKEN: Final = {"XX001", "XX002"}
+_TEXT: Final = {"22021", "22P05"}
+RERUN: Final = frozenset(("40001", "40P01", "55P03"))
+"""The unit was undone because of others and may simply run again."""
+
+PERMANENT: Final = frozenset(("28P01", "28000", "3D000", "25006"))
+"""What no waiting mends."""
+
+STARTING: Final = "57P03"
+
+
+def translate(error: Exception, place: str) -> Exception:
+    """A StoreError for an error of the driver; an error that speaks for itself stays as it is."""
+    if isinstance(error, HectorError):
+        return error.with_traceback(None)  # said on purpose: where is of no interest, and the frames hold much
+    if isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError):
+        return _of_argument(error)
+    if isinstance(error, asyncpg.PostgresError):
+        return _of_state(error, place)
+    if isinstance(error, OSError | TimeoutError):
+        return StoreUnavailable(f"PostgreSQL at {place} cannot be reached ({_reason(error)}): check that it runs, "
+                                "and host and port of the address")  # fmt: skip
+    if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError):
+        return StoreUnavailable(f"PostgreSQL at {place}: {_CLASSES['08']}")
+    return error
+
+
+def _of_argument(error: Exception) -> Exception:
+    """A value that the wire format cannot hold."""
+    if "surrogates" in str(error):
+        return InvalidRequest("the text holds half a surrogate pair, which is not valid Unicode")
+    return InvalidRequest("a value does not fit into the database: a number is too large, or of the wrong kind")
+
+
+def _of_state(error: asyncpg.PostgresError, place: str) -> Exception:
+    state = error.sqlstate or ""
+    said = str(getattr(error, "message", "") or type(error).__name__)
+    if state in _TEXT:
+        return InvalidRequest("the text holds a NUL character, which PostgreSQL cannot store")
+    if state == "54000":
+        return InvalidRequest("an identifier is too long for the database's index: make it shorter than 2,000 bytes")
+    if state in _BROKEN:
+        return StoreError(f"PostgreSQL at {place}: it is damaged ({said}): restore it from a backup")
+    if state in _AWAY:
+        return StoreUnavailable(f"PostgreSQL at {place}: {_AWAY[state]}")
+    if state[:2] in _CLASSES:
+        return StoreUnavailable(f"PostgreSQL at {place}: {_CLASSES[state[:2]].format(error=said)}")
+    return StoreError(f"PostgreSQL at {place}: {said}")
+
+
+def _reason(error: BaseException) -> str:
+    """Short, and without the address, which stands before it."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -1,0 +1,80 @@
+"""Bringing a PostgreSQL database to this version's schema, however many instances try at once."""
+
+from typing import Final
+
+import asyncpg
+
+from hector.core import points
+from hector.core.clock import SystemClock
+from hector.core.errors import StartupError
+from hector.store import migrations
+from hector.store.codec import milliseconds
+from hector.store.postgres_connection import PostgresConnection
+
+OLDEST: Final = 12
+"""The first major version with everything that the statements use."""
+
+_MINE: Final = (
+    "SELECT column_name FROM information_schema.columns WHERE table_schema = current_schema() AND table_name = ?"
+)
+_LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('hector migrations ' || current_schema(), 0))"
+
+
+async def prepare(con: PostgresConnection, place: str, *, visitor: bool) -> None:
+    """Check the server and bring the schema up to date. Raises StartupError, SchemaTooNew, and asyncpg's own errors."""
+    await _check_server(con, place)
+    seen = await migrations.history(con) if await _is_ours(con, place) else []
+    if visitor:
+        if not seen:
+            raise StartupError(
+                f"database {place} holds nothing of Hector\nStart `hector serve` once, or name another with --database"
+            )
+    elif migrations.pending(seen, migrations.known("postgres"), place):
+        await _migrate(con, place)
+
+
+async def _check_server(con: PostgresConnection, place: str) -> None:
+    version = con.raw.get_server_version()
+    if version.major < OLDEST:
+        raise StartupError(f"PostgreSQL at {place} is version {version.major}: {OLDEST} or newer is needed")
+    found = await con.one("SELECT current_schema(), current_setting('transaction_read_only'), pg_is_in_recovery()")
+    assert found is not None  # noqa: S101 - a query of constants has a row
+    schema, read_only, standby = found
+    if schema is None:
+        raise StartupError(f"PostgreSQL at {place}: no schema of its search_path exists: create it (CREATE SCHEMA)")
+    if standby or read_only == "on":
+        raise StartupError(f"PostgreSQL at {place} is read-only, perhaps a standby: name the primary server instead")
+
+
+async def _is_ours(con: PostgresConnection, place: str) -> bool:
+    """Whether Hector has been here; tables of others with our names are an error."""
+    columns = {name for (name,) in await con.all(_MINE, ("migrations",))}
+    foreign = not {"number", "checksum", "hector"} <= columns if columns else await con.all(_MINE, ("sessions",))
+    if foreign:
+        raise StartupError(
+            f"database {place} holds tables of another program with names that Hector uses: choose another database, "
+            "or a schema of its own (?search_path=hector, after CREATE SCHEMA hector)"
+        )
+    return bool(columns)
+
+
+async def _migrate(con: PostgresConnection, place: str) -> None:
+    """Everything that is missing in one transaction; whoever comes second waits, and finds it done."""
+    async with con.raw.transaction():
+        await con.raw.execute("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0")
+        await con.raw.fetchval(_LOCK, timeout=3600)
+        now = milliseconds(SystemClock().now())
+        for migration in migrations.pending(await migrations.applied(con), migrations.known("postgres"), place):
+            await con.raw.execute(migration.sql, timeout=86_400)
+            points.reach("migration.applying")
+            await migrations.apply(con, migration, (), now)
+
+
+def explain(error: Exception, place: str) -> StartupError | None:
+    """What stands in the way of the schema, where the general text would not do."""
+    if isinstance(error, asyncpg.InsufficientPrivilegeError):
+        return StartupError(
+            f"PostgreSQL at {place}: this user may not create tables: GRANT CREATE, USAGE ON SCHEMA public to it, or "
+            "name a database that it owns"
+        )
+    return None
