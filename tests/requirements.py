@@ -367,6 +367,7 @@ _TABLE: Final[Mapping[str, str]] = {
     """,
     "Milestone 3: push notifications": """
         b a2a.push                   | push notification configs: all four operations, and inline, in both versions
+        b push.ssrf                  | notifications go to the internet, and beyond it only where the operator allows
     """,
     "Milestone 1: chat": """
         b cli.chat                   | `hector chat` streams with a running or an in-process agent
