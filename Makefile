@@ -8,10 +8,10 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 PYTEST := $(RUN) -m pytest $(ARGS)
 
-.PHONY: help setup serve test test-slow frozen check format binary bench docs lock clean
+.PHONY: help setup serve test test-slow chaos frozen check format binary bench bench-durable docs lock clean
 
 help: ## Show this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 15
 
 setup: ## Create or update .venv, and .venv-a2a03 for the old A2A client, with all that development needs
 	@scripts/setup $(VENV) requirements.txt requirements-dev.txt
@@ -22,11 +22,14 @@ serve: ## Start the server; without a key or an Ollama it fetches a small local 
 	@$(RUN) scripts/fetch_local_model.py --if-needed $(ARGS)
 	@exec $(RUN) -m hector serve $(ARGS)
 
-test: setup ## Run the test-suite (all but the slow and the frozen tests)
-	$(PYTEST) -n 2 --dist worksteal -m "not slow and not frozen"
+test: setup ## Run the test-suite (all but the slow, the chaos and the frozen tests)
+	$(PYTEST) -n 2 --dist worksteal -m "not slow and not frozen and not chaos"
 
 test-slow: setup ## Run the tests that take long: local model, many restarts
-	$(PYTEST) -m "slow and not frozen"
+	$(PYTEST) -m "slow and not frozen and not chaos"
+
+chaos: setup ## Kill, freeze and cut off servers and databases: what is lost, doubled, stuck, repeated
+	@$(RUN) -m tests.chaos --json dist/chaos.json $(ARGS)
 
 frozen: setup ## Run the front-door tests against dist/ (make binary first)
 	$(PYTEST) -m "frozen and not slow"
@@ -42,6 +45,9 @@ binary: ## Build dist/hector (one file) and dist/hector-onedir (one folder)
 
 bench: setup ## Measure speed against two references (see bench/)
 	@$(RUN) -m bench $(ARGS)
+
+bench-durable: setup ## Measure what durability costs, jobs per second, and a million events
+	@$(RUN) -m bench.durable $(ARGS)
 
 docs: setup ## Write the generated pages of the documentation again
 	@$(RUN) scripts/cli_reference.py && $(RUN) scripts/reference.py

@@ -389,8 +389,16 @@ _TABLE: Final[Mapping[str, str]] = {
     "Milestone 3: runs that go on": """
         b resume.events              | a run goes on from any of its events; nothing that was finished happens again
         b resume.unknown             | a call that was cut off follows on_unknown: ask, retry or fail
+        b approval.durable           | an approval is written with the pause and survives restarts
+        b approval.once              | a decision applies once, and only to the arguments that were shown
+        b approval.expires           | an approval that nobody gives in time counts as denied
         b approval.parallel          | calls that need no approval run before the run pauses for the others
         b approval.partial           | calls that nobody decided about are asked for again
+        b proof.oracle               | the rules of the proofs see each kind of damage
+        b proof.report               | a proof reports runs, lost, doubled, stuck, repeated and times of recovery
+        b proof.crash-matrix         | killed at every named point, nothing is lost, doubled, stuck or repeated
+        b proof.kill                 | after a kill with many running tasks all of them go on within two leases
+        b proof.hostile              | full disk, damaged row, jumping clock, restarting database: accepted work is intact
     """,
 }
 

@@ -1,0 +1,62 @@
+"""The databases under attack: a file, or a PostgreSQL server of our own that may be stopped."""
+
+import contextlib
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from tests.postgres import INSTALL, Postgres, programs
+
+EngineName: TypeAlias = Literal["sqlite", "postgres"]
+
+
+@dataclass(slots=True)
+class Engines:
+    """Where fresh databases come from. PostgreSQL is started when it is first needed."""
+
+    folder: Path
+    server: Postgres | None = None
+    _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
+
+    def fresh(self, engine: EngineName) -> str:
+        """The address of an empty database."""
+        if engine == "sqlite":
+            return f"sqlite://{self.folder / f'chaos-{next(self._numbers)}.db'}"
+        server = self.postgres()
+        return server.dsn(server.create())
+
+    def postgres(self) -> Postgres:
+        """The running server. Raises RuntimeError where PostgreSQL is not installed."""
+        if self.server is None:
+            found = programs()
+            if found is None:
+                raise RuntimeError(INSTALL)
+            self.server = Postgres(found)
+            self.server.start()
+        return self.server
+
+    def discard(self, dsn: str) -> None:
+        """Drop a database that is not needed any more."""
+        if self.server is not None and not dsn.startswith("sqlite"):
+            self.server.drop(dsn.rpartition("/")[2])
+
+
+@contextmanager
+def engines(folder: Path, server: Postgres | None = None) -> Iterator[Engines]:
+    """`server` is somebody else's, who also stops it."""
+    made = Engines(folder, server)
+    try:
+        yield made
+    finally:
+        if made.server is not None and made.server is not server:
+            made.server.remove()
+
+
+def gone(path: Path) -> None:
+    """Delete a database file with what belongs to it."""
+    for suffix in ("", "-wal", "-shm", ".lock"):
+        with contextlib.suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).unlink()
