@@ -46,9 +46,9 @@ Outcome: TypeAlias = Done | Retry | Dead | Settled
 class Handler(Protocol):
     """Works on one job of its kind.
 
-    It is cancelled when the claim is lost, the deadline passes or the process stops; it may then leave things half
-    done, because somebody works on the same job again. Whatever it changes in the database must name `job.claim`. A
-    HectorError that is `retryable` counts as Retry, any other exception as Dead, LeaseLost as Settled.
+    It is cancelled when the claim is lost or the process stops; it may then leave things half done, because somebody
+    works on the same job again. Whatever it changes in the database must name `job.claim`. A HectorError that is
+    `retryable` counts as Retry, any other exception as Dead, LeaseLost as Settled.
     """
 
     async def __call__(self, job: "Job") -> Outcome:
@@ -70,7 +70,13 @@ def _push(parts: Parts) -> Handler:
     return PushDelivery(parts.store, parts.settings.push_notifications)
 
 
-FACTORIES: Final[Mapping[str, Callable[[Parts], Handler]]] = {"push": _push}
+def _expire(parts: Parts) -> Handler:
+    from hector.tasks.expiry import Expiry  # noqa: PLC0415 - loaded on first use
+
+    return Expiry(parts.store, parts.clock)
+
+
+FACTORIES: Final[Mapping[str, Callable[[Parts], Handler]]] = {"push": _push, "expire": _expire}
 """Handlers by kind, each made when the first job of its kind is claimed; the kind "run" belongs to the worker itself.
 
 A row names a function above that imports the handler's module locally, so that a start loads none of them.

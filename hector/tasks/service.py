@@ -35,6 +35,7 @@ from hector.core.task import (
 from hector.store import Accept, Record, Store
 from hector.store.history import user_event
 from hector.tasks.channel import Subscription
+from hector.tasks.decisions import continued
 from hector.tasks.run import Run
 from hector.tasks.worker import Worker
 
@@ -211,17 +212,20 @@ class TaskService:
         known = await self._known(caller, agent, message) if message.task_id else None
         context_id = known.context_id if known else message.context_id or new_id()
         now = self._clock.now()
+        event = user_event(message, event_id=new_id(), invocation_id=new_id(), at=now)
+        event, decisions = continued(event, known, message, f"user {caller.user}") if known else (event, ())
         return Accept(
             caller,
             agent,
             message.task_id or new_id(),
             context_id,
-            user_event(message, event_id=new_id(), invocation_id=new_id(), at=now),
+            event,
             now,
             message.metadata,
             resume=known is not None,
             owner="here",
             push=options.push,
+            decisions=decisions,
         )
 
     async def _known(self, caller: Caller, agent: str, message: ClientMessage) -> Task:

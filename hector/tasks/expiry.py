@@ -1,0 +1,32 @@
+"""The end of approvals that nobody gave in time: the task goes on as if they had been denied."""
+
+from contextlib import suppress
+
+from hector.core.clock import Clock
+from hector.core.errors import RequestError
+from hector.core.job import Job
+from hector.store import Store
+from hector.store.approvals import ApprovalState
+from hector.tasks.decisions import continuation, decide
+from hector.tasks.handlers import Done, Outcome
+
+CLOCK = "the clock"
+"""Who decided."""
+
+
+class Expiry:
+    """The handler of the jobs of kind `expire`."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def __call__(self, job: Job) -> Outcome:
+        """End what is due of the task. Doing it twice does nothing: a decision applies once."""
+        now = self._clock.now()
+        waiting = await self._store.approvals.waiting(job.subject)
+        due = [found for found in waiting if found.expires is not None and found.expires <= now]
+        if due:
+            with suppress(RequestError):  # somebody decided, or the task ended, a moment ago
+                await self._store.tasks.accept(continuation(due, decide(due, ApprovalState.EXPIRED, CLOCK), now))
+        return Done()
