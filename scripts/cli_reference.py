@@ -35,14 +35,31 @@ def sections() -> Iterator[str]:
     """One section for each command."""
     for command in COMMANDS:
         parser = command_parser(command)
-        actions = [action for action in parser._actions if not isinstance(action, argparse._HelpAction)]
         yield f"## hector {command}\n\n{parser.description}\n"
-        positional = [row(action, action.metavar or action.dest) for action in actions if not action.option_strings]
-        if positional:
-            yield table("argument", positional)
-        flags = [row(action, flag(action)) for action in actions if action.option_strings]
-        if flags:
-            yield table("flag", flags)
+        yield from tables(parser)
+
+
+def tables(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """Its arguments and flags; of each of its own commands, too."""
+    shown = [action for action in parser._actions if action.help != argparse.SUPPRESS]
+    actions = [action for action in shown if not isinstance(action, argparse._HelpAction | argparse._SubParsersAction)]
+    positional = [row(action, action.metavar or action.dest) for action in actions if not action.option_strings]
+    if positional:
+        yield table("argument", positional)
+    flags = [row(action, flag(action)) for action in actions if action.option_strings]
+    if flags:
+        yield table("flag", flags)
+    for group in shown:
+        if isinstance(group, argparse._SubParsersAction):
+            meaning = {choice.dest: choice.help for choice in group._choices_actions}
+            for name, below in group.choices.items():
+                yield f"### {below.prog}\n\n{sentence(meaning[name] or '')}\n"
+                yield from tables(below)
+
+
+def sentence(text: str) -> str:
+    """With a capital letter and a full stop."""
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def flag(action: argparse.Action) -> str:

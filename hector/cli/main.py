@@ -10,7 +10,10 @@ from hector import __version__
 from hector.cli.lean import hurry
 from hector.core.errors import ConfigError, HectorError, StartupError, StoreError
 
-COMMANDS: Final = ("serve", "chat", "validate", "init", "info", "schema")
+COMMANDS: Final = (
+    "serve", "chat", "validate", "init", "info", "schema",
+    "status", "dlq", "backup", "restore", "migrate", "retention",
+)  # fmt: skip
 
 
 def run(argv: Sequence[str], tools: Sequence[Callable[..., Any]] = ()) -> int:

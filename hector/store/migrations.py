@@ -12,7 +12,7 @@ from hector.store.queries import text
 NAMES: Final = ("0001_base", "0002_durable")
 """All migrations; a list and not a folder's content, because a packed installation has no folder to read."""
 
-_TABLE: Final = """
+TABLE: Final = """
 CREATE TABLE IF NOT EXISTS migrations (
     number INTEGER PRIMARY KEY,
     name TEXT NOT NULL,
@@ -20,6 +20,15 @@ CREATE TABLE IF NOT EXISTS migrations (
     hector TEXT NOT NULL,
     applied BIGINT NOT NULL
 )"""
+
+
+class Step(NamedTuple):
+    """A migration as it stands in a database: applied by a version of Hector at a time (ms), or missing (both None)."""
+
+    number: int
+    name: str
+    hector: str | None
+    at: int | None
 
 
 class Migration(NamedTuple):
@@ -43,7 +52,7 @@ def known(dialect: str = "sqlite") -> tuple[Migration, ...]:
 
 async def applied(con: Connection) -> list[tuple[int, str, str, str]]:
     """(number, name, checksum, version of Hector) of what the database has seen."""
-    await con.execute(_TABLE)
+    await con.execute(TABLE)
     return await history(con)
 
 
@@ -55,6 +64,13 @@ async def history(con: Connection) -> list[tuple[int, str, str, str]]:
             "SELECT number, name, checksum, hector FROM migrations ORDER BY number"
         )
     ]
+
+
+async def steps(con: Connection, migrations: Sequence[Migration], place: str) -> list[Step]:
+    """All migrations, those that are missing included. Raises as `pending` does; changes nothing."""
+    pending(await history(con), migrations, place)
+    found = {row[0]: Step(*row) for row in await con.all("SELECT number, name, hector, applied FROM migrations")}
+    return [found.get(one.number, Step(one.number, one.name, None, None)) for one in migrations]
 
 
 async def require_current(con: Connection, migrations: Sequence[Migration], place: str) -> None:

@@ -1,0 +1,324 @@
+"""`hector status`: who serves, what waits, what is stuck, how large the database is and what it would drop."""
+
+import argparse
+import asyncio
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from hector import __version__
+from hector.cli.layout import Style, as_json, columns, count, plain, shorten, size, span
+from hector.config.flags import add_place_arguments
+from hector.core.clock import SystemClock, iso
+from hector.core.record import dataclass
+
+if TYPE_CHECKING:
+    from hector.cli.place import Place
+    from hector.config.retention import Retention as Settings
+    from hector.core.job import Instance
+    from hector.store.figures import Figures
+    from hector.store.jobs import JobRecord, JobStatistics
+    from hector.store.retention import Removal
+
+_LONG: Final = "1h"
+_SHOWN: Final = 10
+"""Stuck runs, approvals and dead letters that are listed; the rest is a number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that is shown. `now` in seconds since the epoch; `lease` and `long` in seconds."""
+
+    now: float
+    database: str
+    place: str
+    lease: float
+    long: float
+    instances: "tuple[Instance, ...]"
+    jobs: "JobStatistics"
+    figures: "Figures"
+    dead: "tuple[JobRecord, ...]"
+    settings: "Settings"
+    due: "Removal"
+
+    def alive(self, instance: "Instance") -> bool:
+        """Whether its lease is valid."""
+        return self.now - instance.seen <= self.lease
+
+
+def add_parser(commands: Any) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "status",
+        help="show processes, queue, stuck runs and the database",
+        description="Show who serves from a database, what waits in it, what is stuck, and how large it is.",
+    )
+    add_place_arguments(parser)
+    parser.add_argument(
+        "--stuck-after", metavar="TIME", default=_LONG, help=f"runs that take longer are listed ({_LONG})"
+    )
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0, also when something is wrong in what it shows. Raises ConfigError, StartupError and StoreError."""
+    from hector.cli.place import find_place, time_span  # noqa: PLC0415 - loaded on first use
+
+    long = time_span("--stuck-after", arguments.stuck_after)
+    report = asyncio.run(_report(find_place(arguments), long))
+    print(as_json(facts(report)) if arguments.json else "\n".join(page(report, Style())))
+    return 0
+
+
+async def _report(place: "Place", long: float) -> Report:
+    from hector.cli.place import visit  # noqa: PLC0415
+    from hector.store.figures import FigureSource  # noqa: PLC0415
+    from hector.store.retention import Policy, Retention  # noqa: PLC0415
+
+    lease, kept, clock = place.startup.queue.stale_threshold, place.config.storage.retention, SystemClock()
+    async with visit(place) as store:
+        retention = Retention(store.database, clock, Policy(kept.sessions, kept.jobs, kept.dead_letters))
+        figures = await FigureSource(store.database).read(clock.now(), lease, long, _SHOWN)
+        return Report(
+            figures.now,
+            store.describe(),
+            store.dsn,
+            lease,
+            long,
+            await store.jobs.instances(),
+            await store.jobs.statistics(),
+            figures,
+            await store.jobs.dead(limit=_SHOWN),
+            kept,
+            await retention.due(),
+        )
+
+
+def page(report: Report, style: Style) -> Iterator[str]:
+    """The report for people."""
+    yield from _head(report, style)
+    yield from _section("Processes", _processes(report, style), style)
+    yield from _section("Queue", _queue(report, style), style)
+    if report.figures.stuck:
+        yield from _section("Stuck runs", _stuck(report, style), style)
+    if report.figures.waiting:
+        yield from _section("Waiting for approval", _waiting(report, style), style)
+    if report.dead:
+        yield from _section("Dead letters", _dead(report, style), style)
+    yield from _section("Stored", _stored(report, style), style)
+    yield from _section("Retention", _retention(report, style), style)
+
+
+def _section(title: str, lines: Sequence[str], style: Style) -> Iterator[str]:
+    yield ""
+    yield style(title, "bold")
+    for line in lines:
+        yield f"  {line}"
+
+
+def _head(report: Report, style: Style) -> Iterator[str]:
+    figures = report.figures
+    yield f"{style('Hector', 'bold')} {__version__}   {report.database}"
+    growth = ", ".join(f"{_signed(one.octets)} in {count(one.days, 'day')}" for one in figures.growth)
+    free = f", {size(figures.free)} of it free" if figures.free else ""
+    yield style(f"schema {figures.schema} ({figures.migration}), {size(figures.octets)}{free}", "dim") + (
+        style(f", {growth}", "dim") if growth else ""
+    )
+
+
+def _signed(octets: int) -> str:
+    return f"{'-' if octets < 0 else '+'}{size(abs(octets))}"
+
+
+def _processes(report: Report, style: Style) -> list[str]:
+    if not report.instances:
+        return [style("none: nobody serves from this database", "warn")]
+    rows = []
+    for one in report.instances:
+        seen = f"{span(report.now - one.seen)} ago"
+        state = style("alive", "good") if report.alive(one) else style("silent", "bad")
+        rows.append((state, plain(one.host), str(one.pid), one.version, span(report.now - one.started), seen))
+    return _titled(("STATE", "HOST", "PID", "VERSION", "UP", "HEARTBEAT"), rows, style, right=(2,))
+
+
+def _queue(report: Report, style: Style) -> list[str]:
+    jobs = report.jobs
+    oldest = None if jobs.oldest_pending is None else report.now - jobs.oldest_pending
+    late = oldest is not None and oldest > 60
+    pairs = [
+        ("pending", f"{jobs.pending:,}", _oldest(oldest), "warn" if late else ""),
+        ("processing", f"{jobs.processing:,}", "", ""),
+        ("completed", f"{jobs.completed:,}", _means(jobs), ""),
+        ("failed", f"{jobs.failed:,}", "", ""),
+        ("dead", f"{jobs.dead:,}", "hector dlq list" if jobs.dead else "", "bad" if jobs.dead else ""),
+        ("canceled", f"{jobs.canceled:,}", "", ""),
+    ]
+    rows = [(name, style(number, *filter(None, [colour])), style(more, "dim")) for name, number, more, colour in pairs]
+    return columns(rows, right=(1,))
+
+
+def _oldest(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return f"the oldest for {span(seconds)}" if seconds >= 0 else f"the first in {span(-seconds)}"
+
+
+def _means(jobs: "JobStatistics") -> str:
+    if jobs.mean_wait is None or jobs.mean_run is None:
+        return ""
+    return f"on average after waiting {span(jobs.mean_wait)} and running {span(jobs.mean_run)}"
+
+
+def _stuck(report: Report, style: Style) -> list[str]:
+    rows = []
+    for job in report.figures.stuck:
+        why = style("its process is silent", "bad") if job.abandoned else style("runs for long", "warn")
+        since = span(report.now - job.since)
+        rows.append((str(job.key), job.kind, shorten(job.subject, 36), since, str(job.attempts), job.process, why))
+    return _titled(("JOB", "KIND", "TASK", "SINCE", "ATTEMPT", "PROCESS", "WHY"), rows, style, right=(0, 4))
+
+
+def _waiting(report: Report, style: Style) -> list[str]:
+    rows = []
+    for one in report.figures.waiting:
+        left = "-" if one.expires is None else f"in {span(max(one.expires - report.now, 0))}"
+        since = span(report.now - one.since)
+        rows.append((str(one.key), shorten(one.tool, 30), shorten(one.task, 36), shorten(one.agent, 24), since, left))
+    lines = _titled(("KEY", "TOOL", "TASK", "AGENT", "SINCE", "EXPIRES"), rows, style, right=(0,))
+    return lines + _rest(report.figures.approvals, len(rows), style)
+
+
+def _dead(report: Report, style: Style) -> list[str]:
+    from hector.cli.dlq import table  # noqa: PLC0415
+
+    return table(report.dead, report.now, style) + _rest(report.jobs.dead, len(report.dead), style)
+
+
+def _rest(total: int, shown: int, style: Style) -> list[str]:
+    return [style(f"and {total - shown:,} more", "dim")] if total > shown else []
+
+
+def _stored(report: Report, style: Style) -> list[str]:
+    found = report.figures
+    tasks = sum(found.tasks.values())
+    states = ", ".join(f"{number:,} {state}" for state, number in sorted(found.tasks.items()))
+    ended = ", ".join(f"{number:,} {state}" for state, number in sorted(found.ended.items()))
+    rows = [
+        ("sessions", f"{found.sessions:,}", f"+{found.new_sessions:,} in the last day"),
+        ("events", f"{found.events:,}", ""),
+        ("tasks", f"{tasks:,}", f"+{found.new_tasks:,} in the last day{f'; {states}' if states else ''}"),
+        ("jobs ended", f"{sum(found.ended.values()):,}", f"in the last day{f': {ended}' if ended else ''}"),
+    ]
+    return columns([(name, number, style(more, "dim")) for name, number, more in rows], right=(1,))
+
+
+def _retention(report: Report, style: Style) -> list[str]:
+    kept, due = report.settings, report.due
+    rows = [
+        ("sessions", _kept(kept.sessions), f"{due.sessions:,} with {due.events:,} events", due.sessions),
+        ("jobs", _kept(kept.jobs), f"{due.jobs:,}", due.jobs),
+        ("dead letters", _kept(kept.dead_letters), f"{due.dead_letters:,}", due.dead_letters),
+    ]
+    shown = [
+        (name, rule, style(f"{what} due now" if any_ else "nothing due", "dim")) for name, rule, what, any_ in rows
+    ]
+    return columns(shown)
+
+
+def _kept(seconds: float) -> str:
+    return f"kept for {span(seconds)}" if seconds else "kept for ever"
+
+
+def _titled(
+    titles: tuple[str, ...], rows: Sequence[tuple[str, ...]], style: Style, right: tuple[int, ...] = ()
+) -> list[str]:
+    lines = columns([titles, *rows], right)
+    return [style(lines[0], "dim"), *lines[1:]]
+
+
+def facts(report: Report) -> dict[str, Any]:
+    """The report for programs. Times in RFC 3339, lengths in seconds, sizes in bytes."""
+    jobs, found = report.jobs, report.figures
+    return {
+        "version": __version__,
+        "time": iso(report.now),
+        "database": {
+            "engine": report.database.split(",")[0],
+            "schema": found.schema,
+            "bytes": found.octets,
+            "free_bytes": found.free,
+            "growth": [{"days": one.days, "bytes": one.octets} for one in found.growth],
+        },
+        "processes": [
+            {
+                "id": one.id,
+                "host": one.host,
+                "pid": one.pid,
+                "version": one.version,
+                "started": iso(one.started),
+                "heartbeat": iso(one.seen),
+                "alive": report.alive(one),
+            }
+            for one in report.instances
+        ],
+        "queue": {
+            "pending": jobs.pending,
+            "processing": jobs.processing,
+            "completed": jobs.completed,
+            "failed": jobs.failed,
+            "dead": jobs.dead,
+            "canceled": jobs.canceled,
+            "oldest_pending": None if jobs.oldest_pending is None else iso(jobs.oldest_pending),
+            "oldest_pending_seconds": None if jobs.oldest_pending is None else report.now - jobs.oldest_pending,
+            "mean_wait_seconds": jobs.mean_wait,
+            "mean_run_seconds": jobs.mean_run,
+        },
+        **_lists(report),
+        "stored": {
+            "sessions": found.sessions,
+            "events": found.events,
+            "tasks": found.tasks,
+            "last_day": {"sessions": found.new_sessions, "tasks": found.new_tasks, "jobs_ended": found.ended},
+        },
+        "retention": {
+            "sessions_seconds": report.settings.sessions,
+            "jobs_seconds": report.settings.jobs,
+            "dead_letters_seconds": report.settings.dead_letters,
+            "due": report.due.as_json(),
+        },
+    }
+
+
+def _lists(report: Report) -> dict[str, Any]:
+    from hector.cli.dlq import facts as letter  # noqa: PLC0415
+
+    found = report.figures
+    return {
+        "stuck": [
+            {
+                "key": job.key,
+                "kind": job.kind,
+                "subject": job.subject,
+                "attempts": job.attempts,
+                "since": iso(job.since),
+                "process": job.process,
+                "abandoned": job.abandoned,
+            }
+            for job in found.stuck
+        ],
+        "approvals": {
+            "pending": found.approvals,
+            "oldest": [
+                {
+                    "key": one.key,
+                    "tool": one.tool,
+                    "task": one.task,
+                    "agent": one.agent,
+                    "since": iso(one.since),
+                    "expires": None if one.expires is None else iso(one.expires),
+                }
+                for one in found.waiting
+            ],
+        },
+        "dead_letters": [letter(job) for job in report.dead],
+    }

@@ -1,0 +1,69 @@
+"""Writing a backup: everything on one snapshot, beside whoever works with the database."""
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from hector import __version__
+from hector.core.clock import Clock
+from hector.core.errors import StoreError
+from hector.core.record import dataclass
+from hector.store.archive import Digest, Manifest, Member, Writer, lines
+from hector.store.database import Connection, Database
+from hector.store.queries import load
+from hector.store.tables import Table, count, pages, tables
+
+ENGINES: Final = {"sqlite": "SQLite", "postgres": "PostgreSQL"}
+
+
+class Watcher(Protocol):
+    """Whoever is told how far it has come; may be told from another thread."""
+
+    def begin(self, title: str, total: int, unit: str) -> None:
+        """There is this much to do, from the start."""
+
+    def advance(self, by: int = 1) -> None:
+        """So much more is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A backup that was written; `size` in bytes."""
+
+    manifest: Manifest
+    size: int
+
+
+async def save(database: Database, path: Path, clock: Clock, watcher: Watcher) -> Saved:
+    """Write a backup to `path`. Raises StartupError where it cannot be written, StoreError where reading fails.
+
+    Everything is of one moment. Who writes meanwhile is not held up; on SQLite the write-ahead log grows until the end.
+    """
+    try:
+        return await database.read(lambda con: _save(con, database.dialect, path, clock.now(), watcher))
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        advice = "Free some space, or name a file on another disk" if full else "Name a file on another disk"
+        raise StoreError(f"backup {path}: cannot be written: {error.strerror or error}\n{advice}") from None
+
+
+async def _save(con: Connection, dialect: str, path: Path, now: float, watcher: Watcher) -> Saved:
+    found = await tables(con, dialect)
+    schema = await con.one(load("backup", dialect)["schema"]) or (0,)
+    watcher.begin("backing up", sum([await count(con, table, dialect) for table in found]), "rows")
+    with Writer(path) as writer:
+        members = tuple([await _copy(con, dialect, table, writer, watcher.advance) for table in found])
+        manifest = Manifest(__version__, ENGINES[dialect], schema[0], now, members)
+        return Saved(manifest, writer.finish(manifest))
+
+
+async def _copy(con: Connection, dialect: str, table: Table, writer: Writer, advance: Callable[[int], Any]) -> Member:
+    digest = Digest()
+    with writer.table(table.name) as file:
+        async for rows in pages(con, table, dialect):
+            text = lines(rows)
+            file.write(text)
+            digest.add(text, len(rows))
+            advance(len(rows))
+    return digest.member(table.name, table.columns)

@@ -1,0 +1,246 @@
+"""Retention: what nobody has used for long goes away by itself, a little at a time, and the log says what went.
+
+Nothing that runs or waits for a person is ever removed. A session goes with everything that belongs to it. The space
+becomes free inside the database and is used again.
+"""
+
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, TypeAlias, TypeVar
+
+from hector.core.clock import Clock
+from hector.core.errors import StoreError
+from hector.core.record import dataclass
+from hector.store.codec import milliseconds
+from hector.store.database import Connection, Database, Row, Work
+from hector.store.queries import load
+from hector.store.sessions import SEQ_BITS, bounds
+
+T = TypeVar("T")
+
+log = logging.getLogger("hector.store")
+
+ROUND: Final = 3600.0
+"""Seconds between two rounds."""
+FIRST: Final = 60.0
+"""Seconds after the start, so that it does not stand in the way of the first requests."""
+_PAGE: Final = 200
+_BATCH: Final = 500
+"""Events or jobs that one transaction removes: a few milliseconds."""
+_SHARE: Final = 4
+"""How many times as long as a batch took it leaves the database to others."""
+_PAUSE: Final = 0.01
+_END: Final = 1 << 62
+
+Found: TypeAlias = tuple[int, int, str]
+"""A session that may go: key, number of events, app ("" when it has been detached already)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How long things are kept, in seconds; 0 means for ever.
+
+    `sessions` counts from the last use of a conversation, `jobs` from the end of a job, `dead_letters` from when a job
+    was given up.
+    """
+
+    sessions: float
+    jobs: float
+    dead_letters: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cutoffs:
+    """The moments before which things go, in milliseconds since the epoch; None where nothing goes."""
+
+    sessions: int | None
+    jobs: int | None
+    dead_letters: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What goes, or went; `events` are those of the sessions."""
+
+    sessions: int = 0
+    events: int = 0
+    jobs: int = 0
+    dead_letters: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.sessions or self.jobs or self.dead_letters)
+
+    def as_json(self) -> dict[str, int]:
+        """By name."""
+        return {
+            "sessions": self.sessions,
+            "events": self.events,
+            "jobs": self.jobs,
+            "dead_letters": self.dead_letters,
+        }
+
+
+def cutoffs(policy: Policy, now: float) -> Cutoffs:
+    """What the policy means at a moment."""
+
+    def before(kept: float) -> int | None:
+        return milliseconds(now - kept) if kept > 0 else None
+
+    return Cutoffs(before(policy.sessions), before(policy.jobs), before(policy.dead_letters))
+
+
+def batches(found: Sequence[Found], limit: int = _BATCH) -> Iterator[list[Found]]:
+    """Sessions that go in one transaction: at least one, and no more events than the limit unless it is just one."""
+    batch: list[Found] = []
+    events = 0
+    for session in found:
+        if batch and events + session[1] > limit:
+            yield batch
+            batch, events = [], 0
+        batch.append(session)
+        events += session[1]
+    if batch:
+        yield batch
+
+
+class Retention:
+    """Carries a policy out. May run in several processes at once: each transaction looks again before it deletes."""
+
+    def __init__(self, database: Database, clock: Clock, policy: Policy) -> None:
+        self._database = database
+        self._clock = clock
+        self._policy = policy
+        self._sql = load("retention", database.dialect)
+
+    async def run(self) -> None:
+        """One round an hour until cancelled."""
+        pause = FIRST
+        while True:
+            await self._clock.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 - spreads processes, guards nothing
+            await self._round()
+            pause = ROUND
+
+    async def due(self) -> Removal:
+        """What would go now."""
+        limits = cutoffs(self._policy, self._clock.now())
+        return await self._database.read(lambda con: self._count(con, limits))
+
+    async def sweep(self, advance: Callable[[int], None] = lambda _: None) -> Removal:
+        """Remove all that is due; `advance` is told of each batch how many sessions, jobs or dead letters went."""
+        limits = cutoffs(self._policy, self._clock.now())
+        sessions = events = jobs = dead = 0
+        if limits.sessions is not None:
+            sessions, events = await self._sweep_sessions(limits.sessions, advance)
+        if limits.jobs is not None:
+            jobs = await self._sweep_jobs("ended_jobs", limits.jobs, advance)
+        if limits.dead_letters is not None:
+            dead = await self._sweep_jobs("dead_letters", limits.dead_letters, advance)
+        return Removal(sessions, events, jobs, dead)
+
+    async def _round(self) -> None:
+        try:
+            gone = await self.sweep()
+        except StoreError as error:
+            log.warning("retention could not finish its round: %s", error)
+            return
+        if gone:
+            log.info("removed by storage.retention", extra=gone.as_json())
+
+    async def _count(self, con: Connection, limits: Cutoffs) -> Removal:
+        sessions = events = jobs = dead = 0
+        if limits.sessions is not None:
+            sessions, events = await _row(con, self._sql["count_idle"], limits.sessions)
+        if limits.jobs is not None:
+            end = await self._end(con, limits.jobs)
+            (jobs,) = await _row(con, self._sql["count_ended_jobs"], end, limits.jobs)
+        if limits.dead_letters is not None:
+            (dead,) = await _row(con, self._sql["count_dead_letters"], limits.dead_letters)
+        return Removal(sessions, int(events), jobs, dead)
+
+    async def _sweep_sessions(self, before: int, advance: Callable[[int], None]) -> tuple[int, int]:
+        after = sessions = events = 0
+        while found := await self._database.read(self._idle(after, _END, before)):
+            for batch in batches(found):
+                gone = await self._gently(self._remove(batch, before))
+                for key, count, app in gone:
+                    if count > _BATCH or not app:
+                        await self._remove_detached(key, count)
+                sessions, events = sessions + len(gone), events + sum(count for _, count, _ in gone)
+                advance(len(gone))
+            after = found[-1][0]
+        return sessions, events
+
+    async def _sweep_jobs(self, kind: str, before: int, advance: Callable[[int], None]) -> int:
+        after = removed = 0
+        while keys := await self._database.read(self._page(kind, after, before)):
+            gone = await self._gently(self._delete(f"delete_{kind}", keys[0], keys[-1], before))
+            removed += gone
+            advance(gone)
+            after = keys[-1]
+        return removed
+
+    async def _gently(self, work: Work[T]) -> T:
+        """Write, then leave the database to others for a while."""
+        began = time.monotonic()
+        answer = await self._database.write(work)
+        await self._clock.sleep(max(_PAUSE, _SHARE * (time.monotonic() - began)))
+        return answer
+
+    def _idle(self, after: int, last: int, before: int) -> Work[list[Found]]:
+        async def work(con: Connection) -> list[Found]:
+            rows = await con.all(self._sql["idle"], (after, last, before, _PAGE))
+            return [(key, count, app) for key, count, app in rows]
+
+        return work
+
+    def _page(self, kind: str, after: int, before: int) -> Work[list[int]]:
+        async def work(con: Connection) -> list[int]:
+            end = () if kind == "dead_letters" else (await self._end(con, before),)
+            return [key for (key,) in await con.all(self._sql[kind], (after, *end, before, _BATCH))]
+
+        return work
+
+    def _remove(self, batch: Sequence[Found], before: int) -> Work[list[Found]]:
+        """Remove small sessions whole; take large ones away from everybody. The answer: which were still idle."""
+
+        async def work(con: Connection) -> list[Found]:
+            gone = [found for key, _, _ in batch for found in await self._idle(key - 1, key, before)(con)]
+            for key, count, app in gone:
+                if app:
+                    await self._remove_around(con, key)
+                    await con.execute(self._sql["detach"], (key,))
+                if count <= _BATCH:
+                    await con.execute(self._sql["delete_events"], bounds(key))
+                    await con.execute(self._sql["delete_session"], (key,))
+            return gone
+
+        return work
+
+    async def _remove_around(self, con: Connection, session: int) -> None:
+        """Everything of a session but its events."""
+        for table in ("approvals", "push_configs", "artifacts", "tasks"):
+            await con.execute(self._sql[f"delete_{table}"], bounds(session))
+        await con.execute(self._sql["delete_jobs"], (session,))
+        await con.execute(self._sql["delete_state"], (session,))
+
+    async def _remove_detached(self, session: int, count: int) -> None:
+        """The events of a session in pieces, then the session."""
+        start = session << SEQ_BITS
+        for first in range(start, start + count, _BATCH):
+            await self._gently(self._delete("delete_events", first, first + _BATCH))
+        await self._gently(self._delete("delete_session", session))
+
+    def _delete(self, statement: str, *args: int) -> Work[int]:
+        return lambda con: con.execute(self._sql[statement], args)
+
+    async def _end(self, con: Connection, before: int) -> int:
+        """The first job that is too young to go, whatever became of it."""
+        found = await con.one(self._sql["first_job_since"], (before,))
+        return found[0] if found else _END
+
+
+async def _row(con: Connection, sql: str, *args: int) -> Row:
+    found = await con.one(sql, args)
+    return found or (0, 0)
