@@ -4,6 +4,7 @@ A connection for each request: receivers are many and notifications to one of th
 """
 
 import asyncio
+import os
 import socket
 import ssl
 import threading
@@ -158,7 +159,8 @@ async def _open(target: Target, address: Address, tls: ssl.SSLContext | None) ->
     except ssl.SSLError as error:
         raise TlsFailed(f"TLS with {target} failed: {error.reason or error}") from None
     except OSError as error:
-        raise ConnectFailed(f"cannot connect to {target}: {error.strerror or 'connection refused'}") from None
+        reason = os.strerror(error.errno).lower() if error.errno else "no address of it answers"
+        raise ConnectFailed(f"cannot connect to {target}: {reason}") from None
     return connection
 
 

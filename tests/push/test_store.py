@@ -54,8 +54,8 @@ async def test_the_same_id_replaces(store: Store) -> None:
 
 async def test_without_an_id_it_has_the_tasks(store: Store) -> None:
     task = (await begin(store)).task.id
-    for url in ("https://a.example.com", "https://b.example.com"):
-        made = await store.push.put(ME, AGENT, task, PushConfig("", url, version="0.3"))
+    await store.push.put(ME, AGENT, task, PushConfig("", "https://a.example.com", version="0.3"))
+    made = await store.push.put(ME, AGENT, task, PushConfig("", "https://b.example.com", version="0.3"))
     assert (made.id, made.url) == (task, "https://b.example.com")
     assert await store.push.get(ME, AGENT, task, None) == made
     await store.push.delete(ME, AGENT, task, None)
