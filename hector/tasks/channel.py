@@ -20,12 +20,16 @@ MOST_ENDED_BYTES: Final = 16 * 1024 * 1024
 
 
 class Subscription:
-    """One reader: a place in the log of a channel. `mark` says behind which position the last batch began."""
+    """One reader: a place in the log of a channel.
 
-    __slots__ = ("_channel", "_end", "_place", "_until_interrupted", "_waiter", "mark")
+    `mark` says behind which position the last batch began, `cut_off` whether the log has moved on without it.
+    """
+
+    __slots__ = ("_channel", "_end", "_place", "_until_interrupted", "_waiter", "cut_off", "mark")
 
     def __init__(self, channel: "Channel", place: int, *, until_interrupted: bool) -> None:
         self.mark = Position(NOWHERE, 0)
+        self.cut_off = False
         self._channel = channel
         self._place = place
         self._end: int | None = None
@@ -34,7 +38,7 @@ class Subscription:
 
     def restart(self) -> None:
         """Forget what is unread, because a fresher snapshot was taken."""
-        self._place, self._end = self._channel.log.end, None
+        self._place, self._end, self.cut_off = self._channel.log.end, None, False
 
     @property
     def untouched(self) -> bool:
@@ -78,8 +82,9 @@ class Subscription:
         log = self._channel.log
         if self.ended:
             return ()
-        if self._place < log.start:  # too slow: the log has moved on
+        if self._place < log.start:
             self._place = self._end = log.end
+            self.cut_off = True
             return ()
         self.mark, batch = log.position_of(self._place), log.read(self._place, self._end)
         for count, update in enumerate(batch, 1):
@@ -94,19 +99,34 @@ class Subscription:
         return state.terminal or (self._until_interrupted and state.interrupted)
 
 
+class _Tap(Subscription):
+    """A reader that nobody waits at."""
+
+    __slots__ = ("_told",)
+
+    def __init__(self, channel: "Channel", told: Callable[[], None]) -> None:
+        super().__init__(channel, channel.log.end, until_interrupted=False)
+        self._told = told
+
+    def wake(self) -> None:
+        """Tell whoever it belongs to."""
+        self._told()
+
+
 class Channel:
     """The log of one task and its readers. `on_empty` is called when the last one has left.
 
     `shown` is the task as those know it who have read everything; it is there while somebody feeds the channel.
     """
 
-    __slots__ = ("_on_empty", "_subscriptions", "_told", "log", "shown")
+    __slots__ = ("_on_empty", "_subscriptions", "_taps", "_told", "log", "shown")
 
     def __init__(self, on_empty: Callable[[], None]) -> None:
         self.log = Log()
         self.shown: LiveTask | None = None
         self._told: StatusUpdate | None = None
         self._subscriptions: list[Subscription] = []
+        self._taps: list[_Tap] = []
         self._on_empty = on_empty
 
     @property
@@ -122,6 +142,12 @@ class Channel:
         """A reader that goes on behind a position; None when the log does not hold that any more."""
         place = self.log.place_of(behind)
         return None if place is None else self._join(place, until_interrupted=until_interrupted)
+
+    def tap(self, told: Callable[[], None]) -> Subscription:
+        """A reader that does not count as one who listens. `told` is called when there is something to `grab`."""
+        tap = _Tap(self, told)
+        self._taps.append(tap)
+        return tap
 
     def _join(self, place: int, *, until_interrupted: bool) -> Subscription:
         subscription = Subscription(self, place, until_interrupted=until_interrupted)
@@ -158,10 +184,14 @@ class Channel:
         self.log.append(update)
         for subscription in self._subscriptions:
             subscription.wake()
+        for tap in self._taps:
+            tap.wake()
 
     def leave(self, subscription: Subscription) -> None:
         """Remove a reader."""
-        if subscription in self._subscriptions:
+        if subscription in self._taps:
+            self._taps.remove(subscription)
+        elif subscription in self._subscriptions:
             self._subscriptions.remove(subscription)
             if not self._subscriptions:
                 self._on_empty()
@@ -176,6 +206,11 @@ class Channel:
         """Nobody listens."""
         return not self._subscriptions
 
+    @property
+    def over(self) -> bool:
+        """The log ends with the end of the task."""
+        return self._told is not None and self._told.status.state.terminal
+
 
 class Channels:
     """The channels of all tasks that are worked on or followed, and of a few that no longer are.
@@ -187,6 +222,7 @@ class Channels:
         self.on_begin: Callable[[str], None] | None = None
         self._channels: dict[str, Channel] = {}
         self._held: set[str] = set()
+        self._fed: set[str] = set()
         self._ended: OrderedDict[str, Channel] = OrderedDict()
         self._ended_weight = 0
 
@@ -198,23 +234,33 @@ class Channels:
         return channel
 
     def hold(self, task_id: str, epoch: Epoch = NOWHERE, live: LiveTask | None = None) -> Channel:
-        """Keep the channel until `release`, whether or not anybody listens: the claim `epoch` feeds it from now on."""
+        """Keep the channel until `release`, whether or not anybody listens.
+
+        With `live` the claim `epoch` feeds it from now on, and from update 1.
+        """
         self._held.add(task_id)
         channel = self.of(task_id)
         if live is not None:
             channel.adopt(Position(epoch, 0), live)
-        if self.on_begin is not None:
-            self.on_begin(task_id)
+            self._fed.add(task_id)
+            if self.on_begin is not None:
+                self.on_begin(task_id)
         return channel
-
-    def held(self, task_id: str) -> bool:
-        """Somebody in this process works on it."""
-        return task_id in self._held
 
     def release(self, task_id: str) -> None:
         """Let go of it."""
         self._held.discard(task_id)
+        self._fed.discard(task_id)
         self._drop(task_id)
+
+    def listened_to(self, task_id: str) -> bool:
+        """Somebody reads the updates of this task."""
+        channel = self._channels.get(task_id)
+        return channel is not None and not channel.empty
+
+    def fed(self, task_id: str) -> bool:
+        """A claim of this process feeds the channel of this task."""
+        return task_id in self._fed
 
     def publish(self, task_id: str, update: Update) -> None:
         """Tell those who listen, if there are any."""
