@@ -12,7 +12,7 @@ from hector.core.errors import ConfigError, HectorError, StartupError, StoreErro
 
 COMMANDS: Final = (
     "serve", "chat", "validate", "init", "info", "schema",
-    "status", "dlq", "backup", "restore", "migrate", "retention",
+    "approve", "status", "dlq", "backup", "restore", "migrate", "retention",
 )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from hector.agents.history import ANSWERS, DECISIONS
+from hector.core.clock import iso
 from hector.core.content import Data, JsonObject, Message, Text
 from hector.core.errors import InvalidRequest, Violation
 from hector.core.event import Event
@@ -98,6 +99,28 @@ def continuation(approvals: Sequence[Approval], decisions: tuple[Decision, ...],
 def decide(approvals: Iterable[Approval], state: ApprovalState, by: str, comment: str = "") -> tuple[Decision, ...]:
     """The same decision about each of them."""
     return tuple(Decision(found.call_id, found.args_hash, state, by, comment) for found in approvals)
+
+
+def shown(approval: Approval) -> JsonObject:
+    """An approval for people who administer."""
+    decided = {} if approval.decided is None else {"decided": iso(approval.decided), "decided_by": approval.decided_by}
+    return {
+        "key": approval.key,
+        "state": approval.state.value,
+        "task": approval.task_id,
+        "context": approval.context_id,
+        "agent": approval.agent,
+        "app": approval.caller.app,
+        "user": approval.caller.user,
+        "call": approval.call_id,
+        "tool": approval.tool,
+        "arguments": approval.args,
+        "arguments_hash": approval.args_hash,
+        "prompt": approval.prompt,
+        "asked": iso(approval.created),
+        "expires": None if approval.expires is None else iso(approval.expires),
+        **decided,
+    }
 
 
 def _recorded(decisions: Iterable[Decision]) -> JsonObject:

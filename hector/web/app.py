@@ -18,6 +18,7 @@ from hector.core.errors import HectorError
 from hector.store import Store
 from hector.tasks.push import PushService
 from hector.tasks.service import TaskService
+from hector.web.admin import Admin
 from hector.web.answers import refusal
 from hector.web.origin import OwnPagesOnly
 from hector.web.pages import PATHS, Pages
@@ -28,9 +29,10 @@ from hector.web.routes import allowed, make_routes
 def create_app(tasks: TaskService, apps: Apps, store: Store, settings: Server, clock: Clock | None = None) -> Starlette:
     """The application over a running task service. It owns nothing: whoever made its parts closes them."""
     push = PushService(store, settings.push_notifications)
-    pages = Pages(apps, tasks, store, settings, clock or SystemClock())
+    clock = clock or SystemClock()
+    pages = Pages(apps, tasks, store, settings, clock)
     app = Starlette(
-        routes=make_routes(Protocol(apps, tasks, push, settings), pages),
+        routes=make_routes(Protocol(apps, tasks, push, settings), pages) + Admin(store, settings, clock).routes(),
         middleware=[Middleware(OwnPagesOnly, settings.public_url)],
         exception_handlers={404: _no_such_path, 405: _no_such_verb, HectorError: _refused, Exception: _broken},
     )

@@ -34,6 +34,7 @@ PATHS: Final = (
     "/health",
     "/livez",
     "/readyz",
+    "/admin/approvals (from this machine)",
 )
 """What a lost client is told."""
 PING_SECONDS: Final = 5.0

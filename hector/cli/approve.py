@@ -1,0 +1,146 @@
+"""`hector approve`: decide about calls that wait for a person, also while the server runs."""
+
+import argparse
+import asyncio
+import getpass
+import json
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from hector.cli.layout import Style, as_json, columns, count, plain, shorten, span, terminal_width
+from hector.config.flags import add_place_arguments
+from hector.core.clock import SystemClock
+from hector.core.errors import NotFound, RequestError, StartupError
+from hector.observe.redact import redact
+
+if TYPE_CHECKING:
+    from hector.cli.place import Place
+    from hector.store import Store
+    from hector.store.approvals import Approval
+
+_PAGE = 100
+
+
+def add_parser(commands: Any) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "approve",
+        help="decide about calls that wait for approval",
+        description="Without a TASK: list the calls that wait for approval. With one: approve its calls, or deny them. "
+        "The server that runs the task goes on by itself.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("task", nargs="?", metavar="TASK", help="the task that waits, as the list shows it")
+    parser.add_argument("--list", action="store_true", help="list what waits (of TASK only, where one is named)")
+    parser.add_argument("--deny", action="store_true", help="deny instead of approve")
+    parser.add_argument("--call", action="append", metavar="ID", help="only this call of the task; may be repeated")
+    parser.add_argument(
+        "--comment", metavar="TEXT", default="", help="kept with the decision; a model that is denied reads it"
+    )
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask at a terminal")
+    add_place_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0; 1 when nothing waits under that id, or it was decided meanwhile. Raises ConfigError and StartupError."""
+    if (arguments.deny or arguments.call or arguments.comment) and (arguments.list or not arguments.task):
+        raise StartupError("hector approve: --deny, --call and --comment go with the TASK that is to be decided about")
+    from hector.cli.place import find_place  # noqa: PLC0415 - loaded on first use
+
+    return asyncio.run(_run(arguments, find_place(arguments)))
+
+
+async def _run(arguments: argparse.Namespace, place: "Place") -> int:
+    from hector.cli.place import visit  # noqa: PLC0415
+
+    async with visit(place) as store:
+        if arguments.list or not arguments.task:
+            return await _list(store, arguments)
+        return await _decide(store, arguments, place.config.server.queue.max_retries + 1)
+
+
+async def _list(store: "Store", arguments: argparse.Namespace) -> int:
+    from hector.tasks.decisions import shown  # noqa: PLC0415
+
+    found = await store.approvals.waiting(arguments.task, limit=_PAGE + 1)
+    if arguments.json:
+        print(as_json({"approvals": [shown(one) for one in found[:_PAGE]], "more": len(found) > _PAGE}))
+        return 0
+    print("\n".join(table(found[:_PAGE], SystemClock().now(), Style())))
+    if len(found) > _PAGE:
+        print(f"\nthere are more than {_PAGE}; decide about these first")
+    return 0
+
+
+async def _decide(store: "Store", arguments: argparse.Namespace, max_attempts: int) -> int:
+    from dataclasses import replace  # noqa: PLC0415
+
+    from hector.store.approvals import ApprovalState  # noqa: PLC0415
+    from hector.tasks.decisions import continuation, decide, shown  # noqa: PLC0415
+
+    chosen = _chosen(await store.approvals.waiting(arguments.task), arguments)
+    word = "denied" if arguments.deny else "approved"
+    if not _agreed(chosen, arguments):
+        print("nothing was decided", file=sys.stderr)
+        return 1
+    state = ApprovalState.DENIED if arguments.deny else ApprovalState.APPROVED
+    decisions = decide(chosen, state, f"hector approve, {_me()}", arguments.comment)
+    offer = continuation(chosen, decisions, SystemClock().now())
+    await store.tasks.accept(replace(offer, max_attempts=max_attempts))
+    if arguments.json:
+        print(as_json({word: [shown(one) for one in chosen]}))
+    else:
+        print("\n".join(f"{word} {one.tool} {plain(redact(_text(one)))}" for one in chosen))
+        print("a server on this database goes on with the task within a second or two")
+    return 0
+
+
+def _chosen(waiting: "Sequence[Approval]", arguments: argparse.Namespace) -> "Sequence[Approval]":
+    """The calls that are meant. Raises NotFound and RequestError."""
+    if not waiting:
+        raise NotFound("task that waits for approval", arguments.task)
+    if not arguments.call:
+        return waiting
+    known = {found.call_id: found for found in waiting}
+    unknown = [name for name in arguments.call if name not in known]
+    if unknown:
+        raise RequestError(f"task {arguments.task} waits for no call {unknown[0]!r}; it waits for: {', '.join(known)}")
+    return [known[name] for name in dict.fromkeys(arguments.call)]
+
+
+def _agreed(chosen: "Sequence[Approval]", arguments: argparse.Namespace) -> bool:
+    """Ask, where there is somebody to ask."""
+    if arguments.yes or arguments.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return True
+    for one in chosen:
+        print(f"{plain(redact(one.prompt))}\n  {one.tool} {plain(redact(_text(one)))}")
+    verb = "Deny" if arguments.deny else "Approve"
+    return input(f"{verb} {count(len(chosen), 'call')}? [y/N] ").strip().lower() in {"y", "yes"}
+
+
+def _me() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # an account without a name, as in some containers
+        return "unknown"
+
+
+def _text(one: "Approval") -> str:
+    return json.dumps(one.args, ensure_ascii=False)
+
+
+def table(approvals: "Sequence[Approval]", now: float, style: "Style") -> list[str]:
+    """A line per call."""
+    if not approvals:
+        return ["nothing waits for approval"]
+    rows = [("TASK", "CALL", "AGENT", "WAITS", "EXPIRES", "TOOL", "ARGUMENTS")]
+    for one in approvals:
+        left = "never" if one.expires is None else f"in {span(max(one.expires - now, 0))}"
+        ids = (plain(one.task_id), plain(one.call_id), one.agent)
+        rows.append((*ids, span(now - one.created), left, one.tool, redact(_text(one))))
+    room = max(terminal_width() - max(len("  ".join(row[:6])) + 12 for row in rows), 24)
+    shown = columns([(*row[:6], shorten(row[6], room)) for row in rows])
+    return [style(shown[0], "dim"), *shown[1:]]

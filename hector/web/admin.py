@@ -1,0 +1,135 @@
+"""Pages for whoever runs this server. Nobody can prove who that is yet: they are for programs on this very machine only.
+
+A proxy in front would make everybody look local, hence requests that came through one are refused, too; and so is a
+name that is not this machine's, because a page elsewhere may have its name resolve to us.
+"""
+
+import ipaddress
+from dataclasses import replace
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Message
+
+from hector.a2a import wire
+from hector.a2a.errors import NOT_FROM_THERE, ProtocolError
+from hector.config.server import Server
+from hector.core.clock import Clock
+from hector.core.content import JsonObject
+from hector.core.errors import InvalidRequest, Violation
+from hector.store import Store
+from hector.store.approvals import ApprovalState
+from hector.tasks.decisions import WORDS, continuation, decide, shown
+from hector.web.answers import reply_json
+from hector.web.asgi import Exchange
+
+PATHS: Final = ("/admin/approvals", "/admin/approvals/{key}")
+MOST: Final = 100
+"""Approvals on one page."""
+_BODY: Final = 64 * 1024
+_FORWARDED: Final = frozenset(
+    ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "cf-connecting-ip")
+)
+
+
+class Admin:
+    """The endpoints."""
+
+    def __init__(self, store: Store, settings: Server, clock: Clock) -> None:
+        self._store = store
+        self._settings = settings
+        self._clock = clock
+
+    def routes(self) -> list[Route]:
+        """Where they are."""
+        return [
+            Route("/admin/approvals{end:end}", self.approvals, methods=["GET"]),
+            Route("/admin/approvals/{key:int}{end:end}", self.approval, methods=["GET"]),
+            Route("/admin/approvals/{key:int}{end:end}", self.decide, methods=["POST"]),
+        ]
+
+    async def approvals(self, request: Request) -> Response:
+        """What waits for a person, the oldest first; `task` and `after` (a key) narrow it down."""
+        require_local(request)
+        query = request.query_params
+        found = await self._store.approvals.waiting(
+            query.get("task"), after=_number(query.get("after", "0"), "after"), limit=MOST + 1
+        )
+        page = found[:MOST]
+        more = page[-1].key if len(found) > MOST else None
+        return reply_json(request, {"approvals": [shown(one) for one in page], "next": more})
+
+    async def approval(self, request: Request) -> Response:
+        """One of them, decided or not. Raises NotFound."""
+        require_local(request)
+        return reply_json(request, shown(await self._store.approvals.get(request.path_params["key"])))
+
+    async def decide(self, request: Request) -> Response:
+        """Approve or deny: {"decision": "approve" | "deny", "comment": ...}. Raises InvalidRequest, NotFound."""
+        require_local(request)
+        state, comment = await _decision(request)
+        found = await self._store.approvals.get(request.path_params["key"])
+        if found.state is not ApprovalState.PENDING:
+            raise InvalidRequest(f"approval {found.key} was already {found.state} by {found.decided_by}")
+        decisions = decide((found,), state, _author(request), comment)
+        offer = continuation((found,), decisions, self._clock.now())
+        await self._store.tasks.accept(replace(offer, max_attempts=self._settings.queue.max_retries + 1))
+        return reply_json(request, shown(await self._store.approvals.get(found.key)))
+
+
+def require_local(request: Request) -> None:
+    """Raises ProtocolError unless the request comes straight from a program on this machine."""
+    peer = request.client.host if request.client else ""
+    if not _is_loopback(peer) or any(name in request.headers for name in _FORWARDED):
+        raise ProtocolError(
+            NOT_FROM_THERE,
+            "without authentication these pages are for programs on the server's own machine, not through a proxy; "
+            "use `hector approve` there",
+        )
+    host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    if host != "localhost" and not _is_loopback(host):
+        raise ProtocolError(NOT_FROM_THERE, "these pages are only served under the name localhost or 127.0.0.1")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _author(request: Request) -> str:
+    return f"the admin API from {request.client.host if request.client else 'here'}"
+
+
+def _number(text: str, name: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise InvalidRequest(f"{name} must be a number", [Violation(name, "must be the key of an approval")])
+    return int(text)
+
+
+async def _never(_: Message) -> None:
+    raise AssertionError("an exchange that only reads has answered")
+
+
+async def _decision(request: Request) -> tuple[ApprovalState, str]:
+    exchange = Exchange(request.scope, request.receive, _never)
+    exchange.require_json()
+    value = _object(await exchange.body(_BODY))
+    word, comment = value.get("decision"), value.get("comment", "")
+    state = WORDS.get(word) if isinstance(word, str) else None
+    if state is None:
+        raise InvalidRequest('decision must be "approve" or "deny"', [Violation("decision", "is missing or unknown")])
+    if not isinstance(comment, str):
+        raise InvalidRequest("comment must be a text", [Violation("comment", "must be a text")])
+    return state, comment
+
+
+def _object(body: bytes) -> JsonObject:
+    value = wire.loads(body) if body else {}
+    if not isinstance(value, dict):
+        raise InvalidRequest("the body must be a JSON object", [Violation("", "must be an object")])
+    return value
