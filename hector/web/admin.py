@@ -1,4 +1,4 @@
-"""Pages for whoever runs this server. Nobody can prove who that is yet: they are for programs on this very machine only.
+"""Pages for whoever runs this server: for programs on this very machine only, since nobody can prove who they are yet.
 
 A proxy in front would make everybody look local, hence requests that came through one are refused, too; and so is a
 name that is not this machine's, because a page elsewhere may have its name resolve to us.
