@@ -38,9 +38,9 @@ async def test_what_was_put_is_there(store: Store) -> None:
     task = (await begin(store)).task.id
     assert await store.push.put(ME, AGENT, task, CONFIG) == CONFIG
     assert await store.push.get(ME, AGENT, task, "c") == CONFIG
-    bare = PushConfig("b", "https://hooks.example.com/y")
+    bare = PushConfig("d", "https://hooks.example.com/y")
     await store.push.put(ME, AGENT, task, bare)
-    assert (await store.push.page(ME, AGENT, task)).configs == (bare, CONFIG)
+    assert (await store.push.page(ME, AGENT, task)).configs == (CONFIG, bare)
     assert await store.push.get(ME, AGENT, task, None) == CONFIG, "the first one that was made"
 
 
