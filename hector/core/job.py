@@ -37,14 +37,15 @@ class NewJob:
     """A job to be added. Jobs of one lane run one after the other, in the order in which they were added.
 
     `subject` is what the job is about, for runs and deliveries a task's id. `run_at`, `deadline`: seconds since the
-    epoch; a job that was not begun by its deadline is not begun at all. `max_attempts` counts the first one.
+    epoch, 0 for at once, which no clock that is set back delays; a job that was not begun by its deadline is not begun
+    at all. `max_attempts` counts the first one.
     """
 
     kind: str
     caller: Caller
     subject: str
     payload: JsonObject
-    run_at: float
+    run_at: float = 0.0
     lane: str | None = None
     max_attempts: int = 4
     priority: int = 0

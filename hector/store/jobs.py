@@ -82,7 +82,7 @@ class Jobs:
         return self._database.write(unit)
 
     def claim(self, owner: str, limit: int, now: float) -> Awaitable[list[Job]]:
-        """Take up to `limit` jobs that are due, the most urgent first; of a lane only its first live one."""
+        """Take up to `limit` jobs that are due, the most urgent first, then the oldest; of a lane only its first live one."""
         return self._database.write(lambda con: self._claim(con, owner, limit, milliseconds(now)))
 
     def finish(self, claim: Claim, state: JobState = JobState.DONE, cause: str | None = None) -> Awaitable[None]:
@@ -272,7 +272,7 @@ class Jobs:
         for key, fence, subject, attempts, owner, history in rows:
             cause = f"the process that worked on it ({names.get(owner, owner)}) stopped answering"
             blamed = _blamed((attempts, owner, history), now, cause)
-            await con.execute(self._sql["take_back"], (now, cause, blamed, key, fence))
+            await con.execute(self._sql["take_back"], (cause, blamed, key, fence))
             await con.notify(STOP, subject)
         if rows:
             await con.notify(READY)
@@ -323,7 +323,7 @@ class Jobs:
     async def _requeue(self, con: Connection, key: int) -> None:
         job = await self._dead_letter(con, key)
         now = milliseconds(self._clock.now())
-        await con.execute(self._sql["requeue"], (now, key))
+        await con.execute(self._sql["requeue"], (key,))
         if job.kind == "run":
             args = (TaskState.WORKING.value, now, job.subject, job.caller.app, job.caller.user)
             await con.execute(self._tasks_sql["reopen"], args)

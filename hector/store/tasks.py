@@ -332,10 +332,9 @@ def _run(accept: Accept, session: int) -> NewJob:
         accept.caller,
         accept.task_id,
         payload,
-        accept.at,
-        lane_of(session),
-        accept.max_attempts,
-        accept.priority,
+        lane=lane_of(session),
+        max_attempts=accept.max_attempts,
+        priority=accept.priority,
     )
 
 

@@ -12,7 +12,7 @@ SELECT key, fence, kind, app, "user", lane, subject, payload, attempts, max_atte
 FROM jobs j
 WHERE j.state = 'ready' AND j.run_at <= ? AND NOT EXISTS (
     SELECT 1 FROM jobs e WHERE e.lane = j.lane AND e.key < j.key AND e.state IN ('ready', 'running'))
-ORDER BY j.priority DESC, j.run_at, j.key LIMIT ?;
+ORDER BY j.priority DESC, j.key LIMIT ?;
 
 -- claimable @postgres
 -- What another process is just taking is passed over.
@@ -20,7 +20,7 @@ SELECT key, fence, kind, app, "user", lane, subject, payload, attempts, max_atte
 FROM jobs j
 WHERE j.state = 'ready' AND j.run_at <= ? AND NOT EXISTS (
     SELECT 1 FROM jobs e WHERE e.lane = j.lane AND e.key < j.key AND e.state IN ('ready', 'running'))
-ORDER BY j.priority DESC, j.run_at, j.key LIMIT ?
+ORDER BY j.priority DESC, j.key LIMIT ?
 FOR UPDATE OF j SKIP LOCKED;
 
 -- take
@@ -82,7 +82,7 @@ WHERE j.state IN ('ready', 'running') AND j.state = 'running'
   AND NOT EXISTS (SELECT 1 FROM instances i WHERE i.id = j.owner);
 
 -- take_back
-UPDATE jobs SET state = 'ready', owner = NULL, fence = fence + 1, run_at = ?, cause = ?, history = ?
+UPDATE jobs SET state = 'ready', owner = NULL, fence = fence + 1, run_at = 0, cause = ?, history = ?
 WHERE key = ? AND fence = ? AND state = 'running';
 
 -- now
@@ -125,7 +125,7 @@ SELECT key, kind, app, "user", subject, payload, state, attempts, max_attempts, 
 FROM jobs WHERE key = ?;
 
 -- requeue
-UPDATE jobs SET state = 'ready', run_at = ?, attempts = 0, fence = fence + 1, owner = NULL, ended = NULL
+UPDATE jobs SET state = 'ready', run_at = 0, attempts = 0, fence = fence + 1, owner = NULL, ended = NULL
 WHERE key = ? AND state = 'dead';
 
 -- drop

@@ -1,8 +1,8 @@
 -- Work that outlives its process: jobs, who works on them, approvals, push configurations.
 --
 -- A running job belongs to an instance, whose `seen` is the lease for all of its jobs: one heartbeat keeps them all.
--- `fence` rises whenever a job changes hands; `step` counts the writes of one claim. Times are milliseconds since the
--- epoch.
+-- `run_at` 0 means at once, whatever a clock says. `fence` rises whenever a job changes hands; `step` counts the
+-- writes of one claim. Times are milliseconds since the epoch.
 
 CREATE TABLE jobs (
     key INTEGER PRIMARY KEY,
@@ -28,7 +28,7 @@ CREATE TABLE jobs (
     ended INTEGER
 );
 
-CREATE INDEX jobs_ready ON jobs (priority DESC, run_at, key) WHERE state = 'ready';
+CREATE INDEX jobs_ready ON jobs (priority DESC, key) WHERE state = 'ready';
 CREATE INDEX jobs_live ON jobs (lane, key) WHERE state IN ('ready', 'running');
 CREATE INDEX jobs_dead ON jobs (key) WHERE state = 'dead';
 
@@ -85,7 +85,7 @@ ALTER TABLE tasks ADD COLUMN push INTEGER NOT NULL DEFAULT 0;
 INSERT INTO jobs (kind, app, "user", lane, subject, payload, state, priority, run_at, attempts, max_attempts, fence,
                   step, created)
 SELECT 'run', t.app, t."user", 's' || (t.key >> 24), t.id, '{"invocation":"' || e.invocation || '"}', 'ready', 0,
-       t.created, 0, 4, 0, 0, t.created
+       0, 0, 4, 0, 0, t.created
 FROM tasks t JOIN events e ON e.key = (SELECT max(u.key) FROM events u WHERE u.task = t.key AND u.author = 'user'
                                        AND u.key >= t.key AND u.key <= t.last)
 WHERE t.state IN ('submitted', 'working') ORDER BY t.key;
