@@ -24,7 +24,7 @@ NOT_OF_STARLETTE = {  # what of it nothing uses; some parts would bring packages
     "starlette.templating", "starlette.testclient", "jinja2", "anyio._backends._asyncio",
 }  # fmt: skip
 FOR_LATER = {  # what only a mistake, a missing file, another command or a plug-in of pydantic's would need
-    "difflib", "importlib.metadata", "hector.cli.info", "hector.cli.schema", "hector.config.detect",
+    "difflib", "importlib.metadata", "click", "watchfiles", "hector.cli.info", "hector.cli.schema", "hector.config.detect",
     "hector.config.generate", "hector.config.masking", "hector.config.schema", "hector.config.watch",
     "hector.models.llama", "urllib.request",
 }  # fmt: skip

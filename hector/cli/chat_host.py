@@ -9,7 +9,8 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 
-import uvicorn
+from uvicorn.config import Config
+from uvicorn.server import Server
 
 from hector.cli.instance import Instance
 from hector.cli.server import bind
@@ -20,7 +21,7 @@ from hector.observe.log import set_up
 from hector.tools.catalog import Catalog
 
 
-class _Server(uvicorn.Server):
+class _Server(Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Signals belong to the chat."""
@@ -66,7 +67,7 @@ async def _serve(
     with bind("127.0.0.1", 0) as listener:
         async with Instance.open(startup.database, environment, catalog, loaded) as instance:
             web = instance.web(loaded.config.server)
-            server = _Server(uvicorn.Config(web, loop="asyncio", ws="none", lifespan="off", log_config=None))
+            server = _Server(Config(web, loop="asyncio", ws="none", lifespan="off", log_config=None))
             async with asyncio.TaskGroup() as group:
                 group.create_task(server.serve(sockets=[listener]))
                 warming = [group.create_task(instance.start()), group.create_task(instance.warm_up())]

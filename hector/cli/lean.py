@@ -1,7 +1,8 @@
-"""A quicker start, for a process that is ours alone: fewer collections, no search for plugins."""
+"""A quicker start, for a process that is ours alone: fewer collections, no plugins, no command line but ours."""
 
 import gc
 import sys
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Final
 
@@ -16,6 +17,7 @@ def hurry() -> None:
     """To be called before anything is loaded."""
     gc.set_threshold(*_GC_THRESHOLDS)
     _skip_plugins()
+    _skip_command_line()
 
 
 def _skip_plugins() -> None:
@@ -29,6 +31,22 @@ def _skip_plugins() -> None:
         module = ModuleType(_PLUGIN_LOADER)
         setattr(module, "get_plugins", tuple)  # noqa: B010 - a module has no such attribute for the type checker
         sys.modules[_PLUGIN_LOADER] = module
+
+
+def _skip_command_line() -> None:
+    """Keep uvicorn's package from loading its command line, which brings click and the reloading supervisors along.
+
+    The package itself only passes names on; its modules, which are what we use, load as ever. A sixth of what a bare
+    uvicorn loads. Without effect if uvicorn is loaded already.
+    """
+    if "uvicorn" in sys.modules:
+        return
+    spec = find_spec("uvicorn")
+    if spec is not None and spec.submodule_search_locations is not None:
+        package = ModuleType("uvicorn")
+        package.__path__ = spec.submodule_search_locations
+        package.__spec__ = spec
+        sys.modules["uvicorn"] = package
 
 
 def settle() -> None:

@@ -10,7 +10,8 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from typing import Any
 
-import uvicorn
+from uvicorn.config import Config
+from uvicorn.server import Server
 
 from hector.core.errors import StartupError
 
@@ -43,10 +44,10 @@ def _bind_problem(host: str, port: int, error: OSError) -> str:
     return f"cannot listen on {host} port {port}: {error.strerror or error}; check --host and --port"
 
 
-class _Server(uvicorn.Server):
+class _Server(Server):
     """Uvicorn without signal handlers of its own: signals are ours, so that a stop is orderly and exits with 0."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: Config) -> None:
         super().__init__(config)
         self.up = asyncio.Event()
 
@@ -68,7 +69,7 @@ async def serve(
     ready: Callable[[], None],
 ) -> None:
     """Answer until SIGINT or SIGTERM; then take no new connections, `drain`, and close. SIGHUP calls `reload`."""
-    config = uvicorn.Config(
+    config = Config(
         app,
         loop="asyncio",
         ws="none",
