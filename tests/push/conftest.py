@@ -1,6 +1,7 @@
 """Stores on every engine, and receivers."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -15,3 +16,9 @@ def receiver() -> Iterator[Receiver]:
     """A receiver that takes everything."""
     with receiving() as found:
         yield found
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where a server of this test keeps its database."""
+    return tmp_path
