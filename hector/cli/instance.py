@@ -44,14 +44,17 @@ class Instance:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, dsn: str, environment: Environment, catalog: Catalog, loaded: Loaded
+        cls, dsn: str, environment: Environment, catalog: Catalog, loaded: Loaded, settings: Server | None = None
     ) -> AsyncIterator["Instance"]:
-        """Build the app, open the database, take up work. Raises ConfigError, StartupError, StoreError."""
+        """Build the app, open the database, take up work. Raises ConfigError, StartupError, StoreError.
+
+        `settings` are those of the file with what flags and variables changed.
+        """
         _note(loaded)
         apps = Apps(build(loaded.config, catalog))
         store = await open_store(dsn)
         try:
-            async with TaskService(apps, store, SystemClock()) as tasks:
+            async with TaskService(apps, store, SystemClock(), settings or loaded.config.server) as tasks:
                 yield cls(environment, catalog, loaded, store, apps, tasks)
         finally:
             await apps.aclose()

@@ -77,7 +77,8 @@ async def _serve(
     listener: socket.socket,
     notes: tuple[str, ...],
 ) -> None:
-    async with Instance.open(startup.database, environment, catalog, loaded) as instance:
+    settings = loaded.config.server.with_changes(queue=startup.queue)
+    async with Instance.open(startup.database, environment, catalog, loaded, settings) as instance:
         address = Address.of(listener, startup.host)
 
         async with asyncio.TaskGroup() as group:

@@ -116,12 +116,14 @@ class _Tap(Subscription):
 class Channel:
     """The log of one task and its readers. `on_empty` is called when the last one has left.
 
-    `shown` is the task as those know it who have read everything; it is there while somebody feeds the channel.
+    `shown` is the task as those know it who have read everything; it is there while somebody feeds the channel. `epoch`
+    is the latest claim that has fed it.
     """
 
-    __slots__ = ("_on_empty", "_subscriptions", "_taps", "_told", "log", "shown")
+    __slots__ = ("epoch", "_on_empty", "_subscriptions", "_taps", "_told", "log", "shown")
 
     def __init__(self, on_empty: Callable[[], None]) -> None:
+        self.epoch = NOWHERE
         self.log = Log()
         self.shown: LiveTask | None = None
         self._told: StatusUpdate | None = None
@@ -166,6 +168,11 @@ class Channel:
         else:
             self.tell(missing(self.shown.snapshot(0), live.snapshot(0)))
         self.shown = live
+        self.go_on(at)
+
+    def go_on(self, at: Position) -> None:
+        """What is published from now on follows `at`."""
+        self.epoch = max(self.epoch, at.epoch)
         self.log.turn_to(at.epoch, at.number)
 
     def tell(self, updates: tuple[Update, ...]) -> None:
@@ -223,6 +230,7 @@ class Channels:
         self._channels: dict[str, Channel] = {}
         self._held: set[str] = set()
         self._fed: set[str] = set()
+        self._kept: set[str] = set()
         self._ended: OrderedDict[str, Channel] = OrderedDict()
         self._ended_weight = 0
 
@@ -253,6 +261,16 @@ class Channels:
         self._fed.discard(task_id)
         self._drop(task_id)
 
+    def keep(self, task_id: str) -> Channel:
+        """Keep the channel until `let_go`, for what comes from another process."""
+        self._kept.add(task_id)
+        return self.of(task_id)
+
+    def let_go(self, task_id: str) -> None:
+        """Nothing comes from another process any more."""
+        self._kept.discard(task_id)
+        self._drop(task_id)
+
     def listened_to(self, task_id: str) -> bool:
         """Somebody reads the updates of this task."""
         channel = self._channels.get(task_id)
@@ -274,7 +292,7 @@ class Channels:
 
     def _drop(self, task_id: str) -> None:
         channel = self._channels.get(task_id)
-        if channel is None or not channel.empty or task_id in self._held:
+        if channel is None or not channel.empty or task_id in self._held or task_id in self._kept:
             return
         del self._channels[task_id]
         channel.shown = None

@@ -2,11 +2,15 @@
 
 from dataclasses import field
 from itertools import count
+from typing import Final
 
 from hector.core.content import Text
 from hector.core.event import ANSWER, Artifact, TextDelta
 from hector.core.record import dataclass
 from hector.core.task import AnswerDelta, ArtifactUpdate, ClientMessage, Status, StatusUpdate, Task, TaskState, Update
+
+INCOMPLETE: Final = "incomplete"
+"""The key of an answer's metadata that marks what a run had come to when it was given up."""
 
 
 @dataclass(slots=True)
@@ -22,10 +26,14 @@ class LiveTask:
 
     @classmethod
     def of(cls, task: Task, status: Status) -> "LiveTask":
-        """Begin with what is stored, in `status`. The answer of this run gets an id of its own."""
+        """Begin with what is stored, in `status`. The answer of this run gets an id of its own.
+
+        One that was given up takes the id of what it had come to when it is given another round.
+        """
         artifacts = {artifact.id: artifact for artifact in task.artifacts}
+        done = {artifact.id for artifact in task.artifacts if not (artifact.metadata or {}).get(INCOMPLETE)}
         numbers = (f"{ANSWER}{number}" for number in count(1))
-        return cls(task, status, artifacts, next(name for name in numbers if name not in artifacts))
+        return cls(task, status, artifacts, next(name for name in numbers if name not in done))
 
     def apply(self, update: Update) -> None:
         """Take in one published update."""

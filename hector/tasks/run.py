@@ -1,15 +1,22 @@
-"""One run of a task: the agent's outputs become updates for those who watch and records for the store."""
+"""One run of a task: the agent's outputs become updates for those who watch and records for the store.
+
+A run holds a claim on its job. Each of its writes names the claim and counts one up, so that a write whose answer got
+lost is sent again without harm, and one of a run that was taken over is refused: LeaseLost passes through here, and
+whoever conducts the run stops it quietly.
+"""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import field, replace
 from typing import Final, Literal
 
+from hector.core import points
 from hector.core.clock import Clock
 from hector.core.content import Message, Text, Thinking
-from hector.core.errors import HectorError
+from hector.core.errors import NotFound, StoreUnavailable
 from hector.core.event import (
+    ApprovalRequired,
     Delta,
     DirectReply,
     Event,
@@ -22,6 +29,7 @@ from hector.core.event import (
     ToolStarted,
 )
 from hector.core.ids import new_id
+from hector.core.job import Claim
 from hector.core.record import dataclass
 from hector.core.task import (
     AnswerDelta,
@@ -36,19 +44,35 @@ from hector.core.task import (
     Update,
 )
 from hector.store import Record, Store
+from hector.store.history import question
 from hector.tasks.channel import Channel
-from hector.tasks.live import LiveTask
+from hector.tasks.insist import insist
+from hector.tasks.live import INCOMPLETE, LiveTask
 
 TURN_BREAK: Final = "\n\n"
 """Between the texts of two model turns of one answer."""
 
 
+class Released(Exception):  # noqa: N818 - not a mistake
+    """The process is stopping, and the run has reached a point from which another one can go on."""
+
+
+def _never() -> bool:
+    return False
+
+
+def _brings_results(event: Event) -> bool:
+    return event.control is None and bool(event.started or event.tool_results)
+
+
 @dataclass(slots=True)
 class Run:
-    """The state of one run.
+    """The state of one run, as long as this process has its job.
 
     `reply` says whether the answer may be a direct message instead of a task. A `structured` answer is nothing but the
-    checked JSON: what the model says between its calls is left out of it.
+    checked JSON: what the model says between its calls is left out of it. `due` says of each event whether it is
+    written at once; `halting`, whether the process stops. `ended` is true once the task has ended or waits for its
+    user; a run that was left goes on elsewhere or later.
     """
 
     caller: Caller
@@ -56,14 +80,21 @@ class Run:
     channel: Channel
     store: Store
     clock: Clock
+    claim: Claim
     reply: Literal["task", "message", "auto"] = "task"
     structured: bool = False
+    halting: Callable[[], bool] = _never
+    due: Callable[[Event], bool] = _brings_results
     unsaved: list[Event] = field(default_factory=list)
     direct: Reply | None = None
+    ended: bool = False
+    _step: int = 0
+    _sent: Record | None = None
+    _open: set[str] = field(default_factory=set)
     _streamed: bool = False
     _thought: bool = False
     _decided: asyncio.Event = field(default_factory=asyncio.Event)
-    _settled: asyncio.Event = field(default_factory=asyncio.Event)
+    _over: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         if self.reply == "task":
@@ -79,30 +110,43 @@ class Run:
         await self._decided.wait()
         return self.direct
 
-    async def settled(self) -> Reply | None:
-        """Wait until the task has ended or waits for its user. Gives the direct message, if that is the answer."""
-        await self._settled.wait()
-        return self.direct
+    async def settled(self) -> bool:
+        """Wait for the run's end here; whether the task has ended or waits for its user. `direct` is then known."""
+        await self._over.wait()
+        return self.ended
 
     def keep(self) -> None:
         """The client has been shown a task: from now on the answer cannot be a direct message."""
         self.reply = "task"
         self._decided.set()
 
+    def leave(self) -> None:
+        """The task goes on without this run: later, or in another process."""
+        if not self.ended:
+            self.direct = None
+        self._decided.set()
+        self._over.set()
+
     def publish(self, update: Update) -> None:
         """Show it to everyone who watches."""
         self.live.apply(update)
         self.channel.publish(update)
 
+    def restore(self, events: Iterable[Event]) -> None:
+        """Take in what an earlier attempt stored of this run."""
+        for event in events:
+            deltas = self._broken(self._unseen(event.message))
+            self.live.apply(AnswerDelta(self.live.answer_id, deltas, first=False))
+
     async def begin(self) -> None:
-        """The agent starts. The store knows already, unless the message had to wait for its turn."""
+        """The agent starts, or goes on. The store knows already, unless the message had to wait for its turn."""
         status = Status(TaskState.WORKING, self.clock.now())
         if self.live.base.status.state is not TaskState.WORKING:
             await self._record(status)
         self.publish(StatusUpdate(status))
 
     async def follow(self, outputs: AsyncGenerator[Output, None]) -> None:
-        """Take the agent's outputs to their end and settle the task by the last of them."""
+        """Take the agent's outputs to their end and settle the task by the last of them. Raises Released, LeaseLost."""
         last: Event | None = None
         async with aclosing(outputs):
             async for output in outputs:
@@ -122,16 +166,23 @@ class Run:
         if any(isinstance(delta, TextDelta) for delta in deltas):
             if self.reply == "auto":
                 self.keep()
-            if not self._streamed and self.live.pieces:
-                deltas = (TextDelta(TURN_BREAK), *deltas)
+            deltas = self._broken(deltas)
             self._streamed = True
         self.publish(AnswerDelta(self.live.answer_id, deltas, first=not self.live.pieces))
+
+    def _broken(self, deltas: tuple[Delta, ...]) -> tuple[Delta, ...]:
+        """With the break before them that sets a new turn's text off from the last one's."""
+        text = any(isinstance(delta, TextDelta) for delta in deltas)
+        return (TextDelta(TURN_BREAK), *deltas) if text and not self._streamed and self.live.pieces else deltas
 
     def _commit_to_task(self, tool: str) -> None:
         if self.reply == "auto" and tool != "reply_directly":
             self.keep()
 
     async def _take(self, event: Event) -> None:
+        leaving = self._may_leave(event)
+        if leaving and event.started:
+            event = replace(event, started=())  # they do not begin here
         self.unsaved.append(event)
         unseen = self._unseen(event.message)
         if unseen:
@@ -139,11 +190,21 @@ class Run:
         self._streamed = self._thought = False
         for result in event.tool_results:
             self.publish(ToolProgress(None, result))
-        if event.control is None and event.tool_results:
+        if self.due(event) or leaving:
             await self._record()
         for artifact in event.artifacts:
             self.keep()
             self.publish(ArtifactUpdate(artifact))
+        if leaving:
+            raise Released
+
+    def _may_leave(self, event: Event) -> bool:
+        """Whether the process stops, and nothing is cut off by going on from here in another one."""
+        self._open -= {result.call_id for result in event.tool_results}
+        if self.halting() and event.control is None and not self._open and _is_between(event):
+            return True
+        self._open |= set(event.started)
+        return False
 
     def _unseen(self, message: Message) -> tuple[Delta, ...]:
         """What a model said in one piece, as deltas, unless it was already shown while it came."""
@@ -163,8 +224,10 @@ class Run:
     async def _conclude(self, last: Event | None) -> None:
         control = last.control if last else None
         match control:
-            case InputRequired(prompt=prompt):
-                await self.end(TaskState.INPUT_REQUIRED, prompt, message_id=last.id if last else None)
+            case InputRequired() | ApprovalRequired() as asked if last:
+                base = self.live.base
+                said = question(last.id, asked, context_id=base.context_id, task_id=base.id)
+                await self.end(TaskState.INPUT_REQUIRED, said=said)
             case Rejected(reason):
                 await self.end(TaskState.REJECTED, reason)
             case DirectReply(text):
@@ -182,56 +245,127 @@ class Run:
             return
         message = ClientMessage(new_id(), Message("assistant", (Text(text),)), self.live.base.context_id)
         self.direct = Reply(message)  # before the write: a cancel meanwhile does not undo it
-        await self._record(discard=True)
-        self._finish(Status(TaskState.COMPLETED, self.clock.now()))
+        await self._settle(await self._next(discard=True))
 
-    async def end(self, state: TaskState, text: str = "", *, message_id: str | None = None) -> None:
-        """Store, then publish, the state that the run ends in and what the agent says about it.
+    async def end(
+        self, state: TaskState, text: str = "", *, said: ClientMessage | None = None, dead: bool = False
+    ) -> None:
+        """Store, then publish, the state that the run ends in and what the agent says about it: `said`, or just `text`.
 
-        A task that was ended from elsewhere in the meantime stays as it is, and its watchers are told so.
+        A task that was ended from elsewhere in the meantime stays as it is, and its watchers are told so. `dead` makes
+        the job a dead letter, with `text` as its cause. Raises LeaseLost.
         """
-        status = Status(state, self.clock.now(), self._said(text, message_id))
-        if await self._record(status):
-            self.direct = None
+        if self._sent is not None and (self._sent.discard or (self._sent.status and _is_end(self._sent.status))):
+            await self._settle(self._sent)
+            return
+        await self._settle(await self._next(Status(state, self.clock.now(), said or self._said(text)), dead=dead))
+
+    async def _settle(self, record: Record) -> None:
+        status = record.status or Status(TaskState.COMPLETED, self.clock.now())
+        if await self._send(record):
+            points.reach("run.written")
             answer = self.live.answer()
-            if answer is not None:
+            if answer is not None and not record.discard:
                 self.publish(ArtifactUpdate(replace(answer, parts=(Text(""),)), append=True, last=True))
-        elif self.direct is not None:
-            status = Status(TaskState.COMPLETED, status.at)
-        else:
-            status = (await self.store.tasks.get(self.caller, self.task_id)).status
+        elif not record.discard:
+            status = await self._elsewhere(status)
+        if not record.discard:
+            self.direct = None
         self._finish(status)
+
+    async def _elsewhere(self, status: Status) -> Status:
+        """What a task that was ended by others has become."""
+        try:
+            found = await insist(self.clock, lambda: self.store.tasks.get(self.caller, self.task_id), "reading a task")
+        except NotFound:
+            return Status(TaskState.CANCELED, status.at)
+        return found.status
+
+    async def save(self) -> None:
+        """Store what the agent has done so far. Raises LeaseLost."""
+        if self.unsaved or self._sent:
+            await self._record()
+
+    def say(self, text: str) -> None:
+        """Tell the watchers something about a task that goes on."""
+        self.publish(StatusUpdate(Status(TaskState.WORKING, self.clock.now(), self._said(text))))
 
     def abandon(self, text: str) -> None:
         """Tell the watchers that the run failed although that could not be stored."""
         self.direct = None
-        self._finish(Status(TaskState.FAILED, self.clock.now(), self._said(text, None)))
+        self._finish(Status(TaskState.FAILED, self.clock.now(), self._said(text)))
 
-    def _said(self, text: str, message_id: str | None) -> ClientMessage | None:
+    def _said(self, text: str) -> ClientMessage | None:
         if not text:
             return None
         message = Message("assistant", (Text(text),))
-        return ClientMessage(message_id or new_id(), message, self.live.base.context_id, self.task_id)
+        return ClientMessage(new_id(), message, self.live.base.context_id, self.task_id)
 
     def _finish(self, status: Status) -> None:
+        self.ended = True
         self.publish(StatusUpdate(status))
+        points.reach("run.replied")
         self._decided.set()
-        self._settled.set()
+        self._over.set()
 
     async def _record(self, status: Status | None = None, *, discard: bool = False) -> bool:
-        """Store what is not stored yet. False: the task had already ended, nothing was written.
+        """Store what is not stored yet. False: the task had already ended. Raises LeaseLost."""
+        return await self._send(await self._next(status, discard=discard))
 
-        What was handed over counts as stored at once, since a cancel does not take it back.
+    async def _next(self, status: Status | None = None, *, discard: bool = False, dead: bool = False) -> Record:
+        """The next write, once the last one is known to have arrived.
+
+        What is handed over counts as stored at once, since a cancel does not take it back.
         """
-        answer = self.live.answer() if status else None
-        artifacts = (answer,) if answer else ()
+        if self._sent is not None:
+            await self._send(self._sent)
+        answer = self.live.answer() if status and _is_end(status) else None
+        if answer and dead:
+            answer = replace(answer, metadata={INCOMPLETE: True})
+        text = status.message.message.text if dead and status and status.message else None
+        self._step += 1
         record = Record(
-            self.caller, self.task_id, self.live.base.context_id, tuple(self.unsaved), artifacts, status, discard
+            self.caller,
+            self.task_id,
+            self.live.base.context_id,
+            tuple(self.unsaved),
+            (answer,) if answer else (),
+            status,
+            discard,
+            self.claim,
+            self._step,
+            text,
         )
-        writing = self.store.tasks.record(record)
         self.unsaved.clear()
+        return record
+
+    async def _send(self, record: Record) -> bool:
+        """Write, again and again while the database is away. After a cancel the same write is sent again first.
+
+        What is refused for good has not been stored: its events wait for the next write.
+        """
+        self._sent = record
         try:
-            return await writing
-        except HectorError:
+            done = await self._write(record)
+        except Exception:
+            self._sent = None
+            self._step -= 1
             self.unsaved[:0] = record.events
             raise
+        self._sent = None
+        return done
+
+    async def _write(self, record: Record) -> bool:
+        try:
+            return await self.store.tasks.record(record)
+        except StoreUnavailable:
+            return await insist(self.clock, lambda: self.store.tasks.record(record), "storing a step of a task")
+
+
+def _is_end(status: Status) -> bool:
+    return status.state.terminal or status.state.interrupted
+
+
+def _is_between(event: Event) -> bool:
+    """Whether more is to come after an event, but not before the agent is asked for it."""
+    return bool(event.tool_results or event.message.tool_calls)

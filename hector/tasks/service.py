@@ -7,8 +7,9 @@ from typing import Any, Self
 
 from hector.apps.app import App
 from hector.apps.registry import Apps
+from hector.config.server import Server
 from hector.core.clock import Clock
-from hector.core.content import Media
+from hector.core.content import Media, Message, Text
 from hector.core.errors import (
     ContentNotAccepted,
     InvalidRequest,
@@ -18,6 +19,7 @@ from hector.core.errors import (
     TaskNotCancelable,
     Violation,
 )
+from hector.core.event import DirectReply
 from hector.core.ids import new_id
 from hector.core.push import PushConfig
 from hector.core.record import dataclass
@@ -32,12 +34,13 @@ from hector.core.task import (
     TaskState,
     Update,
 )
-from hector.store import Accept, Record, Store
+from hector.store import Accept, Store
 from hector.store.history import user_event
 from hector.tasks.channel import Subscription
 from hector.tasks.decisions import continued
+from hector.tasks.perform import done_of
 from hector.tasks.run import Run
-from hector.tasks.worker import Worker
+from hector.tasks.worker import Begun, Worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +75,16 @@ class TaskStream:
 
 
 class TaskService:
-    """What clients may do with tasks. Use as an async context manager: leaving it ends what still runs."""
+    """What clients may do with tasks. Use as an async context manager: leaving it stops what still runs.
 
-    def __init__(self, apps: Apps, store: Store, clock: Clock) -> None:
+    A task may run in this process or in another one, now or later: whoever asks cannot tell the difference.
+    """
+
+    def __init__(self, apps: Apps, store: Store, clock: Clock, settings: Server | None = None) -> None:
         self._apps = apps
         self._store = store
         self._clock = clock
-        self._worker = Worker(store, clock)
+        self._worker = Worker(apps, store, clock, settings or Server())
 
     async def __aenter__(self) -> Self:
         await self._worker.__aenter__()
@@ -90,32 +96,41 @@ class TaskService:
         await self._worker.__aexit__(kind, error, trace)
 
     async def drain(self, grace: float) -> None:
-        """Take no more work, give what runs `grace` seconds to end, stop the rest, then end all streams."""
+        """Take no more work, give runs `grace` seconds to reach a stored step, hand all back, then end all streams."""
         await self._worker.drain(grace)
 
     @property
     def running(self) -> int:
-        """How many tasks run or wait for their turn in this process."""
+        """How many jobs this process works on."""
         return self._worker.running
 
     async def send(
         self, caller: Caller, agent: str, message: ClientMessage, options: SendOptions
     ) -> Task | ClientMessage:
-        """Run the message. Returns when the task has ended or waits for its user, or at once if so asked."""
-        run = await self._accept(caller, agent, message, options, stream=options.return_immediately)
+        """Run the message. Returns when the task has ended or waits for its user, or at once if so asked.
+
+        When the server stops meanwhile, the task is returned as it is: it goes on after the restart.
+        """
+        begun = await self._accept(caller, agent, message, options, stream=options.return_immediately)
         if options.return_immediately:
-            run.keep()
-            return run.live.snapshot(options.history_length)
-        direct = await run.settled()
-        return direct.message if direct else run.live.snapshot(options.history_length)
+            if begun.run is not None:
+                begun.run.keep()
+            return begun.snapshot(options.history_length)
+        run = begun.run
+        if run is None or not await run.settled():
+            return await self._settled(caller, begun, options.history_length)
+        return run.direct.message if run.direct else run.live.snapshot(options.history_length)
 
     async def stream(self, caller: Caller, agent: str, message: ClientMessage, options: SendOptions) -> TaskStream:
         """Run the message and follow it. Raises before the stream begins if the message cannot be accepted."""
-        run = await self._accept(caller, agent, message, options, stream=True)
-        first = run.live.snapshot(options.history_length)
-        subscription = run.channel.subscribe(until_interrupted=True)
+        begun = await self._accept(caller, agent, message, options, stream=True)
+        first = begun.snapshot(options.history_length)
+        subscription = self._worker.channels.of(first.id).subscribe(until_interrupted=True)
+        if begun.run is None:
+            self._worker.follow(caller, first)
+            return TaskStream(first, subscription)
         try:
-            direct = await run.decided()
+            direct = await begun.run.decided()
         except asyncio.CancelledError:
             subscription.close()
             raise
@@ -123,6 +138,37 @@ class TaskService:
             return TaskStream(first, subscription)
         subscription.close()
         return TaskStream(direct.message, None)
+
+    async def _settled(self, caller: Caller, begun: Begun, history_length: int | None) -> Task | ClientMessage:
+        """Wait for the end, or the question, of a task that does not run here or no longer does."""
+        task = begun.snapshot(history_length)
+        subscription = self._worker.channels.of(task.id).subscribe(until_interrupted=True)
+        try:
+            while True:
+                task = await self._store.tasks.get(caller, task.id, history_length=history_length)
+                if task.status.state.terminal or task.status.state.interrupted:
+                    return task
+                if self._worker.stopping:
+                    return task
+                self._worker.follow(caller, task)
+                while await subscription.take():
+                    pass
+                subscription.close()
+                subscription = self._worker.channels.of(task.id).subscribe(until_interrupted=True)
+        except NotFound:
+            return await self._said(caller, begun)
+        finally:
+            subscription.close()
+
+    async def _said(self, caller: Caller, begun: Begun) -> ClientMessage:
+        """The direct message that a task was answered with, and that it was discarded for. Raises NotFound."""
+        session = await self._store.sessions.load(caller, begun.task.context_id)
+        said = done_of(session, begun.invocation)
+        if not said:
+            raise NotFound("task", begun.task.id)
+        event = said[-1]
+        text = event.control.text if isinstance(event.control, DirectReply) else event.message.text
+        return ClientMessage(event.id, Message("assistant", (Text(text),)), begun.task.context_id)
 
     async def get(self, caller: Caller, agent: str | None, task_id: str, history_length: int | None = None) -> Task:
         """A snapshot. Raises NotFound."""
@@ -142,8 +188,10 @@ class TaskService:
         task = await self.get(caller, agent, task_id, history_length=0)
         if task.status.state.terminal:
             raise TaskNotCancelable(f"task {task_id} is already {task.status.state}")
-        if not await self._worker.cancel(task_id):
-            await self._cancel_waiting(caller, task)
+        await self._worker.cancel(task_id)
+        at = self._clock.now()
+        if await self._store.tasks.cancel(caller, task_id, at):  # it ran elsewhere, waited, or paused just now
+            self._worker.channels.publish(task_id, StatusUpdate(Status(TaskState.CANCELED, at)))
         task = await self._store.tasks.get(caller, task_id, agent)
         if task.status.state is not TaskState.CANCELED:
             raise TaskNotCancelable(f"task {task_id} had already become {task.status.state}")
@@ -161,6 +209,7 @@ class TaskService:
         except BaseException:
             subscription.close()
             raise
+        self._worker.follow(caller, task)
         return TaskStream(task, subscription)
 
     async def _snapshot_for(self, subscription: Subscription, caller: Caller, agent: str | None, task_id: str) -> Task:
@@ -175,11 +224,6 @@ class TaskService:
                 return task
             subscription.restart()
 
-    async def _cancel_waiting(self, caller: Caller, task: Task) -> None:
-        status = Status(TaskState.CANCELED, self._clock.now())
-        if await self._store.tasks.record(Record(caller, task.id, task.context_id, status=status)):
-            self._worker.channels.publish(task.id, StatusUpdate(status))
-
     def _own_run(self, caller: Caller, agent: str | None, task_id: str) -> Run | None:
         run = self._worker.run_of(task_id)
         if run is None or run.caller != caller or (agent is not None and run.live.base.agent != agent):
@@ -188,22 +232,22 @@ class TaskService:
 
     async def _accept(
         self, caller: Caller, agent: str, message: ClientMessage, options: SendOptions, *, stream: bool
-    ) -> Run:
-        """Check the message, store it with its task in one transaction, and run it.
+    ) -> Begun:
+        """Check the message, store it with its task in one transaction, and run it or leave it to whoever is free.
 
         A caller that goes away meanwhile takes nothing back.
         """
         lease = self._apps.lease()
         try:
-            offer = await self._offer(lease.app, caller, agent, message, options)
-            accepted = self._worker.begin(offer, lease, stream=stream)
+            offer = await self._offer(lease.app, caller, agent, message, options, stream=stream)
+            accepted = self._worker.begin(offer, lease)
         except BaseException:
             lease.release()
             raise
         return await accepted
 
     async def _offer(
-        self, app: App, caller: Caller, agent: str, message: ClientMessage, options: SendOptions
+        self, app: App, caller: Caller, agent: str, message: ClientMessage, options: SendOptions, *, stream: bool
     ) -> Accept:
         """What the store is to accept. Raises RequestError's subclasses."""
         if agent not in app.agents:
@@ -223,7 +267,8 @@ class TaskService:
             now,
             message.metadata,
             resume=known is not None,
-            owner="here",
+            stream=stream,
+            direct=not stream and known is None and app.config.agents[agent].reply != "task",
             push=options.push,
             decisions=decisions,
         )

@@ -1,91 +1,124 @@
-"""Runs accepted messages: one asyncio task each, in turn within a session, and every one of them ends."""
+"""The work of this process: what it has just accepted, and what it claims; each in an asyncio task that always ends.
+
+A job that cannot begin at once, because its session or this process is busy, waits in the table, and whoever has a
+place free takes it up. What stops before it is done is put back there: after a failure that may pass, at a stop of the
+process, and by others once this process has fallen silent.
+"""
 
 import asyncio
 import logging
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
-from hector.agents.context import RunContext
-from hector.agents.history import in_turns
-from hector.agents.template import ARTIFACT, text_of
 from hector.apps.app import App
-from hector.apps.registry import Lease
-from hector.core.clock import Clock, iso
-from hector.core.errors import HectorError, NotSupported, StoreUnavailable
-from hector.core.event import Event
+from hector.apps.registry import Apps
+from hector.apps.registry import Lease as AppLease
+from hector.config.server import Server
+from hector.core import points
+from hector.core.clock import Clock
+from hector.core.errors import NotFound, NotSupported, StoreError, StoreUnavailable
+from hector.core.job import READY, STOP, Job, JobState
 from hector.core.record import dataclass
-from hector.core.task import Caller, Status, TaskState
-from hector.observe.redact import redact
-from hector.runner.turn import run_turn
-from hector.store import Accept, Session, Store
-from hector.store.history import ENVELOPE
+from hector.core.task import Caller, Status, Task, TaskState
+from hector.store import Accept, Accepted, Store
+from hector.tasks.backoff import Tries
 from hector.tasks.channel import Channels
-from hector.tasks.live import LiveTask
-from hector.tasks.order import Place, Turns
+from hector.tasks.checkpoint import Checkpoints
+from hector.tasks.claims import Claims
+from hector.tasks.conduct import RELEASE_SECONDS, Conductor, Unfit, give_up
+from hector.tasks.handlers import Parts
+from hector.tasks.handling import Handling, unfit
+from hector.tasks.insist import insist
+from hector.tasks.lease import Lease
+from hector.tasks.live import LiveTask, last
+from hector.tasks.perform import Request, done_of, load, perform
+from hector.tasks.polling import Polling
+from hector.tasks.positions import Epoch
 from hector.tasks.run import Run
+from hector.tasks.work import Ending, Work
 
 log = logging.getLogger("hector.tasks")
-STOPPED: Final = "the server was stopped before this task had finished; send the message again"
-INTERNAL: Final = "the task failed because of an internal error; the server's log has the details"
-PAUSES: Final = (0.1, 0.5, 2.0)
-"""Seconds between the tries to store the end of a run while the database is away."""
+RUN: Final = "run"
+"""The kind of job that the worker itself knows: an agent's run."""
+CANCEL_SECONDS: Final = 10.0
+"""How long a cancel waits for the run's end to be stored."""
 
 
-@dataclass(slots=True)
-class _Work:
-    """One message on its way. `run` is there once the message is stored; `ending` is what a cancel makes of it."""
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A message that is stored, and the `invocation` that it begins. Without a `run`, it waits to be taken up."""
 
-    accepted: asyncio.Future[Run]
-    place: Place
+    task: Task
+    invocation: str
     run: Run | None = None
-    task: asyncio.Task[None] | None = None
-    ending: tuple[TaskState, str] | None = None
 
-    def cancel(self, state: TaskState, text: str = "") -> None:
-        """Once, and not before the message is stored: what was handed to the store cannot be taken back."""
-        if self.ending is None:
-            self.ending = state, text
-            if self.run is not None and self.task is not None:
-                self.task.cancel()
+    def snapshot(self, history_length: int | None = None) -> Task:
+        """The task as it is now, as far as this process knows."""
+        if self.run is not None:
+            return self.run.live.snapshot(history_length)
+        return replace(self.task, history=last(self.task.history or (), history_length))
 
 
 class Worker:
-    """The work of this process. Use as an async context manager: leaving it ends what still runs."""
+    """Use as an async context manager: leaving it stops what still runs, and hands it back."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, apps: Apps, store: Store, clock: Clock, settings: Server) -> None:
         self.channels = Channels()
+        self.stopping = False
+        self._apps = apps
         self._store = store
         self._clock = clock
-        self._turns = Turns()
-        self._works: dict[str, _Work] = {}
+        self._settings = settings.queue
+        self._runs: dict[str, Work] = {}
+        self._jobs: dict[int, Work] = {}
+        self._conductor = Conductor(store, clock, settings.queue)
+        self._handling = Handling(Parts(store, clock, settings))
+        self._claims = Claims(store, clock, self._free, self._take_up, self._works)
+        self._lease = Lease(store, clock, settings.queue.stale_threshold, self._lost, self._claims.suspect)
+        self._polling = Polling(store, self.channels, self._runs.__contains__)
         self._group = asyncio.TaskGroup()
-        self.stopping = False
+        self._keeping: list[asyncio.Task[None]] = []
+        self._deaf: list[Callable[[], None]] = []
 
     async def __aenter__(self) -> Self:
+        await self._lease.begin()
         await self._group.__aenter__()
+        self._deaf = [
+            self._store.database.listen(READY, self._claims.told),
+            self._store.database.listen(STOP, self._heard_stop),
+        ]
+        keepers = (self._lease.keep(), self._claims.keep(self._lease.id))
+        self._keeping = [self._group.create_task(keeper) for keeper in keepers]
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.drain(0.0)
+        for keeper in self._keeping:
+            keeper.cancel()
         await self._group.__aexit__(None, None, None)
+        await self._lease.end()
 
     @property
     def running(self) -> int:
-        """How many messages are being worked on, or wait for their turn."""
-        return len(self._works)
+        """How many jobs are being worked on, messages that are being accepted included."""
+        return len(self._runs) + len(self._jobs)
 
     def run_of(self, task_id: str) -> Run | None:
-        """The run that works on a task now."""
-        work = self._works.get(task_id)
+        """The run that works on a task now, in this process."""
+        work = self._runs.get(task_id)
         return work.run if work else None
 
-    def busy(self, caller: Caller, context_id: str) -> bool:
-        """Whether a message to this session has to wait for its turn."""
-        return (caller, context_id) in self._turns
+    def follow(self, caller: Caller, shown: Task) -> None:
+        """Tell those who listen to a task and were shown this much of it what becomes of it, wherever it runs."""
+        if not self.stopping and self._polling.wanted(shown.id):
+            self._group.create_task(self._polling.follow(caller, shown))
 
-    def begin(self, offer: Accept, lease: Lease, *, stream: bool) -> "asyncio.Future[Run]":
+    def begin(self, offer: Accept, lease: AppLease) -> "asyncio.Future[Begun]":
         """Store the message and run it, also if nobody waits for the future. From here on the lease is ours.
 
         The future raises what the store raises. Raises StoreUnavailable while stopping, NotSupported when another
@@ -93,128 +126,197 @@ class Worker:
         """
         if self.stopping:
             raise StoreUnavailable("the server is stopping and takes no more work")
-        if offer.task_id in self._works:
+        if offer.task_id in self._runs:
             raise NotSupported(f"task {offer.task_id} is still working; wait for it")
-        place = self._turns.join((offer.caller, offer.context_id))
-        work = _Work(asyncio.get_running_loop().create_future(), place)
-        self._works[offer.task_id] = work
-        work.task = self._group.create_task(self._perform(work, offer, lease, stream=stream))
-        return work.accepted
+        owner = self._lease.id if self._free() > 0 else None
+        offer = replace(offer, owner=owner, max_attempts=self._settings.max_retries + 1)
+        work = self._runs[offer.task_id] = Work()
+        answer: asyncio.Future[Begun] = asyncio.get_running_loop().create_future()
+        work.task = self._group.create_task(self._accept(work, offer, lease, answer))
+        return answer
 
     async def cancel(self, task_id: str) -> bool:
-        """Cancel the work on a task and wait for its end; False when there is none."""
-        work = self._works.get(task_id)
+        """Cancel the work on a task and wait for its end; False when there is none here. Raises StoreUnavailable."""
+        work = self._runs.get(task_id)
         if work is None or work.task is None:
             return False
-        work.cancel(TaskState.CANCELED)
-        await asyncio.wait((work.task,))
+        work.stop(Ending.CANCEL)
+        done, _ = await asyncio.wait((work.task,), timeout=CANCEL_SECONDS)
+        if not done:
+            raise StoreUnavailable(f"task {task_id} is being canceled, but the database does not answer")
         return True
 
     async def drain(self, grace: float) -> None:
-        """Take no more work, give what runs `grace` seconds to end, stop the rest, then end all streams."""
+        """Take no more work, give runs `grace` seconds to reach a stored step, hand all back, then end the streams."""
         self.stopping = True
-        tasks = {work.task for work in self._works.values() if work.task is not None}
+        while self._deaf:
+            self._deaf.pop()()
+        if self._keeping:
+            self._keeping[-1].cancel()
+        tasks = {work.task for work in self._works() if work.task is not None}
         if tasks:
             if grace:
                 log.info("waiting for running tasks", extra={"count": len(tasks), "grace_seconds": grace})
             await asyncio.wait(tasks, timeout=grace)
-            for work in self._works.values():
-                work.cancel(TaskState.FAILED, STOPPED)
-            await asyncio.wait(tasks)
+            for work in self._works():
+                work.stop(Ending.RELEASE)
+            _, stuck = await asyncio.wait(tasks, timeout=3 * RELEASE_SECONDS)
+            for task in stuck:
+                task.cancel()
         self.channels.close()
 
-    async def _perform(self, work: _Work, offer: Accept, lease: Lease, *, stream: bool) -> None:
+    def _works(self) -> tuple[Work, ...]:
+        return (*self._runs.values(), *self._jobs.values())
+
+    def _free(self) -> int:
+        return self._settings.workers - self.running - self._claims.reserved
+
+    def _lost(self) -> None:
+        for work in self._works():
+            work.stop(Ending.LOSE)
+
+    def _heard_stop(self, task_id: str) -> None:
+        self._polling.nudge(task_id)
+        work = self._runs.get(task_id)
+        if work is not None and work.claim is not None:
+            self._group.create_task(self._stop_if_void(work))
+
+    async def _stop_if_void(self, work: Work) -> None:
+        """What was heard may be about an earlier claim: look before anything is stopped."""
+        with suppress(StoreError, NotFound):
+            if work.claim and (await self._store.jobs.get(work.claim.key)).state is not JobState.RUNNING:
+                work.stop(Ending.LOSE)
+
+    # Messages that this process accepts.
+
+    async def _accept(self, work: Work, offer: Accept, lease: AppLease, answer: "asyncio.Future[Begun]") -> None:
         try:
-            accepted = await self._store.tasks.accept(offer)
-            live = LiveTask.of(accepted.task, Status(TaskState.SUBMITTED, offer.at))
-            config = lease.app.config.agents[offer.agent]
-            work.run = Run(
-                offer.caller,
-                live,
-                self.channels.hold(offer.task_id),
-                self._store,
-                self._clock,
-                "task" if offer.resume else config.reply,
-                structured=config.structured_output is not None,
-            )
-            if not work.accepted.done():
-                work.accepted.set_result(work.run)
-            await self._contain(work, work.run, lease.app, offer.event, accepted.session, stream=stream)
+            accepted = await self._store_message(work, offer)
+            points.reach("store.accepted")
+            run = work.run = self._fresh_run(accepted, offer, lease.app) if work.claim else None
+            if not answer.done():
+                answer.set_result(Begun(accepted.task, offer.event.invocation_id, run))
+            if run is not None:
+                request = Request(lease.app, offer.agent, offer.event.invocation_id, offer.stream, accepted.session)
+                tries = Tries(1, offer.max_attempts)
+                await self._conductor.conduct(work, run, tries, lambda: perform(run, request, self._store, self._clock))
         except Exception as error:  # noqa: BLE001 - told to whoever sent the message, if still there
-            if not work.accepted.done():
-                work.accepted.set_exception(error)
+            if not answer.done():
+                answer.set_exception(error)
         finally:
-            work.accepted.cancel()
-            work.place.leave()
-            self._works.pop(offer.task_id, None)
-            self.channels.release(offer.task_id)
+            answer.cancel()
+            self._forget(work, offer.task_id)
             lease.release()
 
-    async def _contain(
-        self, work: _Work, run: Run, app: App, event: Event, session: Session | None, *, stream: bool
-    ) -> None:
-        """Whatever happens, the task ends in a state that says so."""
+    async def _store_message(self, work: Work, offer: Accept) -> Accepted:
+        await self._claims.gate.enter()
         try:
-            await asyncio.sleep(0)  # whoever sent the message is awake before us, and misses nothing
-            if work.ending is not None:
-                raise asyncio.CancelledError
-            await work.place.turn()
-            await self._work(run, app, event, session, stream=stream)
-        except asyncio.CancelledError:
-            await self._end(run, *(work.ending or (TaskState.FAILED, INTERNAL)))
-        except HectorError as error:
-            log.warning("task failed", extra={"task": run.task_id, "cause": error.code, "error": str(error)})
-            await self._end(run, TaskState.FAILED, redact(str(error)))
-        except (KeyboardInterrupt, GeneratorExit):
+            accepted = await self._store.tasks.accept(offer)
+            work.lane = accepted.lane
+            work.claim = accepted.claim if accepted.claim.fence else None
+        except StoreUnavailable:
+            self._claims.suspect()
             raise
-        except BaseException:
-            log.exception("task failed", extra={"task": run.task_id})
-            await self._end(run, TaskState.FAILED, INTERNAL)
+        finally:
+            self._claims.gate.leave()
+        return accepted
 
-    async def _work(self, run: Run, app: App, event: Event, session: Session | None, *, stream: bool) -> None:
-        await run.begin()
-        base = run.live.base
-        if session is None:
-            session = await self._store.sessions.load(run.caller, base.context_id)
-        events = in_turns(session.events, event.invocation_id)
-        state = session.state | self._facts(run, event)
-        if app.agents[base.agent].prompt.wants_artifacts:
-            found = await self._store.sessions.artifacts(run.caller, base.context_id)
-            state |= {f"{ARTIFACT}{name}": text_of(artifact) for name, artifact in found.items()}
-        context = RunContext(
-            run.caller, base.context_id, base.id, event.invocation_id, self._clock, events, state, stream
+    def _fresh_run(self, accepted: Accepted, offer: Accept, app: App) -> Run:
+        config = app.config.agents[offer.agent]
+        live = LiveTask.of(accepted.task, Status(TaskState.SUBMITTED, offer.at))
+        channel = self.channels.hold(offer.task_id, Epoch(accepted.claim.key, accepted.claim.fence), live)
+        return Run(
+            offer.caller,
+            live,
+            channel,
+            self._store,
+            self._clock,
+            accepted.claim,
+            "task" if offer.resume else config.reply,
+            structured=config.structured_output is not None,
+            halting=self._halting,
+            due=Checkpoints(app.config.storage.checkpoint).due,
         )
-        await run.follow(run_turn(app.agents[base.agent], context, state))
 
-    def _facts(self, run: Run, event: Event) -> dict[str, Any]:
-        """Facts of the request, for instructions and tools."""
-        base, now = run.live.base, iso(self._clock.now())
-        envelope = (event.metadata or {}).get(ENVELOPE, {})
-        return {
-            "temp:a2a_message_id": envelope.get("message_id", ""),
-            "temp:a2a_context_id": base.context_id,
-            "temp:a2a_task_id": base.id,
-            "temp:user_id": run.caller.user,
-            "temp:app_id": run.caller.app,
-            "temp:agent_id": base.agent,
-            "temp:now": now,
-            "temp:date": now[:10],
-        }
+    def _halting(self) -> bool:
+        return self.stopping
 
-    async def _end(self, run: Run, state: TaskState, text: str) -> None:
-        """Settle a run that did not settle itself: with its last events, without them if those are the trouble.
+    # Jobs that this process has claimed.
 
-        If even that cannot be stored, those who watch still learn that it is over.
-        """
-        for pause in (*PAUSES, 0.0):
-            try:
-                await run.end(state, text)
-            except StoreUnavailable as error:
-                log.warning("the end of a task cannot be stored yet", extra={"task": run.task_id, "error": str(error)})
-                await self._clock.sleep(pause)
-            except Exception:
-                log.exception("the end of a task cannot be stored with its events", extra={"task": run.task_id})
-                run.unsaved.clear()
-            else:
-                return
-        run.abandon(text or INTERNAL)
+    def _take_up(self, job: Job) -> None:
+        work = Work(job.lane or "", job.claim)
+        if job.kind != RUN:
+            self._jobs[job.claim.key] = work
+            work.task = self._group.create_task(self._handle(work, job))
+            return
+        before = self._runs.get(job.subject)
+        self._runs[job.subject] = work
+        work.task = self._group.create_task(self._go_on(work, job, before))
+
+    async def _handle(self, work: Work, job: Job) -> None:
+        try:
+            await self._handling.handle(work, job)
+        finally:
+            self._jobs.pop(job.claim.key, None)
+            self._claims.ended(work.lane)
+
+    async def _go_on(self, work: Work, job: Job, before: Work | None) -> None:
+        """Run what waited, or what was cut off; `before` is the work of this process that ran it last."""
+        lease = self._apps.lease()
+        try:
+            if before is not None:
+                before.stop(Ending.LOSE)
+                await before.ended.wait()
+            run = work.run = await self._later_run(job, lease.app)
+            if run is not None:
+                tries = Tries(job.attempts, job.max_attempts)
+                await self._conductor.conduct(work, run, tries, lambda: self._continue(run, job, lease.app))
+        except asyncio.CancelledError:
+            await self._conductor.stopped_early(work, job.claim)
+        except Exception as error:
+            log.exception("a run cannot be taken up", extra={"task": job.subject})
+            await give_up(self._store, job.claim, str(error))
+        finally:
+            self._forget(work, job.subject)
+            lease.release()
+
+    async def _later_run(self, job: Job, app: App) -> Run | None:
+        """The run of a job; None when its task is gone."""
+        try:
+            task = await insist(self._clock, lambda: self._store.tasks.of_job(job), "reading a task")
+        except NotFound:
+            await self._store.jobs.finish(job.claim, JobState.CANCELED)
+            return None
+        config = app.config.agents.get(task.agent)
+        return Run(
+            job.caller,
+            LiveTask.of(task, task.status),
+            self.channels.hold(task.id),
+            self._store,
+            self._clock,
+            job.claim,
+            config.reply if config and job.attempts == 1 and job.payload.get("direct") else "task",
+            structured=config is not None and config.structured_output is not None,
+            halting=self._halting,
+            due=Checkpoints(app.config.storage.checkpoint).due,
+        )
+
+    async def _continue(self, run: Run, job: Job, app: App) -> None:
+        session = await load(run, self._store, self._clock)
+        invocation: str = job.payload["invocation"]
+        run.restore(done_of(session, invocation))
+        self.channels.hold(run.task_id, Epoch(job.claim.key, job.claim.fence), run.live)
+        if (cause := unfit(job, self._clock.now())) is not None:
+            raise Unfit(cause)
+        stream = bool(job.payload.get("stream", True))
+        await perform(run, Request(app, run.live.base.agent, invocation, stream, session), self._store, self._clock)
+
+    def _forget(self, work: Work, task_id: str) -> None:
+        """The work is over here, whatever became of the task."""
+        work.ended.set()
+        if self._runs.get(task_id) is work:
+            del self._runs[task_id]
+            self.channels.release(task_id)
+            if work.run is not None and not work.run.live.status.state.terminal:
+                self.follow(work.run.caller, work.run.live.snapshot(0))
+        self._claims.ended(work.lane)

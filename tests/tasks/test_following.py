@@ -71,7 +71,7 @@ async def test_states_never_go_back(start: Start) -> None:
     assert sorted(status.at for status in seen) == [status.at for status in seen]
 
 
-async def test_stopping_the_service_ends_streams_and_leaves_nothing_working(start: Start) -> None:
+async def test_stopping_the_service_ends_streams_and_the_task_goes_on_after_the_restart(start: Start) -> None:
     async with asyncio.timeout(10):
         async with start([{"text": "late", "delay": "60s"}]) as service:
             task = await begin(service)
@@ -81,4 +81,6 @@ async def test_stopping_the_service_ends_streams_and_leaves_nothing_working(star
             await service.drain(grace=0.05)
         await reading
         async with start(PACED) as service:
-            assert (await service.get(ANA, "helper", task.id)).status.state is TaskState.FAILED
+            follower = await service.subscribe(ANA, "helper", task.id)
+            assert text_of(follower, await collect(follower)) == WORDS
+            assert (await service.get(ANA, "helper", task.id)).status.state is TaskState.COMPLETED

@@ -23,7 +23,7 @@ from hector.core.usage import FinishReason, Usage
 from hector.store import open_store
 from hector.tasks.service import SendOptions, TaskService
 from hector.tools.catalog import Catalog
-from tests.tasks.conftest import Start, configure
+from tests.tasks.conftest import ONCE, Start, configure
 from tests.tasks.test_service import ANA, answer_of, ask, collect, say
 
 Item = tuple[Delta, ...] | ModelReply | BaseException
@@ -74,7 +74,7 @@ async def over(path: Path, model: Recorded, **agent: Any) -> AsyncIterator[TaskS
     store = await open_store(f"sqlite://{path / 'hector.db'}")
     try:
         apps = Apps(App("default", config, agents, models))
-        async with asyncio.timeout(10), TaskService(apps, store, SystemClock()) as service:
+        async with asyncio.timeout(10), TaskService(apps, store, SystemClock(), ONCE) as service:
             yield service
     finally:
         await store.aclose()

@@ -1,0 +1,87 @@
+"""The lease of this process: renewed by a heartbeat, lost when it falls silent, and watched in all others."""
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Callable
+from typing import Final
+
+from hector import __version__
+from hector.core.clock import Clock
+from hector.core.errors import StoreError
+from hector.core.ids import new_id
+from hector.core.job import Instance
+from hector.store import Store
+
+log = logging.getLogger("hector.tasks")
+
+BEATS: Final = 3
+"""Heartbeats within the time after which a process counts as dead."""
+_EVER: Final = 1e9
+"""Longer than any process has been silent, in seconds: on a database of one process all others are gone."""
+
+
+class Lease:
+    """Says to the others that this process is alive, and takes over from those that are not.
+
+    `lost` is called when the others have declared it dead: whatever it works on belongs to them now. `returned` is
+    called when the database has come back.
+    """
+
+    def __init__(
+        self, store: Store, clock: Clock, seconds: float, lost: Callable[[], None], returned: Callable[[], None]
+    ) -> None:
+        self.id: Final = new_id()
+        self._store = store
+        self._clock = clock
+        self._seconds = seconds
+        self._lost = lost
+        self._returned = returned
+        self._away = False
+
+    async def begin(self) -> None:
+        """Register, and free what this database's only process left behind when it died."""
+        await self._register()
+        alone = self._store.database.dialect == "sqlite"
+        freed = await self._store.jobs.reap(self.id, -_EVER if alone else self._seconds)
+        if freed:
+            log.info("work of a process that is gone goes on", extra={"count": freed})
+
+    async def keep(self) -> None:
+        """Beat until cancelled."""
+        while True:
+            await asyncio.sleep(self._seconds / BEATS)
+            try:
+                await self._beat()
+            except StoreError as error:
+                if not self._away:
+                    log.warning("the lease cannot be renewed", extra={"error": str(error)})
+                self._away = True
+            except Exception:
+                log.exception("the lease cannot be renewed")
+
+    async def end(self) -> None:
+        """Take leave, so that nobody has to wait for this process."""
+        try:
+            async with asyncio.timeout(self._seconds):
+                await self._store.jobs.leave(self.id)
+        except (StoreError, TimeoutError) as error:
+            log.warning("could not take leave; others notice by themselves", extra={"error": str(error)})
+
+    async def _beat(self) -> None:
+        alive = await self._store.jobs.beat(self.id)
+        if not alive:
+            log.warning("this process fell silent for too long; others have taken over its work")
+            self._lost()
+            await self._register()
+        if self._away:
+            self._away = False
+            self._returned()
+        freed = await self._store.jobs.reap(self.id, self._seconds)
+        if freed:
+            log.warning("took over the work of a process that stopped answering", extra={"count": freed})
+
+    async def _register(self) -> None:
+        now = self._clock.now()
+        await self._store.jobs.register(Instance(self.id, socket.gethostname(), os.getpid(), __version__, now, now))

@@ -1,0 +1,83 @@
+"""What an agent is run with: its session as it stands, the facts of the request, and what of the run is stored."""
+
+from typing import Any
+
+from hector.agents.context import RunContext
+from hector.agents.history import in_turns
+from hector.agents.template import ARTIFACT, text_of
+from hector.apps.app import App
+from hector.core.clock import Clock, iso
+from hector.core.errors import AgentError, StoreError
+from hector.core.event import Event
+from hector.core.record import dataclass
+from hector.runner.turn import run_turn
+from hector.store import Session, Store
+from hector.store.history import ENVELOPE
+from hector.tasks.insist import insist
+from hector.tasks.run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is to be run: the events of one invocation, which began with a message of the user.
+
+    `stream` says whether anybody may watch. `session` is given where it is known without a look.
+    """
+
+    app: App
+    agent: str
+    invocation: str
+    stream: bool
+    session: Session | None = None
+
+
+async def perform(run: Run, request: Request, store: Store, clock: Clock) -> None:
+    """Run the agent from where its stored events end. Raises what the agent, the run and the store raise."""
+    base = run.live.base
+    session = request.session or await load(run, store, clock)
+    begun_by = begin_of(session, request.invocation)
+    agent = request.app.agents.get(request.agent)
+    if agent is None:
+        raise AgentError(f"agent {request.agent!r} is no longer part of the configuration")
+    await run.begin()
+    events = in_turns(session.events, request.invocation)
+    state = session.state | _facts(run, begun_by, clock)
+    if agent.prompt.wants_artifacts:
+        found = await insist(clock, lambda: store.sessions.artifacts(run.caller, base.context_id), "reading artifacts")
+        state |= {f"{ARTIFACT}{name}": text_of(artifact) for name, artifact in found.items()}
+    context = RunContext(run.caller, base.context_id, base.id, request.invocation, clock, events, state, request.stream)
+    await run.follow(run_turn(agent, context, state))
+
+
+async def load(run: Run, store: Store, clock: Clock) -> Session:
+    """The session of a run. Raises NotFound when it has been deleted."""
+    return await insist(clock, lambda: store.sessions.load(run.caller, run.live.base.context_id), "reading a session")
+
+
+def begin_of(session: Session, invocation: str) -> Event:
+    """The user's message that began an invocation. Raises StoreError."""
+    for event in session.events:
+        if event.invocation_id == invocation and event.author == "user":
+            return event
+    raise StoreError(f"session {session.id} lacks the message that began this run")
+
+
+def done_of(session: Session, invocation: str) -> list[Event]:
+    """What an invocation has stored since it began."""
+    return [event for event in session.events if event.invocation_id == invocation and event.author != "user"]
+
+
+def _facts(run: Run, event: Event, clock: Clock) -> dict[str, Any]:
+    """Facts of the request, for instructions and tools."""
+    base, now = run.live.base, iso(clock.now())
+    envelope = (event.metadata or {}).get(ENVELOPE, {})
+    return {
+        "temp:a2a_message_id": envelope.get("message_id", ""),
+        "temp:a2a_context_id": base.context_id,
+        "temp:a2a_task_id": base.id,
+        "temp:user_id": run.caller.user,
+        "temp:app_id": run.caller.app,
+        "temp:agent_id": base.agent,
+        "temp:now": now,
+        "temp:date": now[:10],
+    }

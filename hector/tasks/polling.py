@@ -1,0 +1,76 @@
+"""Feeds the channel of a task that this process follows but does not run: looks at what is stored, now and then."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from hector.core.errors import NotFound, StoreError
+from hector.core.task import Caller, Status, StatusUpdate, Task, TaskState
+from hector.store import Store
+from hector.tasks.channel import Channels
+from hector.tasks.live import missing
+
+log = logging.getLogger("hector.tasks")
+LOOK_SECONDS: Final = 0.5
+"""Between two looks at a task that is worked on, or waits to be."""
+IDLE_SECONDS: Final = 2.0
+"""Between two looks at one that waits for its user."""
+
+
+class Polling:
+    """At most one look-out for each task, for as long as somebody listens and nobody here works on it."""
+
+    def __init__(self, store: Store, channels: Channels, is_here: Callable[[str], bool]) -> None:
+        self._store = store
+        self._channels = channels
+        self._is_here = is_here
+        self._looking: dict[str, asyncio.Event] = {}
+
+    def wanted(self, task_id: str) -> bool:
+        """Somebody listens to a task that nobody here works on and that is not looked out for yet."""
+        return task_id not in self._looking and self._listened_to(task_id)
+
+    def nudge(self, task_id: str) -> None:
+        """Something has happened to a task: look now."""
+        if task_id in self._looking:
+            self._looking[task_id].set()
+
+    async def follow(self, caller: Caller, shown: Task) -> None:
+        """Tell the listeners of a task, who were `shown` one state of it, about every later one."""
+        nudged = self._looking[shown.id] = asyncio.Event()
+        try:
+            while self._listened_to(shown.id):
+                nudged.clear()
+                actual = await self._look(caller, shown)
+                if not self._listened_to(shown.id):
+                    break
+                for update in missing(shown, actual):
+                    self._channels.publish(shown.id, update)
+                shown = actual
+                if actual.status.state.terminal:
+                    break
+                await _wait(nudged, IDLE_SECONDS if actual.status.state.interrupted else LOOK_SECONDS)
+        finally:
+            del self._looking[shown.id]
+
+    async def _look(self, caller: Caller, shown: Task) -> Task:
+        """What is stored now; while the database is away, what was."""
+        try:
+            return await self._store.tasks.get(caller, shown.id, history_length=0)
+        except NotFound:  # answered with a message instead, or deleted with its conversation
+            self._channels.publish(shown.id, StatusUpdate(Status(TaskState.COMPLETED, shown.status.at)))
+        except StoreError as error:
+            log.debug("cannot look at a task", extra={"task": shown.id, "error": str(error)})
+        return shown
+
+    def _listened_to(self, task_id: str) -> bool:
+        return self._channels.listened_to(task_id) and not self._is_here(task_id)
+
+
+async def _wait(nudged: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await nudged.wait()
+    except TimeoutError:
+        pass

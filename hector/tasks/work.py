@@ -1,0 +1,39 @@
+"""One piece of work of this process: its claim, the asyncio task that does it, and how it is told to stop."""
+
+import asyncio
+from dataclasses import field
+from enum import IntEnum
+
+from hector.core.job import Claim
+from hector.core.record import dataclass
+from hector.tasks.run import Run
+
+
+class Ending(IntEnum):
+    """Why work stops before it is done; a later one overrules an earlier one."""
+
+    CANCEL = 1
+    """Somebody cancels the task: its end is stored, and its job's with it."""
+    RELEASE = 2
+    """The process stops: the claim is handed back."""
+    LOSE = 3
+    """The claim is void: nothing is written any more."""
+
+
+@dataclass(slots=True)
+class Work:
+    """`claim` is there once the job is known to be ours; `run`, once a run can be asked about itself."""
+
+    lane: str = ""
+    claim: Claim | None = None
+    run: Run | None = None
+    task: asyncio.Task[None] | None = None
+    ending: Ending | None = None
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def stop(self, ending: Ending) -> None:
+        """Not before the claim is known: what was handed to the store cannot be taken back."""
+        if self.ending is None or ending > self.ending:
+            self.ending = ending
+            if self.claim is not None and self.task is not None:
+                self.task.cancel()
