@@ -56,7 +56,7 @@ _TABLE: Final[Mapping[str, str]] = {
     "Why: durability": """
         b durability.sessions        | sessions persist to SQL and survive a restart
         b durability.tasks           | tasks persist to SQL and survive a restart
-        p durability.checkpoints     | checkpoints persist to SQL
+        b durability.checkpoints     | checkpoints persist to SQL
         p durability.fault-recovery  | work interrupted by a crash is recovered
         b durability.human-in-loop   | a run waits for a person, durably, and goes on with the answer
     """,
@@ -90,7 +90,7 @@ _TABLE: Final[Mapping[str, str]] = {
         b state.event-log            | a session is an append-only event log
         b state.scopes               | state has the scopes app, user and temp besides the session's own
         p state.tasks-queue          | tasks are a durable queue with retry, exponential backoff and recovery
-        p state.checkpoints          | incremental checkpoints for long-running work
+        b state.checkpoints          | incremental checkpoints for long-running work
         p state.app-configs          | app configurations are hot-reloadable and synchronised with the database
         b database.sqlite            | SQLite is the default store
         p database.postgres          | PostgreSQL is a store
@@ -184,8 +184,8 @@ _TABLE: Final[Mapping[str, str]] = {
         p command.denied             | denied_commands
         p command.working-directory  | working_directory
         p command.max-time           | max_execution_time
-        p command.require-approval   | require_approval
-        p command.approval-prompt    | approval_prompt
+        b command.require-approval   | require_approval
+        b command.approval-prompt    | approval_prompt
     """,
     "RAG: sources": """
         p rag.directory              | source directory with include and exclude patterns
@@ -370,6 +370,17 @@ _TABLE: Final[Mapping[str, str]] = {
         b push.delivery              | each update is sent at least once, in order, with the same id on each retry
         b push.ssrf                  | notifications go to the internet, and beyond it only where the operator allows
     """,
+    "Milestone 3: operations": """
+        b ops.status                 | `hector status` shows processes, queue, what is stuck or waits, size and growth
+        b ops.dlq                    | `hector dlq` lists, shows, requeues and drops dead letters
+        b ops.backup                 | `hector backup` is of one moment, whole or not there, while servers work
+        b ops.restore                | `hector restore` fills either engine, verifies, and destroys nothing before that
+        b ops.migrate                | `hector migrate` applies migrations and says which are applied
+        b ops.retention              | what is long over goes by itself; what runs or waits stays
+        b ops.bad-database           | what is wrong with a database is said with its remedy, on both engines
+        b ops.readiness              | while the database is away, readiness says why, and heals by itself
+        b ops.progress               | what takes long shows how far it has come
+    """,
     "Milestone 1: chat": """
         b cli.chat                   | `hector chat` streams with a running or an in-process agent
         b cli.chat.commands          | /agents, /new and /quit
@@ -390,6 +401,9 @@ _TABLE: Final[Mapping[str, str]] = {
     "Milestone 3: runs that go on": """
         b resume.events              | a run goes on from any of its events; nothing that was finished happens again
         b resume.unknown             | a call that was cut off follows on_unknown: ask, retry or fail
+        b approval.asked             | the client is shown tool, arguments and their hash, and until when
+        b approval.answered          | data parts or one word decide; anything else is refused and the task keeps waiting
+        b approval.elsewhere         | a decision may come from beside the server
         b approval.durable           | an approval is written with the pause and survives restarts
         b approval.once              | a decision applies once, and only to the arguments that were shown
         b approval.expires           | an approval that nobody gives in time counts as denied
