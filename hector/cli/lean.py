@@ -2,9 +2,10 @@
 
 import gc
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
-from typing import Final
+from typing import Any, Final
 
 _GC_THRESHOLDS: Final = (20_000, 20, 50)
 """What is loaded at the start stays, and what a turn makes dies by itself: looking for cycles less often saves a tenth
@@ -46,7 +47,15 @@ def _skip_command_line() -> None:
         package = ModuleType("uvicorn")
         package.__path__ = spec.submodule_search_locations
         package.__spec__ = spec
+        package.__dict__["__getattr__"] = _passed_on
         sys.modules["uvicorn"] = package
+
+
+def _passed_on(name: str) -> Any:
+    """The two names that uvicorn's own modules take from the package."""
+    if name in ("Config", "Server"):
+        return getattr(import_module(f"uvicorn.{name.lower()}"), name)
+    raise AttributeError(name)
 
 
 def settle() -> None:
