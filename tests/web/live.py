@@ -94,7 +94,7 @@ async def _run(config: HectorConfig, folder: Path, listener: socket.socket, up: 
     store = await open_store(f"sqlite://{folder / 'hector.db'}")
     apps = Apps(build(config, Catalog(())))
     try:
-        async with TaskService(apps, store, SystemClock()) as tasks:
+        async with TaskService(apps, store, SystemClock(), config.server) as tasks:
             app = create_app(tasks, apps, store, config.server)
             server = _Server(app)
             async with asyncio.TaskGroup() as group:
