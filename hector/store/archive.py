@@ -8,13 +8,15 @@ Numbers and texts are JSON's own; bytes are {"base64": "..."}. A member's SHA-25
 
 import base64
 import binascii
+import errno
 import hashlib
 import json
 import os
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeAlias
@@ -147,20 +149,48 @@ class Writer:
         with suppress(OSError):
             self._part.unlink(missing_ok=True)
 
-    def table(self, table: str) -> Any:
-        """A member to write `lines` to; to be closed before the next one begins."""
-        return self._archive.open(_info(f"data/{table}.jsonl"), "w", force_zip64=True)
+    @contextmanager
+    def table(self, table: str) -> Iterator[Callable[[bytes], None]]:
+        """The place of one table: a function that adds `lines` to it. Raises StoreError where the disk fails."""
+        with self._explained():
+            file = self._archive.open(_info(f"data/{table}.jsonl"), "w", force_zip64=True)
+
+        def write(text: bytes) -> None:
+            with self._explained():
+                file.write(text)
+
+        try:
+            yield write
+        except BaseException:
+            with suppress(OSError):
+                file.close()
+            raise
+        with self._explained():
+            file.close()
 
     def finish(self, manifest: Manifest) -> int:
-        """Complete the file and give it its name; its size in bytes. Raises OSError."""
-        self._archive.writestr(_info(_MANIFEST), json.dumps(manifest.as_json(), indent=2) + "\n", compresslevel=_LEVEL)
-        self._archive.close()
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        size = os.fstat(self._file.fileno()).st_size
-        self._file.close()
-        os.replace(self._part, self.path)
+        """Complete the file and give it its name; its size in bytes. Raises StoreError where the disk fails."""
+        text = json.dumps(manifest.as_json(), indent=2) + "\n"
+        with self._explained():
+            self._archive.writestr(_info(_MANIFEST), text, compresslevel=_LEVEL)
+            self._archive.close()
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            size = os.fstat(self._file.fileno()).st_size
+            self._file.close()
+            os.replace(self._part, self.path)
         return size
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """At once, since whoever reads a database on the other side takes an OSError for one of its connection."""
+        try:
+            yield
+        except OSError as error:
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            advice = "Free some space, or name a file on another disk" if full else "Name a file on another disk"
+            said = f"backup {self.path}: cannot be written: {error.strerror or error}\n{advice}"
+            raise StoreError(said) from None
 
 
 def _info(name: str) -> zipfile.ZipInfo:
@@ -170,7 +200,11 @@ def _info(name: str) -> zipfile.ZipInfo:
     return info
 
 
-_DAMAGE: Final = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, TypeError, NotImplementedError)
+_DAMAGE: Final = (
+    *(zipfile.BadZipFile, zlib.error, struct.error),
+    *(OSError, EOFError, LookupError, ValueError, TypeError, ArithmeticError, RuntimeError),
+)
+"""What reading a damaged archive raises: one wrong bit may ask for a password, or for a place beyond the file."""
 
 
 class Archive:
@@ -221,8 +255,6 @@ class Archive:
                         yield [_row(line, len(member.columns)) for line in batch[start : start + _LINES]]
         except _DAMAGE as error:
             raise self._damaged(f"table {member.table}: {_said(error)}") from None
-        except OSError as error:
-            raise self._damaged(f"table {member.table}: {error.strerror or error}") from None
         found = digest.member(member.table, member.columns)
         if found != member:
             raise self._damaged(

@@ -1,13 +1,11 @@
 """Writing a backup: everything on one snapshot, beside whoever works with the database."""
 
-import errno
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from hector import __version__
 from hector.core.clock import Clock
-from hector.core.errors import StoreError
 from hector.core.record import dataclass
 from hector.store.archive import Digest, Manifest, Member, Writer, lines
 from hector.store.database import Connection, Database
@@ -36,16 +34,11 @@ class Saved:
 
 
 async def save(database: Database, path: Path, clock: Clock, watcher: Watcher) -> Saved:
-    """Write a backup to `path`. Raises StartupError where it cannot be written, StoreError where reading fails.
+    """Write a backup to `path`. Raises StartupError where none can begin, StoreError where the disk or reading fails.
 
     Everything is of one moment. Who writes meanwhile is not held up; on SQLite the write-ahead log grows until the end.
     """
-    try:
-        return await database.read(lambda con: _save(con, database.dialect, path, clock.now(), watcher))
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        advice = "Free some space, or name a file on another disk" if full else "Name a file on another disk"
-        raise StoreError(f"backup {path}: cannot be written: {error.strerror or error}\n{advice}") from None
+    return await database.read(lambda con: _save(con, database.dialect, path, clock.now(), watcher))
 
 
 async def _save(con: Connection, dialect: str, path: Path, now: float, watcher: Watcher) -> Saved:
@@ -60,10 +53,10 @@ async def _save(con: Connection, dialect: str, path: Path, now: float, watcher: 
 
 async def _copy(con: Connection, dialect: str, table: Table, writer: Writer, advance: Callable[[int], Any]) -> Member:
     digest = Digest()
-    with writer.table(table.name) as file:
+    with writer.table(table.name) as write:
         async for rows in pages(con, table, dialect):
             text = lines(rows)
-            file.write(text)
+            write(text)
             digest.add(text, len(rows))
             advance(len(rows))
     return digest.member(table.name, table.columns)

@@ -15,6 +15,7 @@ from hector.core.errors import StoreError
 from hector.core.record import dataclass
 from hector.store.codec import milliseconds
 from hector.store.database import Connection, Database, Row, Work
+from hector.store.figures import FigureSource
 from hector.store.queries import load
 from hector.store.sessions import SEQ_BITS, bounds
 
@@ -115,7 +116,7 @@ class Retention:
         self._sql = load("retention", database.dialect)
 
     async def run(self) -> None:
-        """One round an hour until cancelled."""
+        """One round an hour until cancelled, which also notes how large the database is."""
         pause = FIRST
         while True:
             await self._clock.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 - spreads processes, guards nothing
@@ -141,6 +142,7 @@ class Retention:
 
     async def _round(self) -> None:
         try:
+            await FigureSource(self._database).note_size(self._clock.now())
             gone = await self.sweep()
         except StoreError as error:
             log.warning("retention could not finish its round: %s", error)

@@ -9,7 +9,7 @@ from hector.core.errors import StoreError
 from hector.store.database import Connection, Row
 from hector.store.queries import load
 
-EPHEMERAL: Final = frozenset(("migrations", "instances", "relay"))
+EPHEMERAL: Final = frozenset(("migrations", "instances", "relay", "sizes"))
 """Tables that say something about this database, its processes or the moment, and have no place in another one."""
 _CREATE: Final = re.compile(r"^CREATE (?:UNLOGGED )?TABLE (?:IF NOT EXISTS )?(\w+)", re.MULTILINE)
 _PAGE_BYTES: Final = 2 * 2**20
