@@ -13,6 +13,10 @@ STOP: Final = "hector_stop"
 """The channel on which a task is named whose job was taken away from whoever works on it."""
 
 
+CUT_OFF: Final = "the process that worked on it"
+"""How the cause begins of a job that a process left behind when it died."""
+
+
 class JobState(StrEnum):
     """`ready` and `running` are live; the rest are ends. `failed` had an answer, though a bad one; `dead` had none."""
 
@@ -67,6 +71,11 @@ class Job:
     created: float
     deadline: float | None = None
     cause: str | None = None
+
+    @property
+    def was_cut_off(self) -> bool:
+        """The last attempt did not end: its process died."""
+        return self.attempts > 1 and (self.cause or "").startswith(CUT_OFF)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from hector.core.clock import Clock, SystemClock
 from hector.core.content import JsonObject
 from hector.core.errors import InvalidRequest, LeaseLost, NotFound
-from hector.core.job import READY, STOP, Claim, Instance, Job, JobState, NewJob
+from hector.core.job import CUT_OFF, READY, STOP, Claim, Instance, Job, JobState, NewJob
 from hector.core.record import dataclass
 from hector.core.task import Caller, TaskState
 from hector.store.codec import decoded, dumps, loads, milliseconds
@@ -270,7 +270,7 @@ class Jobs:
             await con.many(self._sql["leave"], [(name,) for name in names])
         rows = await con.all(self._sql["running_of_nobody"])
         for key, fence, subject, attempts, owner, history in rows:
-            cause = f"the process that worked on it ({names.get(owner, owner)}) stopped answering"
+            cause = f"{CUT_OFF} ({names.get(owner, owner)}) stopped answering"
             blamed = _blamed((attempts, owner, history), now, cause)
             await con.execute(self._sql["take_back"], (cause, blamed, key, fence))
             await con.notify(STOP, subject)

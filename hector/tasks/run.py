@@ -135,6 +135,7 @@ class Run:
     def restore(self, events: Iterable[Event]) -> None:
         """Take in what an earlier attempt stored of this run."""
         for event in events:
+            self.due(event)
             deltas = self._broken(self._unseen(event.message))
             self.live.apply(AnswerDelta(self.live.answer_id, deltas, first=False))
 
@@ -228,6 +229,7 @@ class Run:
                 base = self.live.base
                 said = question(last.id, asked, context_id=base.context_id, task_id=base.id)
                 await self.end(TaskState.INPUT_REQUIRED, said=said)
+                points.reach("approval.stored")
             case Rejected(reason):
                 await self.end(TaskState.REJECTED, reason)
             case DirectReply(text):
