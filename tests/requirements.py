@@ -404,6 +404,9 @@ _TABLE: Final[Mapping[str, str]] = {
         b approval.asked             | the client is shown tool, arguments and their hash, and until when
         b approval.answered          | data parts or one word decide; anything else is refused and the task keeps waiting
         b approval.elsewhere         | a decision may come from beside the server
+        b approval.chat              | hector chat shows the call with all its arguments and takes the decision
+        b approval.cli               | hector approve lists, approves and denies while the server runs
+        b approval.admin             | /admin/approvals, for programs on this machine only until there is authentication
         b approval.durable           | an approval is written with the pause and survives restarts
         b approval.once              | a decision applies once, and only to the arguments that were shown
         b approval.expires           | an approval that nobody gives in time counts as denied

@@ -13,9 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from hector.cli.chat_ballot import HOW, Ballot
 from hector.cli.chat_client import AgentInfo, Client, RemoteError
 from hector.cli.chat_pieces import Asked, Ended, Reader
 from hector.cli.chat_screen import OutputLost, Raw, Screen, View, standard_view, wants_colours
+from hector.core.content import JsonObject
 from hector.core.errors import HectorError, StartupError
 from hector.net.errors import ConnectFailed
 
@@ -142,6 +144,8 @@ class Talk:
         self._context: str = arguments.context
         self.waiting: str = arguments.task
         """Id of the task that waits for the user's answer."""
+        self.ballot: Ballot | None = None
+        """What the user has to approve, where that is what the task waits for."""
         self.interrupted = False
         """The last answer was stopped by Ctrl-C."""
 
@@ -149,8 +153,9 @@ class Talk:
         """Forget what was said."""
         self.agent = agent or self.agent
         self._context = self.waiting = ""
+        self.ballot = None
 
-    def say(self, text: str, view: View) -> bool:
+    def say(self, text: str | Sequence[JsonObject], view: View) -> bool:
         """Send a message and show what comes back; whether it ended with an answer. Ctrl-C cancels the task."""
         view.begin()
         try:
@@ -158,7 +163,7 @@ class Talk:
         finally:
             view.end()
 
-    async def _say(self, text: str, view: View) -> bool:
+    async def _say(self, text: str | Sequence[JsonObject], view: View) -> bool:
         reader = Reader(self.waiting, self._context)
         self.interrupted = False
         async with asyncio.TaskGroup() as group:
@@ -174,9 +179,9 @@ class Talk:
         self._context = reader.context_id
         return not reading.cancelled() and reading.result()
 
-    async def _read(self, text: str, reader: Reader, view: View) -> bool:
+    async def _read(self, text: str | Sequence[JsonObject], reader: Reader, view: View) -> bool:
         answered = False
-        task_id, self.waiting = self.waiting, ""
+        task_id, self.waiting, self.ballot = self.waiting, "", None
         try:
             async with aclosing(self.client.stream(self.agent, text, self._context, task_id)) as events:
                 async for event in events:
@@ -186,6 +191,7 @@ class Talk:
                         view.show(piece)
                         if isinstance(piece, Asked):
                             self.waiting = reader.task_id
+                            self.ballot = Ballot.of(piece.calls) if piece.calls else None
                         answered = isinstance(piece, Ended) and piece.state == "COMPLETED"
             if not reader.over:
                 view.complain("the server ended the answer before its end; the task may still be running")
@@ -229,7 +235,7 @@ def _converse(talk: Talk, agents: Sequence[AgentInfo], place: str) -> int:
     screen.say(f"{talk.agent} at {place}; /help shows the commands\n", "2")
     while True:
         try:
-            line = input(screen.prompt("your answer" if talk.waiting else talk.agent)).strip()
+            line = input(screen.prompt(_label(talk))).strip()
         except EOFError:
             screen.say("", "")
             return 0
@@ -241,8 +247,24 @@ def _converse(talk: Talk, agents: Sequence[AgentInfo], place: str) -> int:
             if command[1] in {"quit", "exit", "q"}:
                 return 0
             _obey(command[1], (command[2] or "").strip(), talk, agents, screen)
+        elif line and talk.ballot is not None:
+            _vote(talk, talk.ballot, line, screen)
         elif line:
             talk.say(line, screen)
+
+
+def _label(talk: Talk) -> str:
+    if talk.ballot is not None:
+        return talk.ballot.question()
+    return "your answer" if talk.waiting else talk.agent
+
+
+def _vote(talk: Talk, ballot: Ballot, line: str, screen: Screen) -> None:
+    """Take a decision; once there is one for each call, they go out together."""
+    if not ballot.take(line):
+        screen.complain(HOW)
+    elif not ballot.left:
+        talk.say(ballot.parts, screen)
 
 
 def _obey(command: str, argument: str, talk: Talk, agents: Sequence[AgentInfo], screen: Screen) -> None:

@@ -1,7 +1,7 @@
 """A small A2A 1.0 client over JSON-RPC: as much as a conversation in a terminal needs."""
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -49,10 +49,11 @@ class Client:
         return [_agent(card) for card in cards if isinstance(card, dict)]
 
     async def stream(
-        self, agent: str, text: str, context_id: str = "", task_id: str = ""
+        self, agent: str, said: str | Sequence[JsonObject], context_id: str = "", task_id: str = ""
     ) -> AsyncGenerator[JsonObject, None]:
-        """Say something; the StreamResponses as they come."""
-        message: JsonObject = {"messageId": new_id(), "role": "ROLE_USER", "parts": [{"text": text}]}
+        """Say something, a text or structured values; the StreamResponses as they come."""
+        parts = [{"text": said}] if isinstance(said, str) else [{"data": value} for value in said]
+        message: JsonObject = {"messageId": new_id(), "role": "ROLE_USER", "parts": parts}
         message |= {key: value for key, value in (("contextId", context_id), ("taskId", task_id)) if value}
         async with await self._post(agent, "SendStreamingMessage", {"message": message}) as answer:
             if not answer.headers.get("content-type", "").startswith("text/event-stream"):

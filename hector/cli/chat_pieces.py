@@ -62,11 +62,26 @@ class Saved:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """A call that the user is to approve. `expires` is a time of RFC 3339, empty for never."""
+
+    id: str
+    tool: str
+    arguments: Any
+    arguments_hash: str = ""
+    expires: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
-    """The task waits for the user. `auth`: for credentials, which arrive by another way."""
+    """The task waits for the user: for the approval of `calls`, if there are any.
+
+    `auth`: for credentials, which arrive by another way.
+    """
 
     prompt: str
     auth: bool = False
+    calls: tuple[Wanted, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +137,7 @@ class Reader:
         message = _object(status, "message")
         if state in _ASKING:
             self.over = True
-            yield Asked(_text(message), auth=state == "AUTH_REQUIRED")
+            yield Asked(_text(message), state == "AUTH_REQUIRED", tuple(_wanted(message)))
         elif state in _TERMINAL:
             yield from self._finish(state, _text(message))
         else:
@@ -155,6 +170,19 @@ class Reader:
             self._saved[key] = "".join(str(part["text"]) for part in parts if "text" in part)
         for part in parts:
             yield Saved(str(part.get("filename") or name or key), _facts(part))
+
+
+def _wanted(message: JsonObject) -> Iterator[Wanted]:
+    for part in _objects(message, "parts"):
+        data = _object(part, "data")
+        if data.get("type") == "tool_approval_request":
+            yield Wanted(
+                str(data.get("tool_call_id")),
+                str(data.get("tool_name")),
+                data.get("arguments"),
+                str(data.get("arguments_hash") or ""),
+                str(data.get("expires_at") or ""),
+            )
 
 
 def _progress(part: JsonObject) -> Iterator[Piece]:

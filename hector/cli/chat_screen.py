@@ -5,11 +5,11 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, Protocol, TextIO
 
-from hector.cli.chat_pieces import Answer, Asked, Called, Ended, Note, Piece, Returned, Saved, Thought
+from hector.cli.chat_pieces import Answer, Asked, Called, Ended, Note, Piece, Returned, Saved, Thought, Wanted
 from hector.cli.chat_wrap import Wrapping
 from hector.core.errors import HectorError
 
@@ -74,10 +74,10 @@ class Plain:
                     self._write("\n")
                 self._source = source
                 self._write(text)
-            case Asked(prompt, auth):
+            case Asked(prompt, auth, calls):
                 self.end()
                 what = "the agent wants credentials" if auth else "the agent asks"
-                self.complain(f"{what}: {prompt}")
+                self.complain(f"{what}: {prompt}{_how(calls)}")
             case Ended(state, text) if state != "COMPLETED":
                 self.end()
                 self.complain(f"{_ENDINGS.get(state, state.lower())}{': ' if text else ''}{text}")
@@ -157,9 +157,8 @@ class Screen:
                 self._wait("")
             case Saved(name, facts):
                 self._line(f"{self._sign('+', '▤')} {name} ({facts})", "36")
-            case Asked(prompt, auth):
-                self._pending(prompt)
-                self._line(f"{'Credentials are wanted' if auth else self._sign('?', '?')} {prompt}", "33")
+            case Asked():
+                self._asked(piece)
             case Ended(state, text):
                 self._pending()
                 if state != "COMPLETED":
@@ -190,6 +189,20 @@ class Screen:
         width = _columns() - 1
         line = _cut(f"{self._sign('*', '⚙')} {call.name}({_arguments(call.arguments)}", width * 2 // 3 - 1) + ")"
         self._line(_cut(f"{line} {self._sign('->', '→')} {result or 'done'}", width), "31" if failed else "36")
+
+    def _asked(self, question: Asked) -> None:
+        self._pending(question.prompt)
+        self._line(f"{'Credentials are wanted' if question.auth else '?'} {question.prompt}", "33")
+        for call in question.calls:
+            self._wanted(call, question.prompt)
+
+    def _wanted(self, call: Wanted, prompt: str) -> None:
+        """What the prompt does not say of a call: all of its arguments, and until when it can be approved."""
+        whole = json.dumps(call.arguments, ensure_ascii=False)
+        if whole not in prompt:
+            self._line(f"{call.tool}: {whole}", "33")
+        if call.expires:
+            self._line(f"{call.tool} can be approved until {call.expires}", "2")
 
     def _pending(self, prompt: str = "") -> None:
         """Calls whose results have not come and will not come now; but not the one that asks what is shown anyway."""
@@ -243,6 +256,11 @@ class Screen:
 
     def _sign(self, ascii_only: str, sign: str) -> str:
         return sign if self._unicode else ascii_only
+
+
+def _how(calls: Sequence[Wanted]) -> str:
+    """Where a person can say yes who has only a pipe."""
+    return "\nApprove with `hector approve`, or answer the task with approve or deny" if calls else ""
 
 
 def _arguments(value: Any) -> str:

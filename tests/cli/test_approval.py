@@ -1,0 +1,148 @@
+"""Calls that need approval, at a terminal, in a pipe, and with `hector approve` beside a running server."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from hector.cli.chat_ballot import Ballot
+from hector.cli.chat_pieces import Wanted
+from tests.cli.test_chat import PATIENCE, ROOT, environment, hector, pipe, terminal
+
+EXAMPLE = ROOT / "examples" / "approval.yaml"
+
+
+def test_a_ballot_takes_decisions_and_reasons() -> None:
+    ballot = Ballot.of([Wanted("1", "send", {}, "h"), Wanted("2", "send", {}), Wanted("3", "drop", {})])
+    assert not ballot.take("what is that?")
+    assert not ballot.take("nothing")
+    assert ballot.question() == "approve send? (approve/deny)"
+    assert ballot.take("No, not to him.")
+    assert ballot.parts[0] == {
+        "type": "tool_approval",
+        "tool_call_id": "1",
+        "decision": "deny",
+        "arguments_hash": "h",
+        "comment": "not to him.",
+    }
+    assert ballot.take("yes all")
+    assert [(part["tool_call_id"], part["decision"]) for part in ballot.parts[1:]] == [
+        ("2", "approve"),
+        ("3", "approve"),
+    ]
+    assert (ballot.left, ballot.question(), ballot.take("yes")) == ((), "", False)
+
+
+@pytest.mark.proves("approval.chat")
+def test_at_a_terminal_the_call_is_shown_and_decided(tmp_path: Path) -> None:
+    with terminal("--config", str(EXAMPLE), folder=tmp_path) as screen:
+        screen.expect("publisher › ")
+        screen.type("publish the notes\r")
+        shown = screen.expect(r"approve save_artifact\? \(approve/deny\) › ")
+        assert "Publish this for everybody to see?" in shown
+        assert '"name": "notes.md"' in shown
+        assert "can be approved until 20" in shown
+        screen.type("perhaps\r")
+        screen.expect("answer approve or deny")
+        screen.type("yes\r")
+        assert "▤ notes.md" in screen.expect("It is published")
+        screen.expect("publisher › ")
+        screen.type("publish it\r")
+        screen.expect(r"\(approve/deny\) › ")
+        screen.type("deny: not yet\r")
+        screen.expect("The user says: not yet")
+        screen.expect("publisher › ")
+        screen.type("/quit\r")
+        assert screen.exit_code() == 0
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """A server over the example, with a database that others can open."""
+    shutil.copy(EXAMPLE, folder / "approval.yaml")
+    command = hector("serve", "--config", "approval.yaml", "--port", "0", "--database", "sqlite://hector.db")
+    with subprocess.Popen(command, cwd=folder, env=environment(folder), stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        try:
+            found = next((m for line in process.stderr if (m := re.search(r"ready url=(\S+)", line))), None)
+            assert found is not None, "the server did not start"
+            yield found[1]
+        finally:
+            process.terminate()
+            process.stderr.read()
+            process.wait(PATIENCE)
+
+
+def approve(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        hector("approve", *arguments, "--config", "approval.yaml", "--database", "sqlite://hector.db"),
+        cwd=folder,
+        env=environment(folder),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+def ended(url: str, task: str) -> dict[str, object]:
+    """The task once it is over."""
+    with httpx.Client(base_url=url, timeout=PATIENCE) as client:
+        body = client.get(f"/tasks/{task}:subscribe").text  # ends with the task, or says that it has ended
+        assert body
+        found: dict[str, object] = client.get(f"/tasks/{task}").json()
+    return found
+
+
+@pytest.mark.proves("approval.elsewhere", "approval.cli")
+def test_the_command_decides_while_the_server_runs(tmp_path: Path) -> None:
+    with served(tmp_path) as url:
+        asked = pipe("publish notes", "--url", url, folder=tmp_path)
+        assert asked.returncode == 1
+        assert "Publish this for everybody to see?" in asked.stderr
+        assert "hector approve" in asked.stderr
+        (found,) = json.loads(approve(tmp_path, "--json").stdout)["approvals"]
+        assert (found["tool"], found["arguments"]["name"], found["state"]) == ("save_artifact", "notes.md", "pending")
+        listed = approve(tmp_path, "--list").stdout.splitlines()
+        assert listed[0].split() == ["TASK", "CALL", "AGENT", "WAITS", "EXPIRES", "TOOL", "ARGUMENTS"]
+        assert found["task"] in listed[1]
+        wrong = approve(tmp_path, found["task"], "--call", "nothing")
+        assert (wrong.returncode, found["call"] in wrong.stderr) == (1, True)
+        done = approve(tmp_path, found["task"], "--deny", "--comment", "too early")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith("denied save_artifact {")
+        assert "too early" in json.dumps(ended(url, found["task"]))
+        again = approve(tmp_path, found["task"])
+        assert (again.returncode, "waits for approval" in again.stderr) == (1, True)
+        assert approve(tmp_path).stdout == "nothing waits for approval\n"
+
+
+@pytest.mark.proves("approval.admin")
+def test_the_admin_pages_decide_for_programs_on_this_machine(tmp_path: Path) -> None:
+    with served(tmp_path) as url, httpx.Client(base_url=url, timeout=PATIENCE) as client:
+        pipe("publish notes", "--url", url, folder=tmp_path)
+        (found,) = client.get("/admin/approvals").json()["approvals"]
+        place = f"/admin/approvals/{found['key']}"
+        assert client.get(place).json() == found
+        for headers in ({"x-forwarded-for": "10.0.0.1"}, {"forwarded": "for=10.0.0.1"}, {"host": "evil.example"}):
+            refused = client.get("/admin/approvals", headers=headers)
+            assert (refused.status_code, "detail" in refused.text or "message" in refused.text) == (403, True)
+            assert client.post(place, json={"decision": "approve"}, headers=headers).status_code == 403
+        for body in ({}, {"decision": "maybe"}, {"decision": "approve", "comment": 1}, []):
+            assert client.post(place, json=body).status_code == 400
+        assert client.post(place, content="decision=approve", headers={"content-type": "text/plain"}).status_code == 415
+        done = client.post(place, json={"decision": "approve", "comment": "fine"})
+        assert done.status_code == 200
+        assert done.json()["state"] == "approved"
+        assert done.json()["decided_by"].startswith("the admin API from 127.0.0.1")
+        assert "It is published." in json.dumps(ended(url, found["task"]))
+        twice = client.post(place, json={"decision": "deny"})
+        assert (twice.status_code, "already approved" in twice.text) == (400, True)
+        assert client.get("/admin/approvals/999").status_code == 404
+        assert client.get("/admin/approvals?after=x").status_code == 400
