@@ -11,7 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.postgres import postgres, postgres_dsn, postgres_programs  # noqa: F401 - fixtures for every test
+from tests.postgres import (  # noqa: F401 - fixtures for every test
+    postgres,
+    postgres_dsn,
+    postgres_programs,
+    postgres_ready,
+    postgres_template,
+)
 
 _FOREIGN = re.compile(
     r"(?i)^(hector_.*|.*_api_key|.*_base_url|(http|https|all|no)_proxy|ollama_.*|xdg_.*|ssl_cert_.*)$"

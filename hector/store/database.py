@@ -1,6 +1,6 @@
 """The seam between repositories and engines: units of work on a connection, reads apart from writes."""
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable, Sequence
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 T = TypeVar("T")
@@ -49,12 +49,16 @@ class Database(Protocol):
     def describe(self) -> str:
         """Engine, version and place, for a log line."""
 
-    def write(self, work: Work[T]) -> Awaitable[T]:
+    def write(self, work: Work[T], key: Hashable = None) -> Awaitable[T]:
         """Run a unit of work in a transaction, alone or together with others; the answer comes after the commit.
 
         The unit must look before it writes (raise its refusals before its first change) and must be safe to run again:
         when a neighbour in the same transaction fails, everyone else's unit is rolled back and run once more. A caller
         that is cancelled while it waits does not undo a unit that was handed over.
+
+        `key` names what the unit depends on, such as a session: units of one key run in the order in which they were
+        handed over; statements of units with different keys may mix within a transaction, so none of them may look at
+        rows that another one changes. A unit without a key has the transaction to itself while it runs.
         """
 
     def read(self, work: Work[T]) -> Awaitable[T]:

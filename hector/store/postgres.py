@@ -1,21 +1,23 @@
 """PostgreSQL: many processes on one database, units of work on the event loop."""
 
 from asyncio import Event
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from typing import Final, Self, TypeVar
 
 from hector.config.postgres import parse
 from hector.core.errors import HectorError, StartupError, StoreUnavailable
 from hector.store.database import Connection, Work
+from hector.store.postgres_connection import PostgresConnection
 from hector.store.postgres_lanes import Door, Lanes, Reader, write
 from hector.store.postgres_listener import Listener
 from hector.store.postgres_schema import explain, prepare
 
 T = TypeVar("T")
 
-WRITERS: Final = 4
-"""Lanes that write: while one waits for the disk, the next one gathers."""
 BATCH: Final = 64
+READS: Final = 8
+CALM: Final = 0.03
+"""Seconds that a unit may wait for a commit under way before another connection takes it."""
 
 
 class PostgresDatabase:
@@ -27,9 +29,9 @@ class PostgresDatabase:
         self._door = door
         self._version = version
         most = door.address.max_conns
-        writers = min(WRITERS, most // 2)
-        self._writers = Lanes("hector-store-write", door, write, writers, BATCH)
-        self._readers = Lanes("hector-store-read", door, Reader(), most - writers - 1, 1)
+        writers = most // 2
+        self._writers = Lanes("hector-store-write", door, write, size=writers, limit=BATCH, calm=CALM)
+        self._readers = Lanes("hector-store-read", door, Reader(), size=most - writers - 1, limit=READS, calm=0.0)
         self._listener = Listener(door)
 
     @classmethod
@@ -55,9 +57,9 @@ class PostgresDatabase:
         """Engine, version and place."""
         return f"PostgreSQL {self._version}, {self._door.address.place}"
 
-    def write(self, work: Work[T]) -> Awaitable[T]:
+    def write(self, work: Work[T], key: Hashable = None) -> Awaitable[T]:
         """One unit, committed together with its neighbours."""
-        return self._writers.submit(work)
+        return self._writers.submit(work, key)
 
     def read(self, work: Work[T]) -> Awaitable[T]:
         """One unit on a snapshot."""
@@ -90,7 +92,7 @@ async def _touch(con: Connection) -> None:
 
 async def _prepare(door: Door, *, visitor: bool) -> str:
     """Schema and server checked; its version."""
-    con = await door.open(starting=True)
+    con = PostgresConnection(await door.open(starting=True))
     place = door.address.place
     try:
         await prepare(con, place, visitor=visitor)

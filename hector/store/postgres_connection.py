@@ -12,7 +12,6 @@ from asyncpg.connect_utils import SessionAttribute
 from hector.config.postgres import PostgresAddress
 from hector.core.errors import StartupError
 from hector.store.database import Row
-from hector.store.notices import Notice
 
 _TOKEN: Final = re.compile(r"'[^']*'|\"[^\"]*\"|\?(\d*)")
 _WRITES: Final = re.compile(r"\b(?:INSERT|UPDATE|DELETE|CREATE|ALTER|DROP|TRUNCATE)\b", re.IGNORECASE)
@@ -52,40 +51,30 @@ def _returning_key(sql: str) -> str:
 
 
 class PostgresConnection:
-    """`database.Connection` over asyncpg.
+    """Statements in the words of `database.Connection`, over asyncpg.
 
-    `changed`: rows were changed since somebody set it to False. `committing`: COMMIT has been sent.
+    `reading`: locks no rows, so that what is about to be changed elsewhere is read and not waited for.
     """
 
-    __slots__ = ("again", "changed", "committing", "notices", "raw")
+    __slots__ = ("raw", "reading")
+    again: Final = False
 
-    def __init__(self, raw: "asyncpg.Connection[asyncpg.Record]") -> None:
+    def __init__(self, raw: "asyncpg.Connection[asyncpg.Record]", *, reading: bool = False) -> None:
         self.raw = raw
-        self.again = self.changed = self.committing = False
-        self.notices: list[Notice] = []
+        self.reading = reading
 
     async def execute(self, sql: str, args: Sequence[Any] = ()) -> int:
-        text, _, writes = statement(sql)
-        status = await self.raw.execute(text, *args)
-        count = status.rpartition(" ")[2]
-        rows = int(count) if count.isdecimal() else 0
-        if rows and writes:
-            self.changed = True
-        return rows
+        count = (await self.raw.execute(statement(sql).sql, *args)).rpartition(" ")[2]
+        return int(count) if count.isdecimal() else 0
 
     async def insert(self, sql: str, args: Sequence[Any]) -> int:
-        key = await self.raw.fetchval(_returning_key(sql), *args)
-        if key is None:
-            return 0
-        self.changed = True
-        return int(key)
+        return await self.raw.fetchval(_returning_key(sql), *args) or 0
 
     async def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         listed = list(rows)
         if len(listed) == 1:
-            await self.execute(sql, listed[0])
+            await self.raw.execute(statement(sql).sql, *listed[0])
         elif listed:
-            self.changed = True
             await self.raw.executemany(statement(sql).sql, listed)
 
     async def one(self, sql: str, args: Sequence[Any] = ()) -> Row | None:
@@ -93,23 +82,11 @@ class PostgresConnection:
         return found[0] if found else None
 
     async def all(self, sql: str, args: Sequence[Any] = ()) -> list[Row]:
-        text, _, writes = statement(sql)
-        found = await self.raw.fetch(text, *args)
-        if found and writes:
-            self.changed = True
-        return [tuple(row) for row in found]
+        text, unlocked, _ = statement(sql)
+        return [tuple(row) for row in await self.raw.fetch(unlocked if self.reading else text, *args)]
 
     async def notify(self, channel: str, payload: str = "") -> None:
-        self.notices.append((channel, payload))
-
-
-class ReadingConnection(PostgresConnection):
-    """The same for units that only read: what is about to be changed elsewhere is read, not waited for."""
-
-    __slots__ = ()
-
-    async def all(self, sql: str, args: Sequence[Any] = ()) -> list[Row]:
-        return [tuple(row) for row in await self.raw.fetch(statement(sql).unlocked, *args)]
+        await self.raw.execute("SELECT pg_notify($1, $2)", channel, payload)
 
 
 async def connect(address: PostgresAddress) -> "asyncpg.Connection[asyncpg.Record]":
@@ -117,7 +94,9 @@ async def connect(address: PostgresAddress) -> "asyncpg.Connection[asyncpg.Recor
     settings = {
         "application_name": address.application_name,
         "statement_timeout": f"{round(address.statement_timeout * 1000)}",
-        "idle_in_transaction_session_timeout": f"{round((address.statement_timeout + SLACK) * 1000)}",
+        # A process that is stopped in the middle of a transaction must not keep its locks.
+        "idle_in_transaction_session_timeout": "10s",
+        "lock_timeout": "10s",
         "default_transaction_isolation": "read committed",
         # Every statement of ours is small; compiling one would take longer than running it.
         "jit": "off",

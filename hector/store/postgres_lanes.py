@@ -8,18 +8,21 @@ refused at once until it is back.
 import asyncio
 import random
 from collections import deque
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Hashable, Sequence
 from contextlib import suppress
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 import asyncpg
 
 from hector.config.postgres import PostgresAddress
-from hector.core.errors import HectorError, StoreError, StoreUnavailable
-from hector.store.groupcommit import Outcome, Unit, settle
-from hector.store.groupcommit import Work as AnyWork
-from hector.store.postgres_connection import PostgresConnection, ReadingConnection, connect
+from hector.core.errors import StoreError, StoreUnavailable
+from hector.store.groupcommit import Outcome, Work, settle
+from hector.store.notices import Notice
+from hector.store.postgres_connection import PostgresConnection, connect
 from hector.store.postgres_faults import PERMANENT, RERUN, STARTING, translate
+from hector.store.postgres_pipeline import AskingConnection, Performance, perform, perform_once
+
+RawConnection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 PATIENCE: Final = 5.0
 START_PATIENCE: Final = 30.0
@@ -51,7 +54,7 @@ class Door:
         """What went wrong, in words."""
         return translate(error, self.address.place)
 
-    async def open(self, *, starting: bool = False) -> PostgresConnection:
+    async def open(self, *, starting: bool = False) -> "RawConnection":
         """A new connection. Waits while PostgreSQL is away, but not for ever: then StoreError.
 
         `starting`: whoever starts us is told at once that nobody answers, but waits for a server that starts, too.
@@ -67,7 +70,7 @@ class Door:
                 delay = min(2 * delay, LONGEST_DELAY)
                 continue
             self._away = None
-            return PostgresConnection(raw)
+            return raw
 
     def _worth_waiting(self, error: Exception, *, starting: bool) -> bool:
         now = asyncio.get_running_loop().time()
@@ -79,31 +82,41 @@ class Door:
         return passing and now - self._away < PATIENCE
 
 
+class Unit(NamedTuple):
+    """A unit of work that waits. Units of one key are run in order, one after the other; None: alone."""
+
+    work: Work
+    future: "asyncio.Future[Any]"
+    key: Hashable
+
+
 class Run(Protocol):
     """How a lane runs a batch: the outcomes, or SplitError. An error of the connection leaves everything undone."""
 
-    def __call__(self, con: PostgresConnection, batch: Sequence[Unit], door: Door) -> Awaitable[list[Outcome]]: ...
+    def __call__(self, link: "Link", batch: Sequence[Unit], again: bool) -> Awaitable[list[Outcome]]: ...
 
 
 class Lanes:
     """A queue of units and the lanes that work on it. Belongs to the event loop that it was made on."""
 
-    def __init__(self, name: str, door: Door, run: Run, size: int, limit: int) -> None:
-        """`size`: lanes at most, each started when all others are busy. `limit`: units of one batch at most."""
-        self._name, self._door, self._run, self._size, self._limit = name, door, run, size, limit
+    def __init__(self, name: str, door: Door, run: Run, *, size: int, limit: int, calm: float) -> None:
+        """`size`: lanes at most. `limit`: units of one batch at most. `calm`: seconds before another lane helps."""
+        self._name, self._door, self._run = name, door, run
+        self._size, self._limit, self._calm = size, limit, calm
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[Unit] = deque()
+        self._busy: set[Hashable] = set()
         self._idle: list[asyncio.Future[None]] = []
         self._lanes: list[asyncio.Task[None]] = []
-        self._handing = False
+        self._handing = self._watching = False
         self._closed = False
 
-    def submit(self, work: AnyWork) -> "asyncio.Future[Any]":
+    def submit(self, work: Work, key: Hashable = None) -> "asyncio.Future[Any]":
         """Hand a unit over."""
         if self._closed:
             raise StoreUnavailable("the database is closed: this process is shutting down")
         future = self._loop.create_future()
-        self._waiting.append((work, future))
+        self._waiting.append(Unit(work, future, key))
         if not self._handing:  # units of the same turn of the loop share a batch
             self._handing = True
             self._loop.call_soon(self._hand_over)
@@ -111,180 +124,219 @@ class Lanes:
 
     async def aclose(self) -> None:
         """Finish what was handed over, then close the connections."""
+        self._hand_over()
         self._closed = True
-        self._wake(len(self._lanes))
+        while self._idle:
+            self._wake_one()
         for lane in self._lanes:
             await lane
 
     def _hand_over(self) -> None:
+        """Have a lane take what waits. A second one joins in only if the first does not get to it soon.
+
+        Large batches cost less than many connections; but one that waits for a lock must not hold up the rest.
+        """
         self._handing = False
-        if self._waiting and not self._wake(1) and len(self._lanes) < self._size:
+        if not self._waiting:
+            return
+        if len(self._idle) == len(self._lanes):
+            self._reinforce()
+        elif not self._watching:
+            self._watching = True
+            self._loop.call_later(self._calm, self._look_again, self._waiting[0])
+
+    def _look_again(self, oldest: Unit) -> None:
+        self._watching = False
+        if self._waiting and self._waiting[0] is oldest:
+            self._reinforce()
+        self._hand_over()
+
+    def _reinforce(self) -> None:
+        if self._idle:
+            self._wake_one()
+        elif len(self._lanes) < self._size:
             self._lanes.append(self._loop.create_task(self._main(), name=f"{self._name}-{len(self._lanes)}"))
 
-    def _wake(self, count: int) -> int:
-        woken = 0
-        while self._idle and woken < count:
-            waiter = self._idle.pop()
-            if not waiter.done():
-                waiter.set_result(None)
-                woken += 1
-        return woken
+    def _wake_one(self) -> None:
+        self._idle.pop().set_result(None)
 
     async def _main(self) -> None:
-        lane = _Lane(self._door, self._run)
+        link = Link(self._door)
         while batch := await self._take():
-            await lane.serve(batch)
-        await lane.aclose()
+            await self._serve(link, batch, again=False)
+            self._busy.difference_update(unit.key for unit in batch)
+            if self._waiting and self._idle:  # perhaps what waited for one of these keys
+                self._wake_one()
+        await link.aclose()
 
     async def _take(self) -> list[Unit]:
         """The next batch; empty at the end."""
-        while not self._waiting:
-            if self._closed:
+        while not (batch := self._next()):
+            if self._closed and not self._waiting:
                 return []
             waiter = self._loop.create_future()
             self._idle.append(waiter)
             await waiter
-        return [self._waiting.popleft() for _ in range(min(self._limit, len(self._waiting)))]
+        return batch
 
+    def _next(self) -> list[Unit]:
+        """What may run now, in order: the units of a key that another lane works on wait."""
+        batch: list[Unit] = []
+        passed: list[Unit] = []
+        blocked = set(self._busy)
+        while self._waiting and len(batch) < self._limit:
+            unit = self._waiting.popleft()
+            (passed if unit.key in blocked else batch).append(unit)
+        self._waiting.extendleft(reversed(passed))
+        self._busy.update(unit.key for unit in batch if unit.key is not None)
+        return batch
 
-class _Lane:
-    """One connection."""
-
-    def __init__(self, door: Door, run: Run) -> None:
-        self._door, self._run = door, run
-        self._con: PostgresConnection | None = None
-
-    async def serve(self, batch: Sequence[Unit], again: bool = False) -> None:
+    async def _serve(self, link: "Link", batch: Sequence[Unit], *, again: bool) -> None:
         """Run a batch to its outcomes. `again`: an earlier attempt may have been committed."""
         try:
-            settle(await self._outcomes(batch, again))
+            settle(await link.run(self._run, batch, again=again))
         except SplitError as split:
             for unit in batch:
-                await self.serve((unit,), split.again)
+                await self._serve(link, (unit,), again=split.again)
         except Exception as error:  # noqa: BLE001 - a lane must live on, and the error belongs to the units' callers
-            settle([(future, None, self._door.fault(error)) for _, future in batch])
+            settle([(unit.future, None, self._door.fault(error)) for unit in batch])
 
-    async def _outcomes(self, batch: Sequence[Unit], again: bool) -> list[Outcome]:
-        """Run it, again on a new connection when this one breaks."""
+
+class Link:
+    """A connection that is made when it is needed, and made again when it is lost."""
+
+    def __init__(self, door: Door) -> None:
+        self.door = door
+        self._raw: RawConnection | None = None
+        self.committing = False
+
+    @property
+    def raw(self) -> "RawConnection":
+        """The connection, while a batch runs."""
+        assert self._raw is not None  # noqa: S101 - `run` has made it
+        return self._raw
+
+    async def run(self, run: Run, batch: Sequence[Unit], *, again: bool) -> list[Outcome]:
+        """Run a batch, again on a new connection when this one breaks."""
         for left in reversed(range(RERUNS)):
-            if self._con is None or self._con.raw.is_closed():
-                self._con = await self._door.open()
-            con = self._con
-            con.again, con.committing = again, False
+            if self._raw is None or self._raw.is_closed():
+                self._raw = await self.door.open()
+            self.committing = False
             try:
-                return await self._run(con, batch, self._door)
+                return await run(self, batch, again)
             except Exception as error:
-                if not left or not is_lost(con, error):
+                if not left or not is_lost(self.raw, error):
                     raise
-                again = again or con.committing
+                again = again or self.committing
                 await self.aclose()
         raise StoreError("no attempt was made")
 
     async def aclose(self) -> None:
         """Give the connection back."""
-        con, self._con = self._con, None
-        if con is not None:
+        raw, self._raw = self._raw, None
+        if raw is not None:
             with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                await con.raw.close(timeout=2.0)
+                await raw.close(timeout=2.0)
 
 
-def is_lost(con: PostgresConnection, error: Exception) -> bool:
+def is_lost(raw: "RawConnection", error: Exception) -> bool:
     """Whether the connection is of no more use, and an open transaction gone with it."""
     if isinstance(error, asyncpg.PostgresError):
-        return con.raw.is_closed() or (error.sqlstate or "").startswith(("08", "57P", "25P03"))
+        return raw.is_closed() or (error.sqlstate or "").startswith(("08", "57P", "25P03"))
     if isinstance(error, asyncpg.InterfaceError):
         return not isinstance(error, ValueError)  # those are about arguments
-    return isinstance(error, OSError | TimeoutError | asyncpg.InternalClientError) or con.raw.is_closed()
+    return isinstance(error, OSError | TimeoutError | asyncpg.InternalClientError) or raw.is_closed()
 
 
-async def write(con: PostgresConnection, batch: Sequence[Unit], door: Door) -> list[Outcome]:
+async def write(link: Link, batch: Sequence[Unit], again: bool) -> list[Outcome]:
     """All units in one transaction; when one of them spoils it, SplitError, or its fault when it is alone."""
     for left in reversed(range(RERUNS)):
         try:
-            return await _commit_together(con, batch, door)
+            return await _commit_together(link, batch, again)
         except Exception as error:
-            if is_lost(con, error):
+            if is_lost(link.raw, error):
                 raise
-            await con.raw.execute("ROLLBACK")
+            await link.raw.execute("ROLLBACK")
             if len(batch) > 1:
-                raise SplitError(con.again) from None
+                raise SplitError(again) from None
             if not left or getattr(error, "sqlstate", None) not in RERUN:
-                return [(batch[0][1], None, door.fault(error))]
+                return [(batch[0].future, None, link.door.fault(error))]
         await asyncio.sleep(random.uniform(0.0, 0.05))  # noqa: S311 - lets the others finish first
     raise StoreError("no attempt was made")
 
 
-async def _commit_together(con: PostgresConnection, batch: Sequence[Unit], door: Door) -> list[Outcome]:
-    con.notices.clear()
-    await con.raw.execute("BEGIN")
+async def _commit_together(link: Link, batch: Sequence[Unit], again: bool) -> list[Outcome]:
+    await link.raw.execute("BEGIN")
     outcomes: list[Outcome] = []
-    for work, future in batch:
-        con.changed = False
-        try:
-            outcomes.append((future, await work(con), None))
-        except HectorError as error:
-            if con.changed:
-                raise
-            outcomes.append((future, None, door.fault(error)))  # refused before its first change
-    if con.notices:
-        channels, payloads = zip(*dict.fromkeys(con.notices), strict=True)
-        await con.raw.execute(_NOTIFY, channels, payloads)
-    con.committing = True
-    await con.raw.execute("COMMIT")
+    notices: dict[Notice, None] = {}
+    for units in _casts(batch):
+        cast = [_performance(unit, again=again) for unit in units]
+        await perform(PostgresConnection(link.raw), cast)
+        outcomes += [_outcome(unit, one, link.door) for unit, one in zip(units, cast, strict=True)]
+        notices.update(dict.fromkeys(notice for one in cast for notice in one.con.notices))
+    if notices:
+        await link.raw.execute(_NOTIFY, *zip(*notices, strict=True))
+    link.committing = True
+    await link.raw.execute("COMMIT")
     return outcomes
 
 
+def _casts(batch: Sequence[Unit]) -> list[list[Unit]]:
+    """What may run side by side: neighbours with different keys."""
+    casts: list[list[Unit]] = []
+    keys: set[Hashable] = set()
+    for unit in batch:
+        if not casts or unit.key is None or None in keys or unit.key in keys:
+            casts.append([])
+            keys.clear()
+        casts[-1].append(unit)
+        keys.add(unit.key)
+    return casts
+
+
+def _performance(unit: Unit, *, again: bool = False) -> Performance:
+    con = AskingConnection(again=again)
+    return Performance(unit.work(con), con)
+
+
+def _outcome(unit: Unit, one: Performance, door: Door) -> Outcome:
+    return unit.future, one.value, None if one.error is None else door.fault(one.error)
+
+
 class Reader:
-    """Runs reads. Whether a unit needs a snapshot shows the first time: one that asks only once goes without."""
+    """Runs reads, side by side on one snapshot.
+
+    One that comes alone and asks only once goes without a transaction; that it does shows the first time.
+    """
 
     def __init__(self) -> None:
         self._several: set[object] = set()
 
-    async def __call__(self, con: PostgresConnection, batch: Sequence[Unit], door: Door) -> list[Outcome]:
-        """One unit (`limit` is 1)."""
-        ((work, future),) = batch
-        kind = getattr(work, "__code__", work)
-        if kind not in self._several:
-            with suppress(_SecondQuestionError):
-                return [(future, await self._once(con, work), None)]
-            self._several.add(kind)
-        return [await self._on_snapshot(con, work, future, door)]
+    async def __call__(self, link: Link, batch: Sequence[Unit], again: bool) -> list[Outcome]:
+        """All units; none changes anything."""
+        con = PostgresConnection(link.raw, reading=True)
+        if len(batch) == 1:
+            kind = getattr(batch[0].work, "__code__", batch[0].work)
+            if kind not in self._several:
+                one = _performance(batch[0])
+                if await perform_once(con, one):
+                    return [_outcome(batch[0], one, link.door)]
+                self._several.add(kind)
+        return await self._on_snapshot(link, con, batch)
 
     @staticmethod
-    async def _once(con: PostgresConnection, work: AnyWork) -> Any:
-        return await work(_Once(con))
-
-    @staticmethod
-    async def _on_snapshot(
-        con: PostgresConnection, work: AnyWork, future: "asyncio.Future[Any]", door: Door
-    ) -> Outcome:
-        await con.raw.execute(_READ_ONLY)
+    async def _on_snapshot(link: Link, con: PostgresConnection, batch: Sequence[Unit]) -> list[Outcome]:
+        await link.raw.execute(_READ_ONLY)
         try:
-            return future, await work(ReadingConnection(con.raw)), None
+            cast = [_performance(unit) for unit in batch]
+            await perform(con, cast)
+            return [_outcome(unit, one, link.door) for unit, one in zip(batch, cast, strict=True)]
         except Exception as error:
-            if is_lost(con, error):
+            if is_lost(link.raw, error):
                 raise
-            return future, None, door.fault(error)
+            if len(batch) > 1:
+                raise SplitError(again=False) from None
+            return [(batch[0].future, None, link.door.fault(error))]
         finally:
-            if not con.raw.is_closed():
-                await con.raw.execute("ROLLBACK")
-
-
-class _SecondQuestionError(Exception):
-    """A unit asks more than once, so its answers must come from one snapshot."""
-
-
-class _Once(ReadingConnection):
-    """Answers one question, outside of any transaction."""
-
-    __slots__ = ("_asked",)
-
-    def __init__(self, con: PostgresConnection) -> None:
-        super().__init__(con.raw)
-        self._asked = False
-
-    async def all(self, sql: str, args: Sequence[Any] = ()) -> "list[tuple[Any, ...]]":
-        if self._asked:
-            raise _SecondQuestionError
-        self._asked = True
-        return await super().all(sql, args)
+            if not link.raw.is_closed():
+                await link.raw.execute("ROLLBACK")

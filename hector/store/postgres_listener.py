@@ -61,7 +61,7 @@ class Listener:
 
     async def _stay(self) -> None:
         """Be connected, until that breaks."""
-        raw = (await self._door.open()).raw
+        raw = await self._door.open()
         raw.add_termination_listener(lambda _: self._changed.set())
         try:
             heard: set[str] = set()

@@ -4,7 +4,7 @@ import errno
 import os
 import sqlite3
 from asyncio import Future
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, ClassVar, Final, TypeVar, cast
@@ -200,8 +200,8 @@ class SqliteDatabase:
         """Engine, version and place."""
         return f"SQLite {sqlite3.sqlite_version}, {'in memory' if self._place == MEMORY else self._place}"
 
-    def write(self, work: Work[T]) -> Awaitable[T]:
-        """One unit, committed together with its neighbours."""
+    def write(self, work: Work[T], key: Hashable = None) -> Awaitable[T]:
+        """One unit, committed together with its neighbours and run after those that came before it."""
         return self._writer.submit(work)
 
     def read(self, work: Work[T]) -> Awaitable[T]:

@@ -131,7 +131,7 @@ class Tasks:
             return self._database.write(lambda con: self._resume(con, accept, row, changes))
         context_id = accept.context_id or new_id()
         metadata = None if accept.metadata is None else dumps(accept.metadata)
-        return self._database.write(lambda con: self._begin(con, accept, context_id, metadata, row, changes))
+        return self._database.write(lambda con: self._begin(con, accept, context_id, metadata, row, changes), context_id)
 
     def record(self, record: Record) -> Awaitable[bool]:
         """Append, upsert, set the status, all or nothing; False, and nothing, if the task has ended or is gone.
@@ -139,7 +139,7 @@ class Tasks:
         Raises LeaseLost when the claim is void.
         """
         step = _prepare(record)
-        return self._database.write(lambda con: self._record(con, record, step))
+        return self._database.write(lambda con: self._record(con, record, step), record.context_id)
 
     def get(
         self, caller: Caller, task_id: str, agent: str | None = None, history_length: int | None = None

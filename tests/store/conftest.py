@@ -8,10 +8,16 @@ import pytest
 from hector.store import Store, open_store
 
 
-@pytest.fixture(params=["file", "memory"])
+@pytest.fixture(params=["file", "memory", "postgres"])
 def dsn(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The address of an empty database."""
-    return f"sqlite://{tmp_path}/hector.db" if request.param == "file" else "sqlite://:memory:"
+    match request.param:
+        case "file":
+            return f"sqlite://{tmp_path}/hector.db"
+        case "memory":
+            return "sqlite://:memory:"
+        case _:
+            return str(request.getfixturevalue("postgres_ready"))
 
 
 @pytest.fixture

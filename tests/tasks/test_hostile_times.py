@@ -1,7 +1,7 @@
 """The worst moment for everything: what is cut off, cancelled, refused or overtaken still ends as what it is."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Hashable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -52,7 +52,7 @@ class SlowSqlite(SqliteDatabase):
         self.reached.clear()
         return list(self.held)
 
-    def write(self, work: Work[T]) -> Awaitable[T]:
+    def write(self, work: Work[T], key: Hashable = None) -> Awaitable[T]:
         if self.away:
             self.away -= 1
             raise StoreUnavailable("the database is away")
