@@ -57,7 +57,7 @@ _TABLE: Final[Mapping[str, str]] = {
         b durability.sessions        | sessions persist to SQL and survive a restart
         b durability.tasks           | tasks persist to SQL and survive a restart
         b durability.checkpoints     | checkpoints persist to SQL
-        p durability.fault-recovery  | work interrupted by a crash is recovered
+        b durability.fault-recovery  | work interrupted by a crash is recovered
         b durability.human-in-loop   | a run waits for a person, durably, and goes on with the answer
     """,
     "Why: security": """
