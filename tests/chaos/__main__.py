@@ -20,7 +20,7 @@ from tests.chaos.report import Cell, table
 async def run(entries: Sequence[Entry], folder: Path) -> list[Cell]:
     """One after the other, each told of as it ends."""
     cells = []
-    with engines(folder) as made:
+    with engines() as made:
         for number, entry in enumerate(entries, 1):
             cell = await entry.perform(made, folder / entry.id.replace("/", "-").replace(":", "-").replace(" ", "-"))
             cells.append(cell)
@@ -40,12 +40,14 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="only list the scenarios")
     given = parser.parse_args()
     entries = [entry for entry in ENTRIES if not given.words or any(word in entry.id for word in given.words)]
+    if not entries:
+        parser.error(f"no scenario is called anything like {' or '.join(given.words)}; --list shows them")
     if given.list:
         print("\n".join(entry.id for entry in entries))
         return 0
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="hector-chaos-") as folder:
-        place = given.keep or Path(folder)
+        place = given.keep / f"{datetime.now(UTC):%H%M%S}" if given.keep else Path(folder)
         os.chmod(folder, 0o755)
         place.mkdir(parents=True, exist_ok=True)
         cells = asyncio.run(run(entries, place))

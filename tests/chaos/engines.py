@@ -1,6 +1,5 @@
 """The databases under attack: a file, or a PostgreSQL server of our own that may be stopped."""
 
-import contextlib
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,14 +16,13 @@ EngineName: TypeAlias = Literal["sqlite", "postgres"]
 class Engines:
     """Where fresh databases come from. PostgreSQL is started when it is first needed."""
 
-    folder: Path
     server: Postgres | None = None
     _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
 
-    def fresh(self, engine: EngineName) -> str:
-        """The address of an empty database."""
+    def fresh(self, engine: EngineName, folder: Path) -> str:
+        """The address of an empty database; a file in `folder`."""
         if engine == "sqlite":
-            return f"sqlite://{self.folder / f'chaos-{next(self._numbers)}.db'}"
+            return f"sqlite://{folder / f'chaos-{next(self._numbers)}.db'}"
         server = self.postgres()
         return server.dsn(server.create())
 
@@ -45,18 +43,11 @@ class Engines:
 
 
 @contextmanager
-def engines(folder: Path, server: Postgres | None = None) -> Iterator[Engines]:
+def engines(server: Postgres | None = None) -> Iterator[Engines]:
     """`server` is somebody else's, who also stops it."""
-    made = Engines(folder, server)
+    made = Engines(server)
     try:
         yield made
     finally:
         if made.server is not None and made.server is not server:
             made.server.remove()
-
-
-def gone(path: Path) -> None:
-    """Delete a database file with what belongs to it."""
-    for suffix in ("", "-wal", "-shm", ".lock"):
-        with contextlib.suppress(FileNotFoundError):
-            path.with_name(path.name + suffix).unlink()

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import httpx
+
 from tests.chaos.client import Client, client
 from tests.chaos.engines import EngineName, Engines
 from tests.chaos.facts import WAITS, Facts, read_facts
@@ -86,7 +88,7 @@ class Lab:
             return
         for task in facts.tasks:
             if task.state in WAITS:
-                with contextlib.suppress(OSError, AssertionError):
+                with contextlib.suppress(httpx.TransportError, AssertionError):
                     await self._answer(alive.url, task.id)
 
     async def _answer(self, url: str, task_id: str) -> None:
@@ -170,7 +172,7 @@ async def lab(
     """Set one up for a cell; nothing is started yet. Everything that runs is killed at the end."""
     began = time.monotonic()
     engine: EngineName = "sqlite" if cell.engine == "sqlite" else "postgres"
-    dsn = engines.fresh(engine)
+    dsn = engines.fresh(engine, folder)
     async with Outside() as outside, client() as one:
         path = folder / "chaos.yaml"
         path.write_text(json.dumps(configuration(outside.url, **queue)), encoding="utf-8")

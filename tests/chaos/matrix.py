@@ -95,7 +95,7 @@ async def migration(cell: Cell, engines: Engines, folder: Path, passage: int) ->
         for victim in one.victims:
             await victim.start(f"migration.applying:{passage}" if victim is one.victim else "")
         try:
-            await one.victim.died(20)
+            await one.victim.died(8)
         except TimeoutError:
             if cell.processes == 1:
                 cell.findings.append("migration.applying was never reached")

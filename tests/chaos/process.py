@@ -66,6 +66,11 @@ class Victim:
         return self._log.read_text(encoding="utf-8", errors="replace")
 
     @property
+    def last_words(self) -> str:
+        """The last line of it."""
+        return self.log.strip().rpartition("\n")[2]
+
+    @property
     def _log(self) -> Path:
         return self.folder / f"{self.name}.log"
 
@@ -106,7 +111,7 @@ class Victim:
         async with asyncio.timeout(PATIENCE), httpx.AsyncClient() as client:
             while True:
                 if not self.running:
-                    raise RuntimeError(f"{self.name} ended with {await self.died()}:\n{self.log[-3000:]}")
+                    raise RuntimeError(f"{self.name} ended with {await self.died()}: {self.last_words}")
                 with contextlib.suppress(httpx.TransportError):
                     if (await client.get(self.url + path, timeout=2)).status_code == 200:
                         return time.monotonic() - self.began

@@ -13,12 +13,12 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(180)]
 
 
 @pytest.fixture
-def made(postgres_programs: Path, tmp_path: Path) -> Iterator[Engines]:
+def made(postgres_programs: Path) -> Iterator[Engines]:
     """With a PostgreSQL server of the test's own, which it may stop."""
     server = Postgres(postgres_programs)
     try:
         server.start()
-        with engines(tmp_path, server) as made:
+        with engines(server) as made:
             yield made
     finally:
         server.remove()

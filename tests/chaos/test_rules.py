@@ -18,7 +18,7 @@ RESULT = {"type": "tool_result", "call_id": "a.0.1.0", "name": "put", "content":
 
 def event(seq: int, role: str, *parts: dict[str, Any]) -> Event:
     """An event of the one task."""
-    return Event(SESSION + seq, SESSION + 1, f"e{seq}", role, {"message": {"role": role, "parts": list(parts)}})
+    return Event(SESSION + seq, SESSION, f"e{seq}", role, {"message": {"role": role, "parts": list(parts)}})
 
 
 def said(text: str) -> dict[str, Any]:
@@ -29,19 +29,19 @@ def said(text: str) -> dict[str, Any]:
 def good() -> Witness:
     """One run that called a tool and answered, after a death behind its first model turn."""
     events = [
-        event(1, "user", said("run a put say")),
-        event(2, "assistant", CALL),
-        event(3, "tool", RESULT),
-        event(4, "assistant", said("a-0 #1")),
+        event(0, "user", said("run a put say")),
+        event(1, "assistant", CALL),
+        event(2, "tool", RESULT),
+        event(3, "assistant", said("a-0 #1")),
     ]
-    task = Task(SESSION + 1, "t", "completed", "")
+    task = Task(SESSION, "t", "completed", "")
     job = Job(1, "run", "t", "done", 2, 2, None, None)
     outside = Outside(
         asked=[Asked("a", 0, 1, 1.0, ()), Asked("a", 1, 1, 4.0, ())],
         effects=[Effect("put", "a.0.1.0", "x", 2.0), Effect("put", "a.0.1.0", "x", 3.5)],
     )
-    facts = Facts({1: ("s", 5)}, [task], events, [job], [])
-    early = Facts({1: ("s", 3)}, [replace(task, state="working")], events[:2], [replace(job, state="running")], [])
+    facts = Facts({1: ("s", 4)}, [task], events, [job], [])
+    early = Facts({1: ("s", 2)}, [replace(task, state="working")], events[:2], [replace(job, state="running")], [])
     return Witness(facts, outside, {"t"}, [(3.0, early)])
 
 
@@ -60,18 +60,18 @@ def test_a_clean_run_is_clean() -> None:
     ("change", "expected"),
     [
         pytest.param({"tasks": []}, "acknowledged and is gone", id="lost"),
-        pytest.param({"tasks": [Task(SESSION + 1, "t", "working", "")]}, "still working", id="stuck"),
+        pytest.param({"tasks": [Task(SESSION, "t", "working", "")]}, "still working", id="stuck"),
         pytest.param({"jobs": [Job(1, "run", "t", "ready", 1, 1, None, None)]}, "although its task", id="job left"),
-        pytest.param({"sessions": {1: ("s", 6)}}, "goes on with 6", id="hole"),
-        pytest.param({"events": [*good().facts.events, event(4, "user")]}, "stored 2 times", id="event twice"),
+        pytest.param({"sessions": {1: ("s", 5)}}, "goes on with 5", id="hole"),
+        pytest.param({"events": [*good().facts.events, event(3, "user")]}, "stored 2 times", id="event twice"),
         pytest.param({"events": good().facts.events[:2]}, "has no result", id="no result"),
         pytest.param(
-            {"events": [*good().facts.events, event(5, "tool", RESULT)], "sessions": {1: ("s", 6)}},
+            {"events": [*good().facts.events, event(4, "tool", RESULT)], "sessions": {1: ("s", 5)}},
             "has 2 results",
             id="two results",
         ),
         pytest.param(
-            {"events": [*good().facts.events, event(5, "assistant", said("a-0 #2"))], "sessions": {1: ("s", 6)}},
+            {"events": [*good().facts.events, event(4, "assistant", said("a-0 #2"))], "sessions": {1: ("s", 5)}},
             "answered 2 times",
             id="two answers",
         ),

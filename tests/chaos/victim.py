@@ -3,14 +3,16 @@
 - CHAOS_POINT=NAME[:N]: the process kills itself, as kill -9 would, when it comes to that point for the Nth time.
   CHAOS_REACHED is a file in which every point is noted when the process first comes to it.
 - SIGUSR1 sets the product's clock an hour forward, SIGUSR2 an hour back.
-- CHAOS_NOBODY=1: what root starts gives up its rights.
+- CHAOS_MEEK=1: what root starts is held to the permissions of files, like everybody else.
 - CHAOS_OUTSIDE is the address at which the tools below have their effects.
 """
 
 import asyncio
+import ctypes
 import json
 import os
 import signal
+import struct
 import sys
 import threading
 import time
@@ -22,7 +24,9 @@ from hector.core import clock, points
 from hector.core.ports import ToolContext
 
 HOUR: Final = 3600.0
-NOBODY: Final = 65534
+_CAPABILITY_VERSION: Final = 0x20080522
+_OVERRIDES: Final = 0b110
+"""CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH, with which root passes by the permissions of files."""
 
 
 async def put(key: str, hold: float, context: ToolContext) -> str:
@@ -92,12 +96,20 @@ class Shift:
         self.offset += seconds
 
 
+def become_meek() -> None:
+    """Give up what lets root ignore the permissions of files; for anybody else nothing changes."""
+    header = struct.pack("Ii", _CAPABILITY_VERSION, 0)
+    data = ctypes.create_string_buffer(24)
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.capget(header, data) == 0:
+        low = [value & ~_OVERRIDES for value in struct.unpack("6I", data.raw)[:3]]
+        libc.capset(header, struct.pack("6I", *low, *struct.unpack("6I", data.raw)[3:]))
+
+
 def run(arguments: list[str]) -> int:
     """Set the trap and the clock, then be Hector."""
-    if os.environ.get("CHAOS_NOBODY") and os.getuid() == 0:
-        os.setgroups([])
-        os.setgid(NOBODY)
-        os.setuid(NOBODY)
+    if os.environ.get("CHAOS_MEEK"):
+        become_meek()
     shift = Shift()
     signal.signal(signal.SIGUSR1, lambda *_: shift.move(HOUR))
     signal.signal(signal.SIGUSR2, lambda *_: shift.move(-HOUR))
