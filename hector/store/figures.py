@@ -131,11 +131,11 @@ class FigureSource:
         return octets + _log_size(self._database), free, str(version)
 
     async def _growth(self, con: Connection, today: int, octets: int) -> tuple[Growth, ...]:
-        """Against the notes of yesterday, a week ago and a month ago, as far as there are any."""
+        """Against the notes of yesterday, a week and a month ago, or the oldest where none goes back so far."""
         found: dict[int, int] = {}
         for days in (1, 7, 30):
-            row = await con.one(self._sql["size_on"], (today - days,))
-            if row is not None:
+            row = await con.one(self._sql["size_on"], (today - days,)) or await con.one(self._sql["oldest_size"])
+            if row is not None and row[0] < today:
                 found[today - row[0]] = octets - row[1]
         return tuple(Growth(days, more) for days, more in sorted(found.items()))
 

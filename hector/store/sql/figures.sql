@@ -56,3 +56,6 @@ DELETE FROM sizes WHERE day < ?;
 -- size_on
 -- The last note at or before a day.
 SELECT day, octets FROM sizes WHERE day <= ? ORDER BY day DESC LIMIT 1;
+
+-- oldest_size
+SELECT day, octets FROM sizes ORDER BY day LIMIT 1;
