@@ -407,6 +407,7 @@ _TABLE: Final[Mapping[str, str]] = {
         b approval.chat              | hector chat shows the call with all its arguments and takes the decision
         b approval.cli               | hector approve lists, approves and denies while the server runs
         b approval.admin             | /admin/approvals, for programs on this machine only until there is authentication
+        b a2a.approval               | the official client approves and denies in both bindings and both versions
         b approval.durable           | an approval is written with the pause and survives restarts
         b approval.once              | a decision applies once, and only to the arguments that were shown
         b approval.expires           | an approval that nobody gives in time counts as denied
