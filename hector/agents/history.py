@@ -27,22 +27,25 @@ def in_turns(events: Sequence[Event], last_invocation: str | None = None) -> lis
     model must see one after the other. What ends a pause belongs to the run that paused, whatever was said meanwhile.
     Runs that began after the one of `last_invocation` are left out.
     """
-    runs: dict[str, list[Event]] = {}
-    run_of: dict[str, str] = {}
-    paused: dict[str, str] = {}
+    runs: list[list[Event]] = []
+    run_of: dict[str, list[Event]] = {}
+    paused: dict[str, list[Event]] = {}
     for event in events:
         run = run_of.get(event.invocation_id)
         if run is None:
-            run = paused.get((event.metadata or {}).get(ANSWERS, ""), event.invocation_id)
+            run = paused.get((event.metadata or {}).get(ANSWERS, "")) if paused else None
+            if run is None:
+                run = []
+                runs.append(run)
             run_of[event.invocation_id] = run
+        run.append(event)
         if event.control is not None:
             paused[event.id] = run
-        runs.setdefault(run, []).append(event)
     last = run_of.get(last_invocation) if last_invocation else None
     chosen: list[Event] = []
-    for run, items in runs.items():
-        chosen += items
-        if run == last:
+    for run in runs:
+        chosen += run
+        if run is last:
             break
     return chosen
 
@@ -104,9 +107,10 @@ class _Conversation:
 
     def add(self, event: Event) -> None:
         """Take in the next event."""
-        if event.author == "user":
+        author = event.author
+        if author == "user":
             self._said(event)
-        elif event.author != self._agent:
+        elif author != self._agent:
             if event.message.parts:
                 self.messages.append(_reported(event))
         elif event.message.role == "assistant":
@@ -118,24 +122,31 @@ class _Conversation:
     def _said(self, event: Event) -> None:
         if event.metadata is not None and DECISIONS in event.metadata:
             return  # its calls' results say it
+        if self._open is None:
+            self.messages.append(event.message)
+            return
         question, self._question = self._question, None
-        if question is None or self._open is None:
+        if question is None:
             self.messages.append(event.message)
         else:
             self._open.results[question.call_id] = _answer(question, event.message, self._open.calls)
 
     def _thought(self, event: Event) -> None:
-        repair = (event.metadata or {}).get(REPAIR)
+        repair = event.metadata.get(REPAIR) if event.metadata else None
         if repair is not None and event.invocation_id != self._invocation:
             return  # an answer that was mended concerns nobody later
-        self.close()
-        if event.message.parts:
-            self.messages.append(event.message)
+        message = event.message
+        if self._open is not None:
+            self.close()
+        if message.parts:
+            self.messages.append(message)
         if repair is not None:
             self.messages.append(user(repair))
-        if event.message.tool_calls:
-            self._open = _OpenTurn(len(self.messages), event.message.tool_calls)
-            self._open.take(event)
+        for part in message.parts:
+            if part.__class__ is ToolCall:
+                self._open = _OpenTurn(len(self.messages), message.tool_calls)
+                self._open.take(event)
+                break
 
     def close(self) -> None:
         """Put the results of the last model turn in their place."""
