@@ -93,7 +93,7 @@ _TABLE: Final[Mapping[str, str]] = {
         b state.checkpoints          | incremental checkpoints for long-running work
         p state.app-configs          | app configurations are hot-reloadable and synchronised with the database
         b database.sqlite            | SQLite is the default store
-        p database.postgres          | PostgreSQL is a store
+        b database.postgres          | PostgreSQL is a store
         b cli.database               | `--database` chooses the store by URL
     """,
     "Multi-tenant": """

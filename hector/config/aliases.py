@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from hector.config import databases
 from hector.config.document import Document, at, matches
 from hector.config.findings import Where
 from hector.core.record import dataclass
@@ -29,6 +30,9 @@ KEYS: Final[tuple[Renamed, ...]] = (
     Renamed("tools.*.max_execution_time", ("timeout",)),
     Renamed("databases.*.path", ("database",)),
     Renamed("databases.*.dsn", ("database",)),
+    Renamed("databases.*.user", ("username",)),
+    Renamed("databases.*.sslmode", ("ssl_mode",)),
+    Renamed("databases.*.max_open_conns", ("max_conns",)),
 )
 
 MOVES: Final[tuple[tuple[Where, Where], ...]] = (
@@ -57,8 +61,7 @@ def apply(document: Document) -> None:
     for respelled in VALUES:
         for where in list(matches(document.value, respelled.pattern)):
             _respell(document, respelled, where)
-    for where in list(matches(document.value, "databases.*.database")):
-        _strip_scheme(document, where)
+    databases.unfold(document)
 
 
 def _move(document: Document, old: Where, new: Where) -> None:
@@ -91,14 +94,3 @@ def _respell(document: Document, row: Respelled, where: Where) -> None:
     else:
         document.written.setdefault(where, value)
         holder[where[-1]] = new
-
-
-def _strip_scheme(document: Document, where: Where) -> None:
-    """`dsn: sqlite://file` names a file, and its driver."""
-    value, holder = at(document.value, where), at(document.value, where[:-1])
-    if not isinstance(value, str) or "://" not in value:
-        return
-    scheme, _, rest = value.partition("://")
-    document.written.setdefault(where, value)
-    holder.setdefault("driver", {"sqlite3": "sqlite"}.get(scheme, scheme))
-    holder["database"] = rest

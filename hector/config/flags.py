@@ -15,8 +15,8 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--database", metavar="DSN", help=f"where state is kept (HECTOR_DATABASE, DATABASE_URL; {DEFAULT_DATABASE})"
     )
-    parser.add_argument("--storage", metavar="KIND", help="sqlite or inmemory; older form of --database")
-    parser.add_argument("--storage-db", metavar="FILE", help="file for --storage sqlite")
+    parser.add_argument("--storage", metavar="KIND", help="sqlite, postgres or inmemory; older form of --database")
+    parser.add_argument("--storage-db", metavar="DSN", help="file or address for --storage")
     parser.add_argument("--log-level", metavar="LEVEL", help="debug, info, warn or error (HECTOR_LOG_LEVEL; info)")
     parser.add_argument("--log-format", metavar="FORMAT", help="text or json (HECTOR_LOG_FORMAT; text)")
     parser.add_argument("--log-file", metavar="FILE", help="append the log to a file (HECTOR_LOG_FILE; standard error)")

@@ -7,7 +7,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from hector.config import aliases, check, planned
+from hector.config import aliases, check, databases, planned
 from hector.config.document import Document
 from hector.config.environment import Environment
 from hector.config.findings import Finding, InvalidConfig, ordered
@@ -101,6 +101,7 @@ def _check(document: Document, around: check.Surroundings) -> HectorConfig | Non
     check.patterns(document)
     check.wire_texts(document)
     check.storage(document)
+    databases.check(document)
     try:
         return HectorConfig.model_validate(document.value)
     except ValidationError as error:

@@ -106,11 +106,6 @@ OPERATIONS: Final = (
     Planned("server.studio", "Studio", (None, {}, {"enabled": False})),
     Planned("server.rate_limiting", "rate limiting", (*_NONE, {"enabled": False})),
     Planned("server.credentials", "authentication"),
-    *(
-        Planned(f"databases.*.{key}", "PostgreSQL and MySQL")
-        for key in ("host", "port", "username", "user", "password", "ssl_mode", "max_conns", "max_idle",
-                    "max_open_conns", "max_idle_conns", "conn_max_lifetime", "conn_max_idle_time")
-    ),
     Planned("storage.memory", "long-term memory", _NONE),
 )  # fmt: skip
 
@@ -146,8 +141,8 @@ VALUES: Final[tuple[PlannedValue, ...]] = (
         instead="use provider openai with the base_url of its compatible interface",
     ),
     PlannedValue(
-        "databases.*.driver", frozenset(("postgres", "postgresql", "pgx", "mysql", "mariadb")), "database", whole=True,
-        instead="use driver sqlite",
+        "databases.*.driver", frozenset(("mysql", "mariadb")), "database", whole=True,
+        instead="use driver postgres or sqlite",
     ),
 )  # fmt: skip
 

@@ -98,7 +98,6 @@ _OPTIONS: Final[Mapping[str, tuple[str, Callable[[str], Any], str]]] = {
     "search_path": ("search_path", str, "a schema"),
     "synchronous_commit": ("synchronous_commit", _commit, "on, off, local, remote_write, remote_apply"),
     "user": ("user", str, "a name"),
-    "password": ("password", str, "a password"),
     "dbname": ("database", str, "a name"),
 }
 
@@ -134,6 +133,8 @@ def _options(query: str) -> dict[str, Any]:
         if key in ("host", "port"):
             found[key] = value
             continue
+        if key == "password":
+            raise ValueError("the password stands before the @ of a PostgreSQL address, not among its options")
         if key not in _OPTIONS:
             allowed = ", ".join(sorted(_OPTIONS))
             raise ValueError(f"{key!r} is not an option of a PostgreSQL address: allowed are host, port, {allowed}")

@@ -6,8 +6,9 @@ from pydantic import Field
 
 from hector.config.agents import Agent
 from hector.config.base import Section
+from hector.config.databases import Database
 from hector.config.llms import Llm
-from hector.config.server import Database, Logger, Server, Storage
+from hector.config.server import Logger, Server, Storage
 from hector.config.tools import Tool
 from hector.core.ids import CONFIG_ID
 

@@ -43,18 +43,6 @@ class Server(Section):
     )
 
 
-class Database(Section):
-    """A database that other blocks refer to."""
-
-    driver: Literal["sqlite"] = Field("sqlite", description="Kind of database.")
-    database: str = Field(min_length=1, description="File, relative to the working directory, or :memory:.")
-
-    @property
-    def dsn(self) -> str:
-        """As `--database` takes it."""
-        return f"sqlite://{self.database}"
-
-
 class Backend(Section):
     """Where one kind of state is kept."""
 

@@ -10,9 +10,10 @@ from hector.config.environment import Environment
 from hector.config.findings import Finding, InvalidConfig
 from hector.config.flags import DEFAULT_DATABASE, DEFAULT_PATH, given_wishes
 from hector.config.flags import add_serve_arguments as add_serve_arguments  # re-exported for `serve`
+from hector.config.postgres import SCHEMES, is_postgres, parse
 from hector.config.root import HectorConfig
 from hector.config.server import Backend, Queue
-from hector.config.translate import hide_userinfo, suggest
+from hector.config.translate import suggest
 from hector.core.record import dataclass
 
 IN_MEMORY: Final = "sqlite://:memory:"
@@ -176,11 +177,14 @@ def _database(task: _Merge, config: HectorConfig) -> str:
     try:
         return dsn(value)
     except ValueError as error:
-        finding = Finding(
-            "planned" if "version" in str(error) else "range", f"{source}: {error}",
-            found=repr(hide_userinfo(value)), allowed="sqlite://path/to/file.db, sqlite://:memory:",
+        scheme, mark, _ = value.partition("://")  # the rest may hold a password, and may be too odd to find it
+        task.findings.append(
+            Finding(
+                "planned" if "version" in str(error) else "range", f"{source}: {error}",
+                found=repr(f"{scheme}://...") if mark else "an address without a scheme",
+                allowed="sqlite://path/to/file.db, sqlite://:memory:, postgres://user:password@host:5432/database",
+            )
         )  # fmt: skip
-        task.findings.append(finding)
         return DEFAULT_DATABASE
 
 
@@ -190,6 +194,8 @@ def _from_storage(kind: str | None, file: str | None) -> str:
         return IN_MEMORY
     if word in {"sqlite", "sqlite3", "sql"}:
         return file if file and "://" in file else f"sqlite://{file}" if file else DEFAULT_DATABASE
+    if word in SCHEMES:
+        return file if file and "://" in file else f"postgres://{file or ''}"
     return f"{word}://"
 
 
@@ -198,8 +204,11 @@ def dsn(text: str) -> str:
     scheme, mark, rest = text.strip().partition("://")
     if not mark and (text.strip() == ":memory:" or text.strip().endswith((".db", ".sqlite", ".sqlite3"))):
         return f"sqlite://{text.strip()}"
-    if scheme in {"postgres", "postgresql", "pgx", "mysql", "mariadb"}:
-        raise ValueError(f"{scheme} is not available in this version")
+    if is_postgres(text.strip()):
+        parse(text.strip())
+        return f"postgres://{rest}"
+    if scheme in {"mysql", "mariadb"}:
+        raise ValueError(f"{scheme} is not available in this version: use postgres:// or sqlite://")
     if not mark or scheme not in {"sqlite", "sqlite3"}:
         raise ValueError("this is no database address")
     if not rest:

@@ -244,6 +244,15 @@ def test_functions_registered_from_python(tmp_path: Path) -> None:
         ("tools: {t: {handler: ask_user, max_execution_time: 5s}}", "tools: {t: {handler: ask_user, timeout: 5}}"),
         ("databases: {m: {driver: sqlite3, path: x.db}}", "databases: {m: {driver: sqlite, database: x.db}}"),
         ("databases: {m: {dsn: 'sqlite://x.db'}}", "databases: {m: {driver: sqlite, database: x.db}}"),
+        (
+            "databases: {m: {driver: pgx, host: h, database: d, user: u, sslmode: require, max_open_conns: 9}}",
+            "databases: {m: {driver: postgres, host: h, database: d, username: u, ssl_mode: require, max_conns: 9}}",
+        ),
+        (
+            "databases: {m: {dsn: 'postgresql://u:p%2Fw@h:5433/d?sslmode=verify-full&sslrootcert=ca.pem'}}",
+            "databases: {m: {driver: postgres, host: h, port: 5433, database: d, username: u, password: p/w, "
+            "ssl_mode: verify-full, ssl_root_cert: ca.pem}}",
+        ),
         ("server: {tasks: {backend: inmemory}}", "storage: {tasks: {backend: inmemory}}"),
         ("server: {storage: {sessions: {backend: memory}}}", "storage: {sessions: {backend: inmemory}}"),
         ("logger: {format: simple, level: warning}", "logger: {format: text, level: warn}"),
@@ -267,7 +276,7 @@ def test_mistakes_under_an_older_name_are_shown_where_they_stand(tmp_path: Path)
 
 
 def test_a_dsn_of_a_planned_database(tmp_path: Path) -> None:
-    (finding,) = errors(tmp_path, "databases: {m: {dsn: 'postgres://u:geheim@h/db'}}\n")
+    (finding,) = errors(tmp_path, "databases: {m: {dsn: 'mysql://u:geheim@h/db'}}\n")
     assert finding.kind == "planned"
     assert "geheim" not in str(finding)
 

@@ -1,0 +1,136 @@
+"""Blocks under `databases`: older spellings, what belongs to which driver, what has no effect here."""
+
+from typing import Any, Final, Literal
+
+from pydantic import Field
+
+from hector.config.base import Duration, Section
+from hector.config.document import Document, at, matches
+from hector.config.findings import Where
+from hector.config.postgres import LEAST_CONNS, MAX_CONNS, SCHEMES, compose, parse
+
+SslMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
+SERVER_KEYS: Final = (
+    *("host", "port", "username", "password", "ssl_mode", "ssl_root_cert", "ssl_cert", "ssl_key", "max_conns"),
+    *("connect_timeout", "statement_timeout"),
+)
+"""Keys that only a database server has."""
+
+IDLE: Final = ("max_idle", "max_idle_conns", "conn_max_lifetime", "conn_max_idle_time")
+"""Settings of other connection pools."""
+
+
+class Database(Section):
+    """A database that other blocks refer to."""
+
+    driver: Literal["sqlite", "postgres"] = Field("sqlite", description="Kind of database.")
+    database: str = Field(
+        min_length=1, description="sqlite: file, relative to the working directory, or :memory:. postgres: its name."
+    )
+    host: str | None = Field(
+        None, min_length=1, description="postgres: host, several with commas, or the folder of its socket."
+    )
+    port: int | None = Field(None, ge=1, le=65535, description="postgres: port; 5432 where nothing else is said.")
+    username: str | None = Field(None, min_length=1, description="postgres: user. Left out: PGUSER, or the system's.")
+    password: str = Field("", repr=False, description="postgres: password. Left out: PGPASSWORD, or ~/.pgpass.")
+    ssl_mode: SslMode = Field(
+        "disable", description="postgres: require encrypts, verify-ca and verify-full also check who answers."
+    )
+    ssl_root_cert: str | None = Field(
+        None, description="postgres: file with the authorities that verify-ca and verify-full trust, or system."
+    )
+    ssl_cert: str | None = Field(None, description="postgres: file with the certificate that we show.")
+    ssl_key: str | None = Field(None, description="postgres: file with its key.")
+    max_conns: int = Field(
+        MAX_CONNS, ge=LEAST_CONNS, le=1000, description="postgres: connections of one process at most."
+    )
+    connect_timeout: Duration = Field(5.0, gt=0, description="postgres: how long a connection may take to be made.")
+    statement_timeout: Duration = Field(30.0, gt=0, description="postgres: how long a statement may take.")
+
+    @property
+    def dsn(self) -> str:
+        """As `--database` takes it."""
+        if self.driver == "sqlite":
+            return f"sqlite://{self.database}"
+        options = {
+            "sslmode": "" if self.ssl_mode == "disable" else self.ssl_mode,
+            "sslrootcert": self.ssl_root_cert,
+            "sslcert": self.ssl_cert,
+            "sslkey": self.ssl_key,
+            "max_conns": "" if self.max_conns == MAX_CONNS else str(self.max_conns),
+            "connect_timeout": "" if self.connect_timeout == 5.0 else f"{self.connect_timeout:g}",
+            "statement_timeout": "" if self.statement_timeout == 30.0 else f"{self.statement_timeout:g}s",
+        }
+        given = {key: value for key, value in options.items() if value}
+        return compose(self.host or "localhost", self.port, self.database, self.username, self.password, given)
+
+
+def unfold(document: Document) -> None:
+    """An address (`dsn: sqlite://file`, `dsn: postgres://...`) is taken apart into the keys that it stands for."""
+    for where in list(matches(document.value, "databases.*.database")):
+        value, holder = at(document.value, where), at(document.value, where[:-1])
+        if isinstance(value, str) and "://" in value:
+            _unfold(document, where, value, holder)
+    for where in list(matches(document.value, "databases.*.driver")):
+        holder = at(document.value, where[:-1])
+        if isinstance(holder["driver"], str) and holder["driver"].lower() in SCHEMES:
+            document.written.setdefault(where, holder["driver"])
+            holder["driver"] = "postgres"
+
+
+def _unfold(document: Document, where: Where, value: str, holder: dict[str, Any]) -> None:
+    scheme, _, rest = value.partition("://")
+    if scheme.lower() not in SCHEMES:
+        document.written.setdefault(where, value)
+        holder.setdefault("driver", {"sqlite3": "sqlite"}.get(scheme, scheme))
+        holder["database"] = rest
+        return
+    document.written[where] = f"{scheme}://***"
+    holder.setdefault("driver", "postgres")
+    holder["database"] = "***"
+    try:
+        address = parse(value)
+    except ValueError as error:
+        document.report("range", where, str(error), allowed="postgres://user:password@host:5432/database")
+        return
+    hosts = ",".join(host for host, _ in address.hosts)
+    ports = {port for _, port in address.hosts}
+    found = {
+        "host": hosts if len(ports) == 1 else ",".join(f"{host}:{port}" for host, port in address.hosts),
+        "port": ports.pop() if len(ports) == 1 else None,
+        "database": address.database,
+        "username": address.user,
+        "password": address.password,
+        "ssl_mode": address.ssl_mode,
+        "ssl_root_cert": address.ssl_root_cert,
+        "ssl_cert": address.ssl_cert,
+        "ssl_key": address.ssl_key,
+        "max_conns": address.max_conns,
+        "connect_timeout": address.connect_timeout,
+        "statement_timeout": address.statement_timeout,
+    }
+    del holder["database"]
+    for key, part in found.items():
+        if part is not None:
+            holder.setdefault(key, part)
+
+
+def check(document: Document) -> None:
+    """Keys of a server beside a file, a server without a host, and settings that nothing here corresponds to."""
+    for where in list(matches(document.value, "databases.*")):
+        block = at(document.value, where)
+        if not isinstance(block, dict):
+            continue
+        for key in [key for key in IDLE if key in block]:
+            message = f"{key!r} has no effect: Hector keeps connections open, and makes lost ones again"
+            document.report("range", (*where, key), message, key=True, hint="remove it", severity="warning")
+            del block[key]
+        driver = block.get("driver", "sqlite")
+        if driver == "sqlite":
+            for key in [key for key in SERVER_KEYS if key in block]:
+                message = f"{key!r} is for a database server, and the driver is sqlite"
+                document.report("range", (*where, key), message, key=True, hint="remove it, or set driver: postgres")
+                del block[key]
+        elif driver == "postgres" and "host" not in block and "database" in block and block["database"] != "***":
+            hint = "name the host of the server, or the folder of its socket"
+            document.report("missing", (*where, "host"), "the host of the server is missing", hint=hint)
