@@ -34,7 +34,7 @@ class Style:
 
     def __call__(self, text: object, *names: str) -> str:
         """`text` in the named styles: good, warn, bad, dim, bold."""
-        if not self.coloured or not names:
+        if not (self.coloured and names and text):
             return str(text)
         return "".join(_STYLES[name] for name in names) + str(text) + _RESET
 

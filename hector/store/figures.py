@@ -17,7 +17,7 @@ _KEPT: Final = 400
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """How many bytes more the database takes than it did at the beginning of a day so many `days` ago."""
+    """How many bytes more hold data than did at the beginning of a day so many `days` ago."""
 
     days: int
     octets: int
@@ -52,7 +52,8 @@ class Waiting:
 class Figures:
     """The state of a database at `now`, by the clock of its leases.
 
-    Sizes are in bytes; `free` is that part of `octets` which is used again before the database grows.
+    Sizes are in bytes; `octets` is what it takes of the disk, with SQLite's write-ahead log; `free` is that part of it
+    which is used again before it grows.
 
     The `new_` ones count the last day, by when things began; `ended` the jobs that ended in it, by their state.
     """
@@ -94,6 +95,8 @@ class FigureSource:
         now = await self._clock(con, now)
         yesterday = milliseconds(now - DAY)
         octets, free, version = await self._size(con)
+        used = octets - free
+        octets += _log_size(self._database)
         number, name, *_ = await con.one(self._sql["schema"]) or (0, "")
         sessions, events, new_sessions = await con.one(self._sql["totals"], (yesterday,)) or (0, 0, 0)
         tasks = await con.all(self._sql["tasks"], (yesterday,))
@@ -106,7 +109,7 @@ class FigureSource:
             name,
             octets,
             free,
-            await self._growth(con, int(now // DAY), octets),
+            await self._growth(con, int(now // DAY), used),
             sessions,
             int(events),
             {str(TaskState(state)): count for state, count, _ in tasks},
@@ -126,22 +129,22 @@ class FigureSource:
         return await con.all(self._sql["jobs_ended"], (since,))
 
     async def _size(self, con: Connection) -> Row:
-        """Bytes, free bytes, version; for SQLite with the write-ahead log."""
+        """Bytes, how many of them are free, version."""
         octets, free, version = await con.one(self._sql["size"]) or (0, 0, "")
-        return octets + _log_size(self._database), free, str(version)
+        return octets, free, str(version)
 
-    async def _growth(self, con: Connection, today: int, octets: int) -> tuple[Growth, ...]:
+    async def _growth(self, con: Connection, today: int, used: int) -> tuple[Growth, ...]:
         """Against the notes of yesterday, a week and a month ago, or the oldest where none goes back so far."""
         found: dict[int, int] = {}
         for days in (1, 7, 30):
             row = await con.one(self._sql["size_on"], (today - days,)) or await con.one(self._sql["oldest_size"])
             if row is not None and row[0] < today:
-                found[today - row[0]] = octets - row[1]
+                found[today - row[0]] = used - row[1]
         return tuple(Growth(days, more) for days, more in sorted(found.items()))
 
     async def _note(self, con: Connection, today: int) -> None:
-        octets, _, _ = await self._size(con)
-        await con.execute(self._sql["note_size"], (today, octets))
+        octets, free, _ = await self._size(con)
+        await con.execute(self._sql["note_size"], (today, octets - free))
         await con.execute(self._sql["forget_sizes"], (today - _KEPT,))
 
 

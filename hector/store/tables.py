@@ -28,7 +28,12 @@ class Table(NamedTuple):
 
 def ours(dialect: str) -> frozenset[str]:
     """All tables that migrations make; those of others may stand beside them."""
-    return frozenset(name for one in migrations.known(dialect) for name in _CREATE.findall(one.sql)) | {"migrations"}
+    return frozenset[str]({"migrations"}).union(*map(tables_of, migrations.known(dialect)))
+
+
+def tables_of(migration: migrations.Migration) -> frozenset[str]:
+    """The tables that one migration makes."""
+    return frozenset(_CREATE.findall(migration.sql))
 
 
 async def tables(con: Connection, dialect: str) -> list[Table]:

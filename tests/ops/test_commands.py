@@ -1,0 +1,390 @@
+"""The commands that look after a database, as they are typed, on both engines."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from hector.cli.main import run
+from hector.core.job import Instance, JobState, NewJob
+from hector.core.task import Caller
+from hector.store import Store, migrations, open_store
+from hector.store.tables import ours, tables_of
+from tests.store.turns import ME, NOW, answer, begin, done
+
+SECRET = "sk-canary-0123456789"
+CONFIG = f"""
+llms: {{default: {{provider: openai, model: m, api_key: {SECRET}}}}}
+agents: {{helper: {{}}}}
+"""
+
+
+class Said(NamedTuple):
+    """How a command ended and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Hector = Callable[..., Said]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the commands run: with a configuration, and nothing else."""
+    place = tmp_path / "work"
+    place.mkdir()
+    (place / "config.yaml").write_text(CONFIG, encoding="utf-8")
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("COLUMNS", "160")
+    return place
+
+
+@pytest.fixture
+def hector(folder: Path, dsn: str, capsys: pytest.CaptureFixture[str]) -> Hector:
+    """Run a command on the database."""
+
+    def command(*argv: str, place: bool = True) -> Said:
+        where = ("--config", "config.yaml", "--database", dsn) if place else ()
+        code = run((*argv, *where))
+        return Said(code, *capsys.readouterr())
+
+    return command
+
+
+def prepare(dsn: str, use: Callable[[Store], Awaitable[None]]) -> None:
+    """Make a database and put something in."""
+
+    async def work() -> None:
+        store = await open_store(dsn)
+        try:
+            await use(store)
+        finally:
+            await store.aclose()
+
+    asyncio.run(work())
+
+
+async def execute(store: Store, sql: str) -> None:
+    """Change something behind everybody's back."""
+    await store.database.write(lambda con: con.execute(sql))
+
+
+async def nothing(store: Store) -> None:
+    """Only the schema."""
+
+
+async def dead_letters(store: Store, number: int = 3) -> None:
+    """Jobs that were given up, each after two attempts."""
+    for at in range(number):
+        key = await store.jobs.add(NewJob("push", ME, f"task-{at}", {"url": "u", "token": "tok-abcdef"}, NOW))
+        for attempt in (1, 2):
+            (job,) = await store.jobs.claim("process-1", 1, NOW + 1e9)
+            assert job.claim.key == key
+            cause = f"attempt {attempt}:\n\x1b[31m503 from {SECRET}"
+            if attempt == 1:
+                await store.jobs.retry(job.claim, NOW, cause)
+            else:
+                await store.jobs.finish(job.claim, JobState.DEAD, cause)
+
+
+async def conversations(store: Store) -> None:
+    """One that is over, one that runs for a process that serves."""
+    now = (await store.jobs.next_due()) or NOW
+    await store.jobs.register(Instance("process-1", "a-host", 4711, "1.2.3", now, now))
+    accepted = await begin(store, context="a")
+    await store.tasks.record(done(accepted, answer("hi")))
+    await begin(store, context="b")
+
+
+@pytest.mark.proves("ops.status")
+class TestStatus:
+    def test_for_people(self, hector: Hector, dsn: str) -> None:
+        prepare(dsn, conversations)
+        prepare(dsn, dead_letters)
+        found = hector("status")
+        assert (found.code, found.err) == (0, "")
+        assert "\x1b" not in found.out
+        assert SECRET not in found.out
+        lines = [" ".join(line.split()) for line in found.out.splitlines()]
+        assert any(line.startswith(("alive a-host 4711 1.2.3", "silent a-host 4711 1.2.3")) for line in lines)
+        assert "processing 2" in lines
+        assert "dead 3 hector dlq list" in lines
+        assert "sessions 2 +0 in the last day" in lines
+        assert any(line.startswith("sessions kept for 90 d") for line in lines)
+        assert "Dead letters" in lines
+
+    def test_for_programs(self, hector: Hector, dsn: str) -> None:
+        prepare(dsn, conversations)
+        prepare(dsn, dead_letters)
+        found = hector("status", "--json").json()
+        assert (found["queue"]["processing"], found["queue"]["dead"], found["queue"]["pending"]) == (2, 3, 0)
+        assert [one["host"] for one in found["processes"]] == ["a-host"]
+        assert found["stored"]["tasks"] == {"completed": 1, "working": 1}
+        assert found["database"]["schema"] == migrations.known()[-1].number
+        assert found["database"]["engine"].startswith(("SQLite 3", "PostgreSQL 1"))
+        assert found["retention"]["sessions_seconds"] == 90 * 86_400
+        assert found["dead_letters"][0]["payload"] == {"url": "u", "token": "***"}
+
+    def test_of_an_empty_database(self, hector: Hector, dsn: str) -> None:
+        prepare(dsn, nothing)
+        found = hector("status")
+        assert "none: nobody serves from this database" in found.out
+        assert "Stuck" not in found.out
+
+    def test_a_wrong_time_span_is_named(self, hector: Hector, dsn: str) -> None:
+        prepare(dsn, nothing)
+        assert hector("status", "--stuck-after", "soon").err == (
+            'hector: --stuck-after: \'soon\' is no time span\nGive seconds, or a text such as "30s", "1h30m", "200ms"\n'
+        )
+
+
+@pytest.mark.proves("ops.dlq")
+class TestDeadLetters:
+    def test_list(self, hector: Hector, dsn: str) -> None:
+        prepare(dsn, dead_letters)
+        found = hector("dlq", "list")
+        assert found.code == 0
+        rows = [line.split(None, 5) for line in found.out.splitlines()]
+        assert rows[0] == ["KEY", "KIND", "AGE", "ATTEMPTS", "SUBJECT", "CAUSE"]
+        assert [(row[0], row[1]) for row in rows[1:]] == [("3", "push"), ("2", "push"), ("1", "push")]
+        assert found.out.count("attempt 2: [31m503 from ***") == 3
+        assert "\x1b" not in found.out
+
+    def test_pages(self, hector: Hector, dsn: str) -> None:
+        prepare(dsn, dead_letters)
+        assert "more: hector dlq list --before 2" in hector("dlq", "list", "--limit", "2").out
+        first = hector("dlq", "list", "--limit", "2", "--json").json()
+        assert ([one["key"] for one in first["dead_letters"]], first["next"]) == ([3, 2], 2)
+        second = hector("dlq", "list", "--limit", "2", "--before", "2", "--json").json()
+        assert ([one["key"] for one in second["dead_letters"]], second["next"]) == ([1], None)
+        assert hector("dlq", "list", "--limit", "0").code == 2
+
+    def test_none(self, hector: Hector, dsn: str) -> None:
+        prepare(dsn, nothing)
+        assert hector("dlq", "list") == Said(0, "there are no dead letters\n", "")
+        assert hector("dlq", "requeue", "--all") == Said(0, "requeued 0 dead letters\n", "")
+
+    def test_show_has_every_attempt_and_no_secret(self, hector: Hector, dsn: str) -> None:
+        prepare(dsn, dead_letters)
+        text = hector("dlq", "show", "2").out
+        assert "attempts   2 of 4" in text
+        assert [line.split()[0] for line in text.splitlines()[-3:]] == ["ATTEMPT", "1", "2"]
+        assert "attempt 1: [31m503 from ***" in text
+        found = hector("dlq", "show", "2", "--json")
+        assert [one["number"] for one in found.json()["history"]] == [1, 2]
+        assert SECRET not in found.out + text
+        assert "tok-abcdef" not in found.out + text
+
+    def test_requeue_gives_a_new_round(self, hector: Hector, dsn: str) -> None:
+        prepare(dsn, dead_letters)
+        found = hector("dlq", "requeue", "2", "2", "3")
+        assert found == Said(
+            0, "requeued 2 dead letters; a server on this database takes them up within a second or two\n", ""
+        )
+
+        async def look(store: Store) -> None:
+            assert [(await store.jobs.get(key)).state for key in (1, 2, 3)] == ["dead", "ready", "ready"]
+            assert (await store.jobs.get(2)).attempts == 0
+
+        prepare(dsn, look)
+
+    def test_what_is_no_dead_letter_is_reported_and_stops_nothing(self, hector: Hector, dsn: str) -> None:
+        prepare(dsn, dead_letters)
+        found = hector("dlq", "requeue", "99", "1")
+        assert (found.code, found.err) == (1, "hector: 99: job '99' was not found\n")
+        assert found.out.startswith("requeued 1 dead letter;")
+        found = hector("dlq", "requeue", "1", "--json")
+        assert found.code == 1
+        assert found.json() == {"requeued": [], "errors": {"1": "job 1 is no dead letter: it is ready"}}
+
+    def test_all(self, hector: Hector, dsn: str) -> None:
+        prepare(dsn, lambda store: dead_letters(store, 5))
+        assert hector("dlq", "requeue", "--all", "--json").json() == {"requeued": [5, 4, 3, 2, 1], "errors": {}}
+
+    def test_drop_asks(self, hector: Hector, dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        prepare(dsn, dead_letters)
+        found = hector("dlq", "drop", "1")
+        assert (found.code, found.err.splitlines()[-1]) == (2, "Add --yes")
+        monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+        answers = iter(["n", "y"])
+        monkeypatch.setattr("builtins.input", lambda prompt: next(answers))
+        assert hector("dlq", "drop", "1") == Said(1, "", "nothing was dropped\n")
+        assert hector("dlq", "drop", "1") == Said(0, "dropped 1 dead letter\n", "")
+        assert hector("dlq", "drop", "--all", "--yes", "--json").json() == {"dropped": [3, 2], "errors": {}}
+
+    @pytest.mark.parametrize("action", ["requeue", "drop"])
+    @pytest.mark.parametrize("words", [(), ("1", "--all")])
+    def test_keys_or_all(self, hector: Hector, dsn: str, action: str, words: tuple[str, ...]) -> None:
+        prepare(dsn, nothing)
+        found = hector("dlq", action, *words)
+        assert (found.code, found.out) == (2, "")
+        assert "name KEYs, or give --all, and not both\n`hector dlq list` shows the keys" in found.err
+
+
+@pytest.mark.proves("ops.backup", "ops.restore")
+class TestBackup:
+    def test_there_and_back(self, hector: Hector, dsn: str, folder: Path) -> None:
+        prepare(dsn, dead_letters)
+        saved = hector("backup", "a.hbk")
+        assert saved.code == 0
+        assert "a.hbk: " in saved.out
+        assert "3 rows in" in saved.out
+        verified = hector("restore", "a.hbk", "--verify", place=False)
+        assert (verified.code, verified.err) == (0, "")
+        assert verified.out.startswith("a.hbk is whole: every digest and every count is right\n")
+        assert hector("restore", "a.hbk").code == 2
+        restored = hector("restore", "a.hbk", "--replace")
+        assert restored.code == 0
+        assert "3 rows in" in restored.out
+        assert "each read back and compared" in restored.out
+        assert len(hector("dlq", "list", "--json").json()["dead_letters"]) == 3
+        other = run(("restore", "a.hbk", "--database", f"sqlite://{folder}/other.db", "--json"))
+        assert other == 0
+
+    def test_json(self, hector: Hector, dsn: str, folder: Path) -> None:
+        prepare(dsn, dead_letters)
+        saved = hector("backup", "a.hbk", "--json").json()
+        assert (saved["tables"]["jobs"], saved["bytes"]) == (3, (folder / "a.hbk").stat().st_size)
+        assert hector("restore", "a.hbk", "--verify", "--json", place=False).json()["whole"] is True
+        restored = hector("restore", "a.hbk", "--replace", "--json").json()
+        assert (restored["rows"], restored["migrations_applied"]) == (3, 0)
+        assert "p%40ss" not in json.dumps(restored)
+
+    def test_a_file_that_is_there_stays(self, hector: Hector, dsn: str, folder: Path) -> None:
+        prepare(dsn, nothing)
+        (folder / "a.hbk").write_text("precious", encoding="utf-8")
+        assert hector("backup", "a.hbk").err == (
+            "hector: backup a.hbk: it is there already\nName another, or add --replace\n"
+        )
+        assert hector("backup", str(folder)).code == 2
+        assert (folder / "a.hbk").read_text(encoding="utf-8") == "precious"
+        assert hector("backup", "a.hbk", "--replace").code == 0
+
+    def test_what_is_none(self, hector: Hector, folder: Path) -> None:
+        (folder / "a.hbk").write_text("nonsense", encoding="utf-8")
+        for command in (("restore", "a.hbk"), ("restore", "a.hbk", "--verify")):
+            found = hector(*command)
+            assert found.code == 2
+            assert found.err.startswith("hector: backup a.hbk: this is no backup of Hector, or it is cut off")
+            assert len(found.err.splitlines()) == 2
+
+
+@pytest.mark.proves("ops.migrate")
+class TestMigrate:
+    def test_an_empty_database_gets_all(self, hector: Hector) -> None:
+        found = hector("migrate")
+        assert found.code == 0
+        assert found.out.splitlines()[0].split() == ["NUMBER", "NAME", "APPLIED", "BY"]
+        assert found.out.endswith(f"applied {len(migrations.known())} migrations\n")
+        assert hector("migrate").out.endswith("applied 0 migrations\n")
+        assert hector("migrate", "--check").code == 0
+        assert hector("migrate", "--status").out.endswith("nothing is missing\n")
+
+    def test_what_is_missing_is_named_and_refused_elsewhere(self, hector: Hector, dsn: str) -> None:
+        async def forget(store: Store) -> None:
+            """As an older version left it."""
+            first = migrations.known(store.database.dialect)[0]
+            for table in ours(store.database.dialect) - tables_of(first) - {"migrations"}:
+                await execute(store, f"DROP TABLE {table}")
+            await execute(store, "ALTER TABLE tasks DROP COLUMN push")
+            await execute(store, "CREATE INDEX tasks_unfinished ON tasks (key)")
+            await execute(store, "DELETE FROM migrations WHERE number >= 2")
+
+        prepare(dsn, forget)
+        assert hector("migrate", "--check").code == 1
+        status = hector("migrate", "--status", "--json")
+        assert status.code == 0
+        assert [one["applied"] is None for one in status.json()["migrations"]] == [False, True]
+        refused = hector("status")
+        assert refused.code == 2
+        assert "lacks the migration 0002_durable\nRun `hector migrate`" in refused.err
+        done_ = hector("migrate", "--json").json()
+        assert done_["applied"] == ["0002_durable"]
+        assert hector("status").code == 0
+
+    def test_a_newer_schema_is_refused(self, hector: Hector, dsn: str) -> None:
+        async def newer(store: Store) -> None:
+            sql = "INSERT INTO migrations (number, name, checksum, hector, applied) VALUES (99, 'x', 'x', '9.0.0', 1)"
+            await store.database.write(lambda con: con.execute(sql))
+
+        prepare(dsn, newer)
+        for command in (("status",), ("migrate",), ("migrate", "--check"), ("backup", "a.hbk"), ("dlq", "list")):
+            found = hector(*command)
+            assert found.code == 2
+            assert "has schema 99, made by Hector 9.0.0" in found.err
+
+
+@pytest.mark.proves("ops.retention")
+class TestRetention:
+    def test_dry_run_and_run(self, hector: Hector, dsn: str, folder: Path) -> None:
+        text = CONFIG + "storage: {retention: {sessions: 0, jobs: 1d, dead_letters: 2d}}\n"
+        (folder / "config.yaml").write_text(text, encoding="utf-8")
+
+        async def old(store: Store) -> None:
+            await dead_letters(store)
+            await begin(store, caller=Caller("app", "me"))
+            await store.database.write(lambda con: con.execute("UPDATE jobs SET created = 1, ended = 2"))
+
+        prepare(dsn, old)
+        dry = hector("retention", "--dry-run")
+        rows = [" ".join(line.split()) for line in dry.out.splitlines()]
+        assert rows == [
+            "sessions kept for ever 0 would go, with 0 events",
+            "jobs ended more than 1 d ago 0 would go",
+            "dead letters given up more than 2 d ago 3 would go",
+        ]
+        found = hector("retention", "--json").json()
+        assert found["removed"] == {"sessions": 0, "events": 0, "jobs": 0, "dead_letters": 3}
+        assert found["settings"]["jobs"] == 86_400
+        assert hector("dlq", "list").out == "there are no dead letters\n"
+        status = hector("status").out
+        assert "kept for 2 d" in status
+
+
+class TestPlace:
+    """Which database is meant."""
+
+    def test_there_is_none(self, hector: Hector, folder: Path) -> None:
+        for command in (("status",), ("dlq", "list"), ("backup", "a.hbk"), ("retention",), ("migrate", "--check")):
+            code = run(command)
+            assert code == 2
+        assert not (folder / ".hector").exists(), "looking makes nothing"
+
+    def test_the_file_names_it(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (folder / ".hector").mkdir()
+        text = CONFIG + "databases: {default: {driver: sqlite, database: data/named.db}}\n"
+        (folder / ".hector" / "config.yaml").write_text(text, encoding="utf-8")
+        prepare("sqlite://data/named.db", nothing)
+        assert run(["status"]) == 0
+        assert "data/named.db" in capsys.readouterr().out
+
+    def test_a_variable_names_it(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        prepare("sqlite://by-variable.db", nothing)
+        monkeypatch.setenv("HECTOR_DATABASE", "sqlite://by-variable.db")
+        assert run(["status"]) == 0
+        assert "by-variable.db" in capsys.readouterr().out
+
+    @pytest.mark.parametrize("argv", [("--database", "sqlite://:memory:"), ("--storage", "inmemory")])
+    def test_memory_cannot_be_visited(
+        self, folder: Path, capsys: pytest.CaptureFixture[str], argv: tuple[str, ...]
+    ) -> None:
+        assert run(["status", *argv]) == 2
+        assert "in the memory of the process that serves" in capsys.readouterr().err
+
+    def test_a_wrong_configuration_is_a_list_of_findings(
+        self, folder: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (folder / "config.yaml").write_text("nonsense: 1\n", encoding="utf-8")
+        assert run(["status", "--config", "config.yaml"]) == 2
+        assert "nonsense" in capsys.readouterr().err
