@@ -227,6 +227,7 @@ class Channels:
 
     def __init__(self) -> None:
         self.on_begin: Callable[[str], None] | None = None
+        self.closed = False
         self._channels: dict[str, Channel] = {}
         self._held: set[str] = set()
         self._fed: set[str] = set()
@@ -286,7 +287,8 @@ class Channels:
             self._channels[task_id].publish(update)
 
     def close(self) -> None:
-        """End every stream."""
+        """End every stream, for good."""
+        self.closed = True
         for channel in tuple(self._channels.values()):
             channel.close()
 

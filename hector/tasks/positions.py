@@ -42,6 +42,8 @@ class Position(NamedTuple):
 
 
 END: Final = -1
+UNKNOWN: Final = Position(NOWHERE, 0)
+"""A place that nobody can go on behind."""
 
 
 def prefix(epoch: Epoch) -> str:

@@ -1,7 +1,6 @@
 """Tasks as clients use them: send, stream, get, list, cancel, subscribe."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,7 +14,6 @@ from hector.core.errors import (
     InvalidRequest,
     NotFound,
     NotSupported,
-    StoreUnavailable,
     TaskNotCancelable,
     Violation,
 )
@@ -32,13 +30,13 @@ from hector.core.task import (
     TaskPage,
     TaskQuery,
     TaskState,
-    Update,
 )
 from hector.store import Accept, Store
 from hector.store.history import user_event
-from hector.tasks.channel import Subscription
 from hector.tasks.decisions import continued
+from hector.tasks.follow import TaskStream
 from hector.tasks.perform import done_of
+from hector.tasks.positions import Position
 from hector.tasks.run import Run
 from hector.tasks.worker import Begun, Worker
 
@@ -50,28 +48,6 @@ class SendOptions:
     return_immediately: bool = False
     history_length: int | None = None
     push: PushConfig | None = None
-
-
-class TaskStream:
-    """A first answer, then batches of updates until the stream's end. Close it when done; that cancels nothing."""
-
-    def __init__(self, first: Task | ClientMessage, subscription: Subscription | None) -> None:
-        self.first = first
-        self._subscription = subscription
-
-    def __aiter__(self) -> AsyncIterator[tuple[Update, ...]]:
-        return self
-
-    async def __anext__(self) -> tuple[Update, ...]:
-        batch = await self._subscription.take() if self._subscription else ()
-        if not batch:
-            raise StopAsyncIteration
-        return batch
-
-    async def aclose(self) -> None:
-        """Stop listening."""
-        if self._subscription is not None:
-            self._subscription.close()
 
 
 class TaskService:
@@ -121,23 +97,49 @@ class TaskService:
             return await self._settled(caller, begun, options.history_length)
         return run.direct.message if run.direct else run.live.snapshot(options.history_length)
 
-    async def stream(self, caller: Caller, agent: str, message: ClientMessage, options: SendOptions) -> TaskStream:
-        """Run the message and follow it. Raises before the stream begins if the message cannot be accepted."""
+    async def stream(
+        self,
+        caller: Caller,
+        agent: str,
+        message: ClientMessage,
+        options: SendOptions,
+        behind: Position | None = None,
+    ) -> TaskStream:
+        """Run the message and follow it. Raises before the stream begins if the message cannot be accepted.
+
+        With `behind`, a message that has begun a run already is not accepted again: its run is followed from there.
+        """
+        if behind is not None and (task_id := await self._sent_before(caller, agent, message, behind)):
+            follower = self._worker.follower
+            return await follower.open(caller, agent, task_id, behind, until_interrupted=True, ended=True)
         begun = await self._accept(caller, agent, message, options, stream=True)
         first = begun.snapshot(options.history_length)
-        subscription = self._worker.channels.of(first.id).subscribe(until_interrupted=True)
+        channel = self._worker.channels.of(first.id)
+        subscription, at = channel.subscribe(until_interrupted=True), channel.position
         if begun.run is None:
             self._worker.follow(caller, first)
-            return TaskStream(first, subscription)
+            return TaskStream(first, subscription, at)
         try:
             direct = await begun.run.decided()
         except asyncio.CancelledError:
             subscription.close()
             raise
         if direct is None:
-            return TaskStream(first, subscription)
+            return TaskStream(first, subscription, at)
         subscription.close()
         return TaskStream(direct.message, None)
+
+    async def _sent_before(self, caller: Caller, agent: str, message: ClientMessage, behind: Position) -> str | None:
+        """The task whose stream a client was cut off from, if it has sent that very message again."""
+        try:
+            job = await self._store.jobs.get(behind.epoch.job)
+            if job.caller != caller:
+                return None
+            task = await self._store.tasks.get(caller, job.subject, agent)
+        except NotFound:
+            return None
+        said = (one.id for one in task.history or () if one.message.role == "user")
+        return task.id if message.id in said else None
 
     async def _settled(self, caller: Caller, begun: Begun, history_length: int | None) -> Task | ClientMessage:
         """Wait for the end, or the question, of a task that does not run here or no longer does."""
@@ -197,32 +199,16 @@ class TaskService:
             raise TaskNotCancelable(f"task {task_id} had already become {task.status.state}")
         return task
 
-    async def subscribe(self, caller: Caller, agent: str | None, task_id: str) -> TaskStream:
-        """Follow a task from its present state until it has ended. Raises NotFound, NotSupported for an ended one."""
-        if self._worker.stopping:
-            raise StoreUnavailable("the server is stopping; subscribe again when it is back")
-        subscription = self._worker.channels.of(task_id).subscribe(until_interrupted=False)
-        try:
-            task = await self._snapshot_for(subscription, caller, agent, task_id)
-            if task.status.state.terminal:
-                raise NotSupported(f"task {task_id} is already {task.status.state}; there is nothing to follow")
-        except BaseException:
-            subscription.close()
-            raise
-        self._worker.follow(caller, task)
-        return TaskStream(task, subscription)
+    async def subscribe(
+        self, caller: Caller, agent: str | None, task_id: str, behind: Position | None = None
+    ) -> TaskStream:
+        """Follow a task until it has ended: from its present state, or from behind what was seen of it before.
 
-    async def _snapshot_for(self, subscription: Subscription, caller: Caller, agent: str | None, task_id: str) -> Task:
-        """The state at which the subscription begins: nothing lost between the two, nothing told twice."""
-        while True:
-            run = self._own_run(caller, agent, task_id)
-            if run is not None:
-                subscription.restart()
-                return run.live.snapshot()
-            task = await self._store.tasks.get(caller, task_id, agent)
-            if subscription.untouched and self._worker.run_of(task_id) is None:
-                return task
-            subscription.restart()
+        Raises NotFound, NotSupported for an ended one, StoreUnavailable while stopping.
+        """
+        follower = self._worker.follower
+        stream = follower.here(task_id, behind) if self._own_run(caller, agent, task_id) else None
+        return stream or await follower.open(caller, agent, task_id, behind)
 
     def _own_run(self, caller: Caller, agent: str | None, task_id: str) -> Run | None:
         run = self._worker.run_of(task_id)

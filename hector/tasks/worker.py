@@ -29,13 +29,13 @@ from hector.tasks.channel import Channels
 from hector.tasks.checkpoint import Checkpoints
 from hector.tasks.claims import Claims
 from hector.tasks.conduct import RELEASE_SECONDS, Conductor, Unfit, give_up
+from hector.tasks.follow import Follower
 from hector.tasks.handlers import Parts
 from hector.tasks.handling import Handling, unfit
 from hector.tasks.insist import insist
 from hector.tasks.lease import Lease
 from hector.tasks.live import LiveTask, last
 from hector.tasks.perform import Request, done_of, load, perform
-from hector.tasks.polling import Polling
 from hector.tasks.positions import Epoch
 from hector.tasks.run import Run
 from hector.tasks.work import Ending, Work
@@ -78,7 +78,7 @@ class Worker:
         self._handling = Handling(Parts(store, clock, settings))
         self._claims = Claims(store, clock, self._free, self._take_up, self._works)
         self._lease = Lease(store, clock, settings.queue.stale_threshold, self._lost, self._claims.suspect)
-        self._polling = Polling(store, self.channels, self._runs.__contains__)
+        self.follower = Follower(store, self.channels, self._runs.__contains__)
         self._group = asyncio.TaskGroup()
         self._keeping: list[asyncio.Task[None]] = []
         self._deaf: list[Callable[[], None]] = []
@@ -90,7 +90,7 @@ class Worker:
             self._store.database.listen(READY, self._claims.told),
             self._store.database.listen(STOP, self._heard_stop),
         ]
-        keepers = (self._lease.keep(), self._claims.keep(self._lease.id))
+        keepers = (self.follower.keep(), self._lease.keep(), self._claims.keep(self._lease.id))
         self._keeping = [self._group.create_task(keeper) for keeper in keepers]
         return self
 
@@ -115,8 +115,8 @@ class Worker:
 
     def follow(self, caller: Caller, shown: Task) -> None:
         """Tell those who listen to a task and were shown this much of it what becomes of it, wherever it runs."""
-        if not self.stopping and self._polling.wanted(shown.id):
-            self._group.create_task(self._polling.follow(caller, shown))
+        if not self.stopping:
+            self.follower.tend(caller, shown)
 
     def begin(self, offer: Accept, lease: AppLease) -> "asyncio.Future[Begun]":
         """Store the message and run it, also if nobody waits for the future. From here on the lease is ours.
@@ -176,7 +176,7 @@ class Worker:
             work.stop(Ending.LOSE)
 
     def _heard_stop(self, task_id: str) -> None:
-        self._polling.nudge(task_id)
+        self.follower.nudge(task_id)
         work = self._runs.get(task_id)
         if work is not None and work.claim is not None:
             self._group.create_task(self._stop_if_void(work))
