@@ -62,11 +62,17 @@ def test_at_a_terminal_the_call_is_shown_and_decided(tmp_path: Path) -> None:
         assert screen.exit_code() == 0
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest) -> str:
+    """The address of a database that others can open, too."""
+    return "sqlite://hector.db" if request.param == "sqlite" else str(request.getfixturevalue("postgres_ready"))
+
+
 @contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """A server over the example, with a database that others can open."""
+def served(folder: Path, database: str = "sqlite://hector.db") -> Iterator[str]:
+    """A server over the example."""
     shutil.copy(EXAMPLE, folder / "approval.yaml")
-    command = hector("serve", "--config", "approval.yaml", "--port", "0", "--database", "sqlite://hector.db")
+    command = hector("serve", "--config", "approval.yaml", "--port", "0", "--database", database)
     with subprocess.Popen(command, cwd=folder, env=environment(folder), stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         try:
@@ -79,9 +85,9 @@ def served(folder: Path) -> Iterator[str]:
             process.wait(PATIENCE)
 
 
-def approve(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+def approve(folder: Path, database: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        hector("approve", *arguments, "--config", "approval.yaml", "--database", "sqlite://hector.db"),
+        hector("approve", *arguments, "--config", "approval.yaml", "--database", database),
         cwd=folder,
         env=environment(folder),
         capture_output=True,
@@ -101,26 +107,26 @@ def ended(url: str, task: str) -> dict[str, object]:
 
 
 @pytest.mark.proves("approval.elsewhere", "approval.cli")
-def test_the_command_decides_while_the_server_runs(tmp_path: Path) -> None:
-    with served(tmp_path) as url:
+def test_the_command_decides_while_the_server_runs(tmp_path: Path, database: str) -> None:
+    with served(tmp_path, database) as url:
         asked = pipe("publish notes", "--url", url, folder=tmp_path)
         assert asked.returncode == 1
         assert "Publish this for everybody to see?" in asked.stderr
         assert "hector approve" in asked.stderr
-        (found,) = json.loads(approve(tmp_path, "--json").stdout)["approvals"]
+        (found,) = json.loads(approve(tmp_path, database, "--json").stdout)["approvals"]
         assert (found["tool"], found["arguments"]["name"], found["state"]) == ("save_artifact", "notes.md", "pending")
-        listed = approve(tmp_path, "--list").stdout.splitlines()
+        listed = approve(tmp_path, database, "--list").stdout.splitlines()
         assert listed[0].split() == ["TASK", "CALL", "AGENT", "WAITS", "EXPIRES", "TOOL", "ARGUMENTS"]
         assert found["task"] in listed[1]
-        wrong = approve(tmp_path, found["task"], "--call", "nothing")
+        wrong = approve(tmp_path, database, found["task"], "--call", "nothing")
         assert (wrong.returncode, found["call"] in wrong.stderr) == (1, True)
-        done = approve(tmp_path, found["task"], "--deny", "--comment", "too early")
+        done = approve(tmp_path, database, found["task"], "--deny", "--comment", "too early")
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout.startswith("denied save_artifact {")
         assert "too early" in json.dumps(ended(url, found["task"]))
-        again = approve(tmp_path, found["task"])
+        again = approve(tmp_path, database, found["task"])
         assert (again.returncode, "waits for approval" in again.stderr) == (1, True)
-        assert approve(tmp_path).stdout == "nothing waits for approval\n"
+        assert approve(tmp_path, database).stdout == "nothing waits for approval\n"
 
 
 @pytest.mark.proves("approval.admin")
