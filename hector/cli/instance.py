@@ -79,6 +79,15 @@ class Instance:
         await self.apps.current.prepare()
         settle()
 
+    async def tidy(self) -> None:
+        """Remove what nobody has used for long, a little now and then. The settings are those of the start."""
+        kept = self.config.storage.retention
+        await asyncio.sleep(_FIRST_REQUESTS)
+        from hector.store.retention import Policy, Retention  # noqa: PLC0415 - nobody waits for it
+
+        policy = Policy(kept.sessions, kept.jobs, kept.dead_letters)
+        await Retention(self.store.database, SystemClock(), policy).run()
+
     async def reload(self) -> None:
         """Read the configuration again and swap the app; a wrong one changes nothing and is reported."""
         if self.loaded.path is None:

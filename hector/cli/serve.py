@@ -87,6 +87,7 @@ async def _serve(
             def ready() -> None:
                 greet(address, instance.config, startup, instance.store.describe(), notes)
                 background.append(group.create_task(instance.warm_up()))
+                background.append(group.create_task(instance.tidy()))
 
             if startup.watch:
                 background.append(group.create_task(instance.watch()))

@@ -147,6 +147,9 @@ class Retention:
         except StoreError as error:
             log.warning("retention could not finish its round: %s", error)
             return
+        except Exception:
+            log.exception("retention could not finish its round")  # a defect here must not take the server down
+            return
         if gone:
             log.info("removed by storage.retention", extra=gone.as_json())
 
