@@ -27,7 +27,7 @@ def configure(rules: list[dict[str, Any]], declared: dict[str, Any] | None = Non
     """One scripted model, one agent named `helper`."""
     return HectorConfig.model_validate(
         {
-            "llms": {"default": {"provider": "scripted", "rules": rules}},
+            "llms": {"default": {"provider": "scripted", "rules": rules, "retry": {"max_attempts": 1}}},
             "agents": {"helper": {"instruction": "Help.", **agent}},
             "tools": declared or {},
         }
