@@ -55,6 +55,30 @@ def requests_of(task: Task) -> tuple[Requested, ...]:
     )
 
 
+def decided_calls(message: ClientMessage) -> tuple[str, ...]:
+    """The ids of the calls that a message's data parts are about, whichever task they belong to."""
+    values = (part.value for part in message.message.parts if isinstance(part, Data))
+    return tuple(str(value.get("tool_call_id")) for value in values if _is_answer(value))
+
+
+def named_task(message: ClientMessage) -> str | None:
+    """The task that a message's decisions name themselves, as some clients put it there and nowhere else."""
+    values = (part.value for part in message.message.parts if isinstance(part, Data))
+    named = (value.get("task_id") for value in values if _is_answer(value))
+    return next((name for name in named if isinstance(name, str) and name), None)
+
+
+def waiting_for(calls: Sequence[str], tasks: Iterable[Task]) -> str:
+    """The one of a conversation's tasks that waits for these calls. Raises InvalidRequest when there is none."""
+    for task in tasks:
+        if any(request.call_id in calls for request in requests_of(task)):
+            return task.id
+    raise InvalidRequest(
+        f"no task of this conversation waits for the approval of {', '.join(calls)}",
+        [Violation("message.taskId", "must name the task that asks")],
+    )
+
+
 def continued(event: Event, task: Task, message: ClientMessage, by: str) -> tuple[Event, tuple[Decision, ...]]:
     """The user's event of a message to a task that waits, tied to the pause that it ends, and what it decides.
 

@@ -1,6 +1,7 @@
 """Tasks as clients use them: send, stream, get, list, cancel, subscribe."""
 
 import asyncio
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -33,7 +34,7 @@ from hector.core.task import (
 )
 from hector.store import Accept, Store
 from hector.store.history import user_event
-from hector.tasks.decisions import continued
+from hector.tasks.decisions import continued, decided_calls, named_task, waiting_for
 from hector.tasks.follow import TaskStream
 from hector.tasks.perform import done_of
 from hector.tasks.positions import Position
@@ -239,6 +240,8 @@ class TaskService:
         if agent not in app.agents:
             raise NotFound("agent", agent)
         _check_modes(app, agent, message)
+        if not message.task_id and (calls := decided_calls(message)):
+            message = replace(message, task_id=await self._waiting(caller, agent, message, calls))
         known = await self._known(caller, agent, message) if message.task_id else None
         context_id = known.context_id if known else message.context_id or new_id()
         now = self._clock.now()
@@ -258,6 +261,15 @@ class TaskService:
             push=options.push,
             decisions=decisions,
         )
+
+    async def _waiting(self, caller: Caller, agent: str, message: ClientMessage, calls: tuple[str, ...]) -> str:
+        """The id of the task that asked for a decision which came without it. Raises InvalidRequest."""
+        named = named_task(message)
+        if named is not None:
+            return named
+        query = TaskQuery(message.context_id, TaskState.INPUT_REQUIRED)
+        found = await self._store.tasks.list(caller, agent, query) if message.context_id else None
+        return waiting_for(calls, found.tasks if found else ())
 
     async def _known(self, caller: Caller, agent: str, message: ClientMessage) -> Task:
         """The task that a message continues. Raises NotFound, InvalidRequest, NotSupported."""

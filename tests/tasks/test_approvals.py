@@ -152,6 +152,21 @@ async def test_anything_else_is_refused_and_the_task_keeps_waiting(start: Start,
         assert sent.total() == 0
 
 
+@pytest.mark.proves("approval.answered")
+async def test_data_parts_find_the_task_that_asks(start: Start) -> None:
+    async with start(RULES, **setting()) as service:
+        first, second = await say(service, "go"), await say(service, "go", context_id="c")
+        (one,), (two,) = asked(first), asked(second)
+        done = await say(service, decision(two, "approve"), context_id="c")
+        assert (done.id, done.status.state) == (second.id, TaskState.COMPLETED)
+        with pytest.raises(InvalidRequest, match="no task of this conversation waits") as refused:
+            await say(service, decision(two, "approve"), context_id="c")
+        assert refused.value.violations
+        done = await say(service, decision(one, "deny", task_id=first.id))
+        assert (done.id, done.status.state) == (first.id, TaskState.COMPLETED)
+        assert sent == {"bob": 1}
+
+
 @pytest.mark.proves("approval.durable", "durability.human-in-loop")
 async def test_an_approval_survives_restarts(start: Start) -> None:
     async with start(RULES, **setting()) as service:
