@@ -126,11 +126,16 @@ class Pages:
             async with asyncio.timeout(PING_SECONDS):
                 await self._store.ping()
         except (StoreError, TimeoutError) as error:
-            self._note(str(error) or f"the database has not answered for {PING_SECONDS:.0f} seconds")
-            reason = "the database takes no writes at the moment; the log says why"
-            return reply_json(request, {"status": "unavailable", "reason": reason}, 503)
+            trouble = str(error) or f"the database has not answered for {PING_SECONDS:.0f} seconds"
+            self._note(trouble)
+            return reply_json(request, {"status": "unavailable", "reason": self._placeless(trouble)}, 503)
         self._note("")
         return reply_json(request, {"status": "ready"})
+
+    def _placeless(self, trouble: str) -> str:
+        """What is wrong with the database, without the folders or the host that only the operator may know."""
+        place = self._store.dsn.partition("://")[2]
+        return trouble.replace(place, place.rpartition("/")[2])
 
     def _note(self, trouble: str) -> None:
         """Log why it is not ready, and when that is over: once each, however often somebody asks."""

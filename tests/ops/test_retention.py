@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from hector.cli.instance import Instance
+from hector.config.environment import Environment
+from hector.config.load import parse_config
 from hector.core.clock import FakeClock
 from hector.core.errors import NotFound
 from hector.core.event import InputRequired
@@ -17,6 +20,7 @@ from hector.store import Accepted, Store, open_store
 from hector.store.database import Connection
 from hector.store.figures import FigureSource
 from hector.store.retention import Cutoffs, Found, Policy, Removal, Retention, batches, cutoffs
+from hector.tools.catalog import Catalog
 from tests.ops.watcher import Watcher
 from tests.store.turns import ME, NOW, OWNER, answer, begin, done
 from tests.store.turns import step as step_of
@@ -281,3 +285,30 @@ async def test_space_is_used_again(tmp_path: Path) -> None:
     assert max(sizes) < 1.1 * sizes[0]
     assert (await FigureSource(store.database).read(NOW, 15, 60)).free > 300_000
     await store.aclose()
+
+
+class Noted(logging.LoggerAdapter[logging.Logger]):
+    """A log that tells when something is written to it."""
+
+    def __init__(self, noted: asyncio.Event) -> None:
+        super().__init__(logging.getLogger("hector.store"))
+        self._noted = noted
+
+    def info(self, msg: object, *args: object, **kwargs: object) -> None:
+        self._noted.set()
+
+
+async def test_a_server_does_it_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hector.store.retention.FIRST", 0.01)
+    store = await open_store(f"sqlite://{tmp_path}/hector.db")
+    await conversation(store, "old")
+    await store.aclose()
+    loaded = parse_config("llms: {default: {provider: scripted, rules: [{text: pong}]}}")
+    async with Instance.open(f"sqlite://{tmp_path}/hector.db", Environment(), Catalog(()), loaded) as instance:
+        noted = asyncio.Event()
+        monkeypatch.setattr("hector.store.retention.log", Noted(noted))
+        tidying = asyncio.create_task(instance.tidy())
+        async with asyncio.timeout(20):
+            await noted.wait()
+        assert (await rows(instance.store))["sessions"] == 0
+        tidying.cancel()
