@@ -17,6 +17,8 @@ from hector.store.codec import decoded, dumps, loads, milliseconds
 from hector.store.database import Connection, Database, Row
 from hector.store.queries import load
 
+LOWEST: Final = -(1 << 31)
+"""A priority below all that are in use."""
 LONGEST_HISTORY: Final = 20
 """Failed attempts of one job that are remembered."""
 
@@ -81,9 +83,12 @@ class Jobs:
 
         return self._database.write(unit)
 
-    def claim(self, owner: str, limit: int, now: float) -> Awaitable[list[Job]]:
-        """Take up to `limit` jobs that are due, the most urgent first, then the oldest; of a lane only its first live one."""
-        return self._database.write(lambda con: self._claim(con, owner, limit, milliseconds(now)))
+    def claim(self, owner: str, limit: int, now: float, least: int = LOWEST) -> Awaitable[list[Job]]:
+        """Take up to `limit` due jobs, the most urgent first, then the oldest; of a lane only its first live one.
+
+        `least` is the lowest priority that is taken.
+        """
+        return self._database.write(lambda con: self._claim(con, owner, limit, milliseconds(now), least))
 
     def finish(self, claim: Claim, state: JobState = JobState.DONE, cause: str | None = None) -> Awaitable[None]:
         """End a job that is no run. The payload of one that is over is forgotten. Raises LeaseLost."""
@@ -97,9 +102,9 @@ class Jobs:
         """Hand jobs back as if they had not been claimed; those that are no longer ours are passed over."""
         return self._database.write(lambda con: self._release(con, claims))
 
-    def next_due(self) -> Awaitable[float | None]:
-        """When (epoch) the next job may be claimed; None while there is none."""
-        return self._database.read(self._next_due)
+    def next_due(self, least: int = LOWEST) -> Awaitable[float | None]:
+        """When (epoch) the next job of at least this priority may be claimed; None while there is none."""
+        return self._database.read(lambda con: self._next_due(con, least))
 
     def register(self, instance: Instance) -> Awaitable[None]:
         """Announce a serving process. It must be there before it claims anything."""
@@ -213,8 +218,8 @@ class Jobs:
         await con.execute(self._sql["delete_lane"], (lane,))
         await con.execute(self._sql["delete_dead"], tasks)
 
-    async def _claim(self, con: Connection, owner: str, limit: int, now: int) -> list[Job]:
-        rows = await con.all(self._sql["claimable"], (now, limit))
+    async def _claim(self, con: Connection, owner: str, limit: int, now: int, least: int) -> list[Job]:
+        rows = await con.all(self._sql["claimable"], (now, least, limit))
         if rows:
             await con.many(self._sql["take"], [(owner, now, row[0]) for row in rows])
         return [_job(row) for row in rows]
@@ -242,8 +247,8 @@ class Jobs:
         await con.many(self._sql["release"], [(claim.key, claim.fence) for claim in claims])
         await con.notify(READY)
 
-    async def _next_due(self, con: Connection) -> float | None:
-        found = await con.one(self._sql["next_due"])
+    async def _next_due(self, con: Connection, least: int) -> float | None:
+        found = await con.one(self._sql["next_due"], (least,))
         return None if found is None or found[0] is None else found[0] / 1000
 
     async def _now(self, con: Connection) -> int:

@@ -18,6 +18,8 @@ from hector.store.jobs import Jobs
 from hector.store.queries import load
 
 KIND: Final = "push"
+PRIORITY: Final = -1
+"""Below that of runs: of these, somebody may be waiting for an answer."""
 MOST_CONFIGS: Final = 20
 """Receivers of one task: each of its updates is sent to all of them."""
 _NO_ID: Final = ""
@@ -162,7 +164,7 @@ class PushConfigs:
             lane = lane_of(key, config_id)
             for one in news:
                 payload = {"config": config_id, "context": context_id, **one}
-                job = NewJob(KIND, caller, task_id, payload, now, lane, max_attempts=self.max_attempts)
+                job = NewJob(KIND, caller, task_id, payload, now, lane, self.max_attempts, PRIORITY)
                 await self._jobs.insert(con, job)
 
     async def forget(self, con: Connection, task: int) -> None:

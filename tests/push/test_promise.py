@@ -2,7 +2,9 @@
 
 import json
 import signal
+import socket
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -181,3 +183,25 @@ def test_an_operator_sees_what_failed_and_no_secret(folder: Path) -> None:
         receiver.wait(lambda got: len(got) == 3)
         everything = listed.stdout + shown.stdout + shown.stderr + server.text()
     assert not any(secret in everything for secret in SECRETS)
+
+
+def test_receivers_that_hang_hold_up_no_run(folder: Path) -> None:
+    """Half of the places are kept for runs, those that have to wait for their turn included."""
+    small = {"queue": {"workers": 4}, **OPEN}
+    with live({**helper({"text": "Hello"}), "server": small}, folder) as server, deaf() as address:
+        for number in range(8):
+            task = server.send("first", contextId=f"c-{number}")
+            server.rpc("CreateTaskPushNotificationConfig", {"taskId": task["id"], "url": address})
+            params = {
+                "message": user(contextId=f"c-{number}"),
+                "configuration": {"taskPushNotificationConfig": {"url": address}, "returnImmediately": True},
+            }
+            server.rpc("SendMessage", params)
+            assert server.send("after it", contextId=f"c-{number}")["status"]["state"] == "TASK_STATE_COMPLETED"
+
+
+@contextmanager
+def deaf() -> Iterator[str]:
+    """An address that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"

@@ -10,7 +10,7 @@ SELECT 1 FROM jobs WHERE lane = ? AND state IN ('ready', 'running') LIMIT 1;
 -- claimable
 SELECT key, fence, kind, app, "user", lane, subject, payload, attempts, max_attempts, created, deadline, cause
 FROM jobs j
-WHERE j.state = 'ready' AND j.run_at <= ? AND NOT EXISTS (
+WHERE j.state = 'ready' AND j.run_at <= ? AND j.priority >= ? AND NOT EXISTS (
     SELECT 1 FROM jobs e WHERE e.lane = j.lane AND e.key < j.key AND e.state IN ('ready', 'running'))
 ORDER BY j.priority DESC, j.key LIMIT ?;
 
@@ -18,7 +18,7 @@ ORDER BY j.priority DESC, j.key LIMIT ?;
 -- What another process is just taking is passed over.
 SELECT key, fence, kind, app, "user", lane, subject, payload, attempts, max_attempts, created, deadline, cause
 FROM jobs j
-WHERE j.state = 'ready' AND j.run_at <= ? AND NOT EXISTS (
+WHERE j.state = 'ready' AND j.run_at <= ? AND j.priority >= ? AND NOT EXISTS (
     SELECT 1 FROM jobs e WHERE e.lane = j.lane AND e.key < j.key AND e.state IN ('ready', 'running'))
 ORDER BY j.priority DESC, j.key LIMIT ?
 FOR UPDATE OF j SKIP LOCKED;
@@ -70,7 +70,7 @@ WHERE lane = ? AND subject = ? AND state IN ('ready', 'running');
 
 -- next_due
 -- When the next job that nothing holds up may be claimed.
-SELECT min(run_at) FROM jobs j WHERE j.state = 'ready' AND NOT EXISTS (
+SELECT min(run_at) FROM jobs j WHERE j.state = 'ready' AND j.priority >= ? AND NOT EXISTS (
     SELECT 1 FROM jobs e WHERE e.lane = j.lane AND e.key < j.key AND e.state IN ('ready', 'running'));
 
 -- running_of
