@@ -49,8 +49,8 @@ def translate(error: Exception, place: str) -> Exception:
     """A StoreError for an error of the driver; an error that speaks for itself stays as it is."""
     if isinstance(error, HectorError):
         return error.with_traceback(None)  # said on purpose: where is of no interest, and the frames hold much
-    if isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError):
-        return _of_argument(error)
+    if type(error) is asyncpg.DataError:  # the driver's own: it could not encode an argument
+        return _of_argument(error, place)
     if isinstance(error, asyncpg.PostgresError):
         return _of_state(error, place)
     if isinstance(error, OSError | TimeoutError):
@@ -61,11 +61,12 @@ def translate(error: Exception, place: str) -> Exception:
     return error
 
 
-def _of_argument(error: Exception) -> Exception:
-    """A value that the wire format cannot hold."""
+def _of_argument(error: Exception, place: str) -> Exception:
     if "surrogates" in str(error):
         return InvalidRequest("the text holds half a surrogate pair, which is not valid Unicode")
-    return InvalidRequest("a value does not fit into the database: a number is too large, or of the wrong kind")
+    if "out of int64 range" in str(error):
+        return InvalidRequest("a number is larger than the database can hold: at most 9223372036854775807")
+    return StoreError(f"PostgreSQL at {place}: a value is of the wrong kind (a defect of Hector: please report it)")
 
 
 def _of_state(error: asyncpg.PostgresError, place: str) -> Exception:

@@ -162,12 +162,19 @@ class Lanes:
 
     async def _main(self) -> None:
         link = Link(self._door)
-        while batch := await self._take():
+        while await self._round(link):
+            pass
+        await link.aclose()
+
+    async def _round(self, link: "Link") -> bool:
+        """Run one batch; False at the end. A function of its own, so that a waiting lane holds no results."""
+        batch = await self._take()
+        if batch:
             await self._serve(link, batch, again=False)
             self._busy.difference_update(unit.key for unit in batch)
             if self._waiting and self._idle:  # perhaps what waited for one of these keys
                 self._wake_one()
-        await link.aclose()
+        return bool(batch)
 
     async def _take(self) -> list[Unit]:
         """The next batch; empty at the end."""

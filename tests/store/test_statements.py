@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 import hector
 from hector.store import migrations, queries
+from hector.store.postgres_connection import statement
 
 STATEMENTS = [(file, name, sql) for file in queries.FILES for name, sql in queries.load(file, "sqlite").items()]
 SCANS = {("sessions", "page")} | {
@@ -84,9 +86,40 @@ def test_all_files_are_known() -> None:
     assert sorted(queries.FILES) == sorted(
         file.name.removesuffix(".sql") for file in folder.iterdir() if file.name.endswith(".sql")
     )
-    assert list(migrations.NAMES) == sorted(
-        file.name.removesuffix(".sql") for file in (folder / "migrations").iterdir()
+    found = {file.name for file in (folder / "migrations").iterdir()}
+    assert found == {f"{name}{suffix}.sql" for name in migrations.NAMES for suffix in ("", ".postgres")}
+
+
+@pytest.mark.proves("database.postgres")
+async def test_postgresql_prepares_every_statement(postgres_ready: str) -> None:
+    con = await asyncpg.connect(postgres_ready)
+    for file in queries.FILES:
+        for name, sql in queries.load(file, "postgres").items():
+            text = statement(sql).sql
+            try:
+                await con.prepare(text)
+            except asyncpg.PostgresError as error:
+                pytest.fail(f"{file}.{name}: {error}")
+    await con.close()
+
+
+@pytest.mark.proves("database.postgres", "state.migrations")
+async def test_both_engines_have_the_same_tables(postgres_ready: str, empty: sqlite3.Connection) -> None:
+    con = await asyncpg.connect(postgres_ready)
+    rows = await con.fetch(
+        "SELECT table_name, column_name, is_nullable, column_default IS NOT NULL AND is_identity = 'NO', data_type "
+        "FROM information_schema.columns WHERE table_schema = 'public' AND table_name NOT IN ('migrations', 'relay')"
     )
+    await con.close()
+    found = {(table, name, nullable == "NO", default) for table, name, nullable, default, _ in rows}
+    named = "SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'migrations'"
+    tables = [name for (name,) in empty.execute(named)]
+    assert found == {
+        (table, name, bool(required or key), default is not None)
+        for table in tables
+        for _, name, _, required, default, key in empty.execute(f"PRAGMA table_info({table})")
+    }
+    assert {kind for *_, kind in rows} == {"bigint", "text", "double precision"}  # an integer would be too small
 
 
 def test_a_dialects_own_statement_wins(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +138,10 @@ def test_a_zip_archive_serves_them_too(tmp_path: Path) -> None:
     archive = tmp_path / "app.zip"
     root = Path(hector.__file__).parent
     with zipfile.ZipFile(archive, "w") as packed:
-        for path in [root / "__init__.py", *(root / "core").rglob("*.py"), *(root / "store").rglob("*")]:
+        for path in [
+            root / "__init__.py",
+            *(path for name in ("core", "config", "store") for path in (root / name).rglob("*")),
+        ]:
             if path.suffix in (".py", ".sql"):
                 packed.write(path, path.relative_to(root.parent))
     code = (
