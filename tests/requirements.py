@@ -401,6 +401,7 @@ _TABLE: Final[Mapping[str, str]] = {
     "Milestone 3: runs that go on": """
         b resume.events              | a run goes on from any of its events; nothing that was finished happens again
         b resume.unknown             | a call that was cut off follows on_unknown: ask, retry or fail
+        b resume.by-hand             | recovery.auto_resume and timeout make dead letters, which a requeue resumes
         b approval.asked             | the client is shown tool, arguments and their hash, and until when
         b approval.answered          | data parts or one word decide; anything else is refused and the task keeps waiting
         b approval.elsewhere         | a decision may come from beside the server

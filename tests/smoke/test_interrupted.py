@@ -1,5 +1,6 @@
 """The server is killed while a tool takes effect: what becomes of the call is what its configuration says."""
 
+import json
 import signal
 import sys
 import time
@@ -115,3 +116,42 @@ def test_a_call_that_was_cut_off(tmp_path: Path, policy: str, word: str) -> None
     assert ("not known whether it took effect" in answer_text(done)) != again
     looked = [line for line in effects(tmp_path) if line[0] == "look"]
     assert len(looked) == 1, "a result that was there is used again"
+
+
+RECOVERY = {
+    "auto_resume: false": "auto_resume is off",
+    "timeout: 1ms": "longer than storage.checkpoint.recovery.timeout",
+}
+
+
+@pytest.mark.proves("resume.by-hand", "durability.checkpoints")
+@pytest.mark.parametrize("setting", RECOVERY)
+def test_a_run_that_may_not_go_on_by_itself(tmp_path: Path, setting: str) -> None:
+    (tmp_path / "shop.py").write_text(PROGRAM)
+    recovery = f"storage: {{checkpoint: {{recovery: {{{setting}}}}}}}\n"
+    (tmp_path / "config.yaml").write_text(CONFIG % "retry" + recovery)
+    hector = Hector((sys.executable, "shop.py"), tmp_path)
+    task = killed_in_the_middle(hector, "config.yaml")
+    with hector.serve("--config", "config.yaml") as server:
+        failed = state_of(server, task, {"FAILED"})
+        assert RECOVERY[setting] in failed["status"]["message"]["parts"][0]["text"]
+        listed = hector.run("dlq", "list", "--json", "--config", "config.yaml")
+        (letter,) = json.loads(listed.stdout)["dead_letters"]
+        assert (letter["subject"], RECOVERY[setting] in letter["cause"]) == (task, True)
+        done = hector.run("dlq", "requeue", str(letter["key"]), "--config", "config.yaml")
+        assert done.returncode == 0, done.stderr
+        assert "paid 7" in answer_text(state_of(server, task, {"COMPLETED"}))
+
+
+@pytest.mark.proves("durability.checkpoints")
+@pytest.mark.parametrize("after_tools", [True, False])
+def test_results_that_were_not_written_down_are_fetched_again(tmp_path: Path, after_tools: bool) -> None:
+    (tmp_path / "shop.py").write_text(PROGRAM)
+    (tmp_path / "config.yaml").write_text(
+        CONFIG % "retry" + f"storage: {{checkpoint: {{after_tools: {str(after_tools).lower()}}}}}\n"
+    )
+    hector = Hector((sys.executable, "shop.py"), tmp_path)
+    task = killed_in_the_middle(hector, "config.yaml")
+    with hector.serve("--config", "config.yaml") as server:
+        state_of(server, task, {"COMPLETED"})
+    assert len([line for line in effects(tmp_path) if line[0] == "look"]) == (1 if after_tools else 2)
