@@ -76,6 +76,7 @@ class Outbound:
                     await _drain(connection)
         finally:
             connection.abort()
+            await connection.lost()
         return Outcome(head.status, _seconds(head.headers.get("retry-after", "")))
 
     async def _addresses(self, target: Target) -> Sequence[Address]:

@@ -128,7 +128,7 @@ def test_nothing_is_sent_to_an_address_that_was_opened_once(folder: Path, receiv
     assert receiver.got == []
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", "postgres"])
 def database(request: pytest.FixtureRequest, folder: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite://{folder}/hector.db"
