@@ -5,6 +5,7 @@ Pure: it looks at where the calls stand and at the tools' policies, and says wha
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Set
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from hector.core.record import dataclass
 
 SHOWN: Final = 500
 """Characters of the arguments that a prompt shows; the request itself carries all of them."""
+_TURNING: Final = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +120,14 @@ def _prompt(call: CallStanding, policy: ToolPolicy) -> str:
     return f"{said}\n{call.call.name}: {_shown(call)}"
 
 
+def legible(args: Any) -> str:
+    """Arguments as JSON for people. Characters that turn the direction of writing are escaped: they can fake a text."""
+    text = json.dumps(args, ensure_ascii=False)
+    return _TURNING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 def _shown(call: CallStanding) -> str:
-    text = json.dumps(call.call.args, ensure_ascii=False)
+    text = legible(call.call.args)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}... ({len(text)} characters)"
 
 

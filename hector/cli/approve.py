@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import getpass
-import json
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -129,7 +128,9 @@ def _me() -> str:
 
 
 def _text(one: "Approval") -> str:
-    return json.dumps(one.args, ensure_ascii=False)
+    from hector.agents.approval import legible  # noqa: PLC0415 - loaded on first use
+
+    return legible(one.args)
 
 
 def table(approvals: "Sequence[Approval]", now: float, style: "Style") -> list[str]:

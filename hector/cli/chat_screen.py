@@ -198,7 +198,9 @@ class Screen:
 
     def _wanted(self, call: Wanted, prompt: str) -> None:
         """What the prompt does not say of a call: all of its arguments, and until when it can be approved."""
-        whole = json.dumps(call.arguments, ensure_ascii=False)
+        from hector.agents.approval import legible  # noqa: PLC0415 - loaded on first use
+
+        whole = legible(call.arguments)
         if whole not in prompt:
             self._line(f"{call.tool}: {whole}", "33")
         if call.expires:
