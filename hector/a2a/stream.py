@@ -1,6 +1,8 @@
 """Server-sent events: one blob of bytes per batch of updates, and next to nothing per token.
 
-A token's event is always the same text around the token, so that text is rendered once per stream.
+A token's event is always the same text around the token, so that text is rendered once per stream. Every event carries
+the position behind it as its `id`: a client that was cut off sends the last one back as `Last-Event-ID`, which every
+EventSource does by itself.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,6 +23,9 @@ from hector.core.task import (
 )
 
 PING: Final = b": ping\n\n"
+RESUMED: Final = b": resumed\n\n"
+END: Final = "end"
+"""Stands for the number of the update that says how the task has ended."""
 _MARK: Final = "\x00hector:text\x00"
 _QUOTED_MARK: Final = wire.quote(_MARK)
 
@@ -55,39 +60,67 @@ def runs(value: AnswerDelta) -> Iterator[tuple[bool, str]]:
 
 
 class EventStream:
-    """The encoder of one stream. `request_id` is the JSON of the JSON-RPC id, or None for bare events (REST)."""
+    """The encoder of one stream. `request_id` is the JSON of the JSON-RPC id, or None for bare events (REST).
 
-    def __init__(self, dialect: Dialect, first: Task | ClientMessage, request_id: str | None) -> None:
+    `at` is the position of the first event; a `resumed` stream goes on behind what its client has, so it has none.
+    """
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        first: Task | ClientMessage,
+        request_id: str | None,
+        at: str = "",
+        *,
+        resumed: bool = False,
+    ) -> None:
         self._dialect = dialect
         self._first = first
+        self._at = at
+        self._resumed = resumed
         self._open = "data: " if request_id is None else f'data: {{"jsonrpc":"2.0","id":{request_id},"result":'
         self._close = "\n\n" if request_id is None else "}\n\n"
         self._around: dict[tuple[str, bool], tuple[str, str]] = {}
         self._task = first if isinstance(first, Task) else None
         self.state: TaskState | None = self._task.status.state if self._task else None
         """What the client was last told; None for a direct message, which is the only event of its stream."""
+        if resumed:
+            self.state = TaskState.WORKING
 
     def begin(self) -> bytes:
         """The first event."""
-        return self._event(self._dialect.answer(self._first)).encode("ascii")
+        if self._resumed:
+            return RESUMED
+        event = self._event(self._dialect.answer(self._first))
+        return f"{_line(self._at)}{event}".encode("ascii")
 
-    def encode(self, batch: Sequence[Update]) -> bytes:
-        """All events of a batch."""
+    def encode(self, batch: Sequence[Update], prefix: str = "", first: int = 0) -> bytes:
+        """All events of a batch. With a `prefix` they carry ids: the first update's is that and the number `first`."""
         if self._task is None:
             return b""
         frames: list[str] = []
-        for update in batch:
+        for number, update in enumerate(batch, first):
+            line = f"id: {prefix}{number}\n" if prefix else ""
             if isinstance(update, AnswerDelta):
-                self._grow(frames, self._task, update)
+                deltas = update.deltas
+                if len(deltas) == 1 and isinstance(deltas[0], TextDelta) and deltas[0].text:  # nearly all updates
+                    key = (update.artifact_id, not update.first)
+                    around = self._around.get(key) or self._frame(self._task, *key)
+                    frames.append(f"{line}{around[0]}{wire.quote(deltas[0].text)}{around[1]}")
+                else:
+                    self._grow(frames, self._task, update, line)
                 continue
             if isinstance(update, StatusUpdate):
                 self.state = update.status.state
-            frames.append(self._event(self._dialect.event(self._task, update)))
+                if prefix and self.state.terminal:
+                    line = f"id: {prefix}{END}\n"
+            frames.append(line + self._event(self._dialect.event(self._task, update)))
         return "".join(frames).encode("ascii")
 
-    def _grow(self, frames: list[str], owner: Task, update: AnswerDelta) -> None:
-        """The hot path: more of the answer."""
+    def _grow(self, frames: list[str], owner: Task, update: AnswerDelta, line: str) -> None:
+        """More of the answer, or of the thinking. Of several events only the last stands for the whole update."""
         append = not update.first
+        start = len(frames)
         for is_text, text in runs(update):
             if not is_text:
                 frames.append(self._event(self._dialect.thought(owner, update.artifact_id, text)))
@@ -95,6 +128,8 @@ class EventStream:
             around = self._around.get((update.artifact_id, append)) or self._frame(owner, update.artifact_id, append)
             frames.append(around[0] + wire.quote(text) + around[1])
             append = True
+        if len(frames) > start:
+            frames[-1] = line + frames[-1]
 
     def _frame(self, owner: Task, artifact_id: str, append: bool) -> tuple[str, str]:
         """The event of a piece of the answer, cut in two where the text goes."""
@@ -105,6 +140,10 @@ class EventStream:
 
     def _event(self, value: JsonObject) -> str:
         return f"{self._open}{wire.dumps(value)}{self._close}"
+
+
+def _line(position: str) -> str:
+    return f"id: {position}\n" if position else ""
 
 
 def failure(error: JsonObject) -> bytes:

@@ -18,9 +18,11 @@ from hector.config.server import Server
 from hector.core.content import JsonObject
 from hector.core.errors import HectorError, InvalidRequest, NotFound, Violation
 from hector.core.record import dataclass
-from hector.core.task import Caller
+from hector.core.task import Caller, Task
+from hector.tasks.follow import TaskStream
+from hector.tasks.positions import Position
 from hector.tasks.push import PushService
-from hector.tasks.service import SendOptions, TaskService, TaskStream
+from hector.tasks.service import SendOptions, TaskService
 from hector.web.answers import JSON, NO_CACHE, json_type, note
 from hector.web.asgi import Exchange
 from hector.web.push import OPERATIONS as PUSH
@@ -57,9 +59,10 @@ class Protocol:
             versions.check(asked, old=call.old)
             dialect: Dialect = v03 if call.old else render
             assert call.operation is not None  # noqa: S101 - read() has set it or raised
-            done = await self.perform(call.operation, exchange.place("agent"), call.params or {}, old=call.old)
+            params, behind = call.params or {}, _behind(exchange)
+            done = await self.perform(call.operation, exchange.place("agent"), params, behind, old=call.old)
             if isinstance(done, TaskStream):
-                events = EventStream(dialect, done.first, call.id)
+                events = _events(dialect, done, call.id)
                 await self._follow(exchange, done, events, call.operation, lambda error: failure(call.error(error)))
             else:
                 await exchange.reply(200, call.result(done), JSON, NO_CACHE)
@@ -73,9 +76,9 @@ class Protocol:
         query = exchange.query()
         versions.check(exchange.header(b"a2a-version") or query.get("A2A-Version", ""), old=False)
         params = await self._rest_params(exchange, operation, query)
-        done = await self.perform(operation, exchange.place("agent"), params, old=False)
+        done = await self.perform(operation, exchange.place("agent"), params, _behind(exchange), old=False)
         if isinstance(done, TaskStream):
-            events = EventStream(render, done.first, None)
+            events = _events(render, done, None)
             await self._follow(exchange, done, events, operation, lambda error: failure(rest_error(error)))
         else:
             kind = json_type(exchange.headers.get(b"accept", b""))
@@ -91,8 +94,16 @@ class Protocol:
                 params[meant] = found
         return params
 
-    async def perform(self, operation: Operation, agent_id: str | None, params: JsonObject, *, old: bool) -> Any:
-        """Do what was asked. The answer is a JSON value, or a TaskStream."""
+    async def perform(
+        self,
+        operation: Operation,
+        agent_id: str | None,
+        params: JsonObject,
+        behind: Position | None = None,
+        *,
+        old: bool,
+    ) -> Any:
+        """Do what was asked. The answer is a JSON value, or a TaskStream, which goes on behind a position if it can."""
         app = self._apps.current
         agent = visible_agent(app, agent_id)
         caller = Caller(app.id)
@@ -101,7 +112,7 @@ class Protocol:
                 TOO_MANY_STREAMS, f"{MOST_STREAMS} streams are open already; close some, or poll the task"
             )
         if operation in (Operation.SEND, Operation.STREAM):
-            return await self._send(app, caller, agent, params, operation, old=old)
+            return await self._send(app, caller, agent, params, operation, behind, old=old)
         if operation is Operation.LIST:
             listing = parse.parse_listing(params)
             _check_tenant(app, listing.tenant)
@@ -111,10 +122,18 @@ class Protocol:
             return await self._on_push(app, caller, agent, params, operation, old=old)
         if operation is Operation.EXTENDED_CARD:
             raise ProtocolError(UNSUPPORTED_OPERATION, "this agent has no extended card; its card says everything")
-        return await self._on_task(app, caller, agent, params, operation, old=old)
+        return await self._on_task(app, caller, agent, params, operation, behind, old=old)
 
     async def _send(
-        self, app: App, caller: Caller, agent: str, params: JsonObject, operation: Operation, *, old: bool
+        self,
+        app: App,
+        caller: Caller,
+        agent: str,
+        params: JsonObject,
+        operation: Operation,
+        behind: Position | None,
+        *,
+        old: bool,
     ) -> JsonObject | TaskStream:
         sent = v03.parse_send(params) if old else parse.parse_send(params)
         _check_tenant(app, sent.tenant)
@@ -122,7 +141,7 @@ class Protocol:
             self._push.check(sent.push, old=old)
         options = SendOptions(sent.return_immediately, sent.history_length, sent.push)
         if operation is Operation.STREAM:
-            return await self._tasks.stream(caller, agent, sent.message, options)
+            return await self._tasks.stream(caller, agent, sent.message, options, behind)
         answer = await self._tasks.send(caller, agent, sent.message, options)
         return v03.answer(answer) if old else render.answer(answer)
 
@@ -134,13 +153,21 @@ class Protocol:
         return await self._push.perform(caller, agent, params, operation, old=old)
 
     async def _on_task(
-        self, app: App, caller: Caller, agent: str, params: JsonObject, operation: Operation, *, old: bool
+        self,
+        app: App,
+        caller: Caller,
+        agent: str,
+        params: JsonObject,
+        operation: Operation,
+        behind: Position | None,
+        *,
+        old: bool,
     ) -> JsonObject | TaskStream:
         found = parse.parse_task(params)
         if not _is_tenant(app, found.tenant):
             raise NotFound("task", found.id)
         if operation is Operation.SUBSCRIBE:
-            return await self._tasks.subscribe(caller, agent, found.id)
+            return await self._tasks.subscribe(caller, agent, found.id, behind)
         if operation is Operation.CANCEL:
             task = await self._tasks.cancel(caller, agent, found.id, found.metadata)
         else:
@@ -197,6 +224,16 @@ def visible_agent(app: App, agent_id: str | None) -> str:
     elif agent_id not in agents or agents[agent_id].visibility == "private":
         raise NotFound("agent", agent_id)
     return agent_id
+
+
+def _behind(exchange: Exchange) -> Position | None:
+    """Where a client was cut off. What it does not have from us is as good as nothing."""
+    return Position.parse(exchange.header(b"last-event-id"))
+
+
+def _events(dialect: Dialect, stream: TaskStream, request_id: str | None) -> EventStream:
+    at = str(stream.at) if isinstance(stream.first, Task) else ""
+    return EventStream(dialect, stream.first, request_id, at, resumed=stream.resumed)
 
 
 def _is_about_http(error: HectorError) -> bool:

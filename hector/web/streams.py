@@ -8,7 +8,8 @@ from typing import Final
 from hector.a2a.errors import UNAVAILABLE, ProtocolError
 from hector.a2a.stream import PING, EventStream
 from hector.core.errors import HectorError
-from hector.tasks.service import TaskStream
+from hector.tasks.follow import TaskStream
+from hector.tasks.positions import prefix
 from hector.web.asgi import Exchange
 
 PING_SECONDS: Final = 15.0
@@ -50,13 +51,14 @@ class Follower:
             await self._stream.aclose()
 
     async def _pump(self, fail: Callable[[HectorError], bytes], *, until_interrupted: bool) -> None:
-        if self._events.state is None:
-            await self._write(self._events.begin(), last=True)
+        over = self._is_over(until_interrupted=until_interrupted)
+        await self._write(self._events.begin(), last=over)
+        if over:
             return
-        await self._write(self._events.begin())
         try:
             async for batch in self._stream:
-                blob = self._events.encode(batch)
+                mark = self._stream.mark
+                blob = self._events.encode(batch, prefix(mark.epoch), mark.number + 1)
                 last = self._is_over(until_interrupted=until_interrupted)
                 await self._write(blob, last=last)
                 if last:

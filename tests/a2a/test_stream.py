@@ -134,3 +134,29 @@ def test_a_mark_in_the_ids_does_not_confuse_the_cut() -> None:
     odd = task(TaskState.WORKING, context_id="\x00hector:text\x00 ")
     stream = EventStream(render, odd, None)
     assert events(stream.encode([text("x")])) == [render.text_chunk(odd, "answer-1", "x", append=True)]
+
+
+def test_every_event_carries_the_position_behind_it() -> None:
+    updates: list[Update] = [
+        StatusUpdate(Status(TaskState.WORKING, NOON)),
+        text("a", first=True),
+        AnswerDelta("answer-1", (ThinkingDelta("t"), TextDelta("b")), first=False),
+        AnswerDelta("answer-1", (), first=False),
+        StatusUpdate(Status(TaskState.COMPLETED, NOON)),
+    ]
+    stream = EventStream(render, OPEN, None, "7.1-4")
+    ids = [line for line in stream.begin().decode().splitlines() if line.startswith("id: ")]
+    assert ids == ["id: 7.1-4"]
+    blob = stream.encode(updates, "7.1-", 5).decode()
+    heads = [event.splitlines()[0][:10].rstrip() for event in blob.split("\n\n") if event]
+    assert heads == ["id: 7.1-5", "id: 7.1-6", 'data: {"st', "id: 7.1-7", "id: 7.1-en"]
+    plain = EventStream(render, OPEN, None)
+    assert "".join(line for line in blob.splitlines(keepends=True) if line[:4] != "id: ") == (
+        plain.encode(updates).decode()
+    )
+
+
+def test_a_resumed_stream_begins_without_a_snapshot_and_is_not_over_before_it_has_said_so() -> None:
+    stream = EventStream(render, task(TaskState.COMPLETED), "1", "7.1-4", resumed=True)
+    assert stream.begin() == b": resumed\n\n"
+    assert stream.state is TaskState.WORKING

@@ -151,5 +151,5 @@ def events(answer: httpx.Response) -> Iterator[Any]:
             event = json.loads(line.removeprefix("data: "))
             yield {"failed": event} if kind == "error" else event
         else:
-            assert not line or line.startswith(":")
+            assert not line or line.startswith((":", "id: "))
             kind = ""

@@ -162,7 +162,7 @@ def test_a_client_that_does_not_read_is_let_go(folder: Path, monkeypatch: pytest
 async def cut_off(server: Live) -> None:
     """Return when no request is being answered any more but ours."""
     async with asyncio.timeout(PATIENCE):
-        while any("Follower" in repr(task.get_coro()) for task in asyncio.all_tasks()):  # noqa: ASYNC110 - no event
+        while any("Follower._watch" in repr(task.get_coro()) for task in asyncio.all_tasks()):  # noqa: ASYNC110 - no event
             await asyncio.sleep(0.02)
 
 
