@@ -11,6 +11,7 @@ from hector.core.clock import Clock
 from hector.core.errors import StoreUnavailable
 from hector.core.job import Job
 from hector.store import Store
+from hector.store.jobs import LOWEST
 from hector.tasks.work import Work
 
 log = logging.getLogger("hector.tasks")
@@ -59,8 +60,10 @@ class Gate:
 
 
 class Claims:
-    """`free` counts the places, `begin` takes a job, `works` is what this process works on.
+    """`free` counts the places, `begin` takes a job, `works` is what this process works on, `owner` is its name.
 
+    `spare` counts the places that work which nobody waits for may still take, so that a receiver of notifications that
+    hangs holds up no run.
     `reserved` places are those of jobs that are being claimed; `gate` is passed by messages that are being accepted.
     """
 
@@ -71,6 +74,8 @@ class Claims:
         free: Callable[[], int],
         begin: Callable[[Job], None],
         works: Callable[[], Collection[Work]],
+        owner: Callable[[], str],
+        spare: Callable[[], int],
     ) -> None:
         self.reserved = 0
         self.gate = Gate()
@@ -79,6 +84,8 @@ class Claims:
         self._free = free
         self._begin = begin
         self._works = works
+        self._owner = owner
+        self._spare = spare
         self._woken = asyncio.Event()
         self._hungry = False
         self._doubt = False
@@ -103,12 +110,12 @@ class Claims:
         self._doubt = True
         self._woken.set()
 
-    async def keep(self, owner: str) -> None:
-        """Claim for `owner` until cancelled."""
+    async def keep(self) -> None:
+        """Claim until cancelled."""
         while True:
             self._woken.clear()
             try:
-                pause = await self._round(owner)
+                pause = await self._round()
             except StoreUnavailable:
                 self._doubt = True
                 pause = AWAY
@@ -131,26 +138,28 @@ class Claims:
         self._waited_for &= self._recent | {work.lane for work in self._works()}
         self._recent.clear()
 
-    async def _round(self, owner: str) -> float:
+    async def _round(self) -> float:
         """One look; how many seconds until the next."""
         if self._doubt:
-            await self._recover(owner)
-        due = await self._store.jobs.next_due()
+            await self._recover()
+        spare = self._spare()
+        least = LOWEST if spare > 0 else 0
+        due = await self._store.jobs.next_due(least)
         now = self._clock.now()
-        self._hungry = False
+        self._hungry = spare <= 0
         if due is None or due > now:
             return self._every if due is None else min(self._every, due - now)
-        places = min(self._free(), BATCH)
+        places = min(self._free(), spare if spare > 0 else BATCH, BATCH)
         if places <= 0:
             self._hungry = True
             return self._every
-        claimed = await self._claim(owner, places, now)
+        claimed = await self._claim(places, now, least)
         return 0.0 if claimed else OVERTAKEN
 
-    async def _claim(self, owner: str, places: int, now: float) -> int:
+    async def _claim(self, places: int, now: float, least: int) -> int:
         self.reserved = places
         try:
-            jobs = await self._store.jobs.claim(owner, places, now)
+            jobs = await self._store.jobs.claim(self._owner(), places, now, least)
         finally:
             self.reserved = 0
         for job in jobs:
@@ -160,10 +169,10 @@ class Claims:
             self._begin(job)
         return len(jobs)
 
-    async def _recover(self, owner: str) -> None:
+    async def _recover(self) -> None:
         async with self.gate.shut():
             known = {work.claim.key for work in self._works() if work.claim is not None}
-            freed = await self._store.jobs.orphans(owner, known)
+            freed = await self._store.jobs.orphans(self._owner(), known)
         self._doubt = False
         if freed:
             log.warning("took up work whose acceptance was never answered", extra={"count": freed})

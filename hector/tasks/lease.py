@@ -23,7 +23,7 @@ _EVER: Final = 1e9
 
 
 class Lease:
-    """Says to the others that this process is alive, and takes over from those that are not.
+    """Says to the others that this process is alive, and takes over from those that are not. `id` is its name there.
 
     `lost` is called when the others have declared it dead: whatever it works on belongs to them now. `returned` is
     called when the database has come back.
@@ -32,7 +32,7 @@ class Lease:
     def __init__(
         self, store: Store, clock: Clock, seconds: float, lost: Callable[[], None], returned: Callable[[], None]
     ) -> None:
-        self.id: Final = new_id()
+        self.id = new_id()
         self._store = store
         self._clock = clock
         self._seconds = seconds
@@ -74,6 +74,7 @@ class Lease:
         if not alive:
             log.warning("this process fell silent for too long; others have taken over its work")
             self._lost()
+            self.id = new_id()  # what was claimed under the old one belongs to nobody, and is freed below
             await self._register()
         if self._away:
             self._away = False

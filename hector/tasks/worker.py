@@ -16,6 +16,7 @@ from typing import Final, Self
 from hector.apps.app import App
 from hector.apps.registry import Apps
 from hector.apps.registry import Lease as AppLease
+from hector.config.checkpoint import Recovery
 from hector.config.server import Server
 from hector.core import points
 from hector.core.clock import Clock
@@ -23,10 +24,10 @@ from hector.core.errors import NotFound, NotSupported, StoreError, StoreUnavaila
 from hector.core.job import READY, STOP, Job, JobState
 from hector.core.record import dataclass
 from hector.core.task import Caller, Status, Task, TaskState
-from hector.store import Accept, Accepted, Store
+from hector.store import Accept, Accepted, Session, Store
 from hector.tasks.backoff import Tries
 from hector.tasks.channel import Channels
-from hector.tasks.checkpoint import Checkpoints
+from hector.tasks.checkpoint import Checkpoints, refusal
 from hector.tasks.claims import Claims
 from hector.tasks.conduct import RELEASE_SECONDS, Conductor, Unfit, give_up
 from hector.tasks.follow import Follower
@@ -35,7 +36,7 @@ from hector.tasks.handling import Handling, unfit
 from hector.tasks.insist import insist
 from hector.tasks.lease import Lease
 from hector.tasks.live import LiveTask, last
-from hector.tasks.perform import Request, done_of, load, perform
+from hector.tasks.perform import Request, begin_of, done_of, load, perform
 from hector.tasks.positions import Epoch
 from hector.tasks.run import Run
 from hector.tasks.work import Ending, Work
@@ -74,9 +75,10 @@ class Worker:
         self._settings = settings.queue
         self._runs: dict[str, Work] = {}
         self._jobs: dict[int, Work] = {}
+        store.push.max_attempts = settings.queue.max_retries + 1
         self._conductor = Conductor(store, clock, settings.queue)
         self._handling = Handling(Parts(store, clock, settings))
-        self._claims = Claims(store, clock, self._free, self._take_up, self._works)
+        self._claims = Claims(store, clock, self._free, self._take_up, self._works, lambda: self._lease.id, self._spare)
         self._lease = Lease(store, clock, settings.queue.stale_threshold, self._lost, self._claims.suspect)
         self.follower = Follower(store, self.channels, self._runs.__contains__)
         self._group = asyncio.TaskGroup()
@@ -90,7 +92,7 @@ class Worker:
             self._store.database.listen(READY, self._claims.told),
             self._store.database.listen(STOP, self._heard_stop),
         ]
-        keepers = (self.follower.keep(), self._lease.keep(), self._claims.keep(self._lease.id))
+        keepers = (self.follower.keep(), self._lease.keep(), self._claims.keep())
         self._keeping = [self._group.create_task(keeper) for keeper in keepers]
         return self
 
@@ -170,6 +172,10 @@ class Worker:
 
     def _free(self) -> int:
         return self._settings.workers - self.running - self._claims.reserved
+
+    def _spare(self) -> int:
+        """How many more jobs other than runs may be begun: they get half of the places, and at least one."""
+        return max(1, self._settings.workers // 2) - len(self._jobs)
 
     def _lost(self) -> None:
         for work in self._works():
@@ -306,10 +312,19 @@ class Worker:
         invocation: str = job.payload["invocation"]
         run.restore(done_of(session, invocation))
         self.channels.hold(run.task_id, Epoch(job.claim.key, job.claim.fence), run.live)
-        if (cause := unfit(job, self._clock.now())) is not None:
+        recovery = app.config.storage.checkpoint.recovery
+        if (cause := unfit(job, self._clock.now()) or self._refusal(job, recovery, session)) is not None:
             raise Unfit(cause)
         stream = bool(job.payload.get("stream", True))
         await perform(run, Request(app, run.live.base.agent, invocation, stream, session), self._store, self._clock)
+
+    def _refusal(self, job: Job, settings: Recovery, session: Session) -> str | None:
+        """Why a run that was cut off is not to go on by itself."""
+        if not job.was_cut_off:
+            return None
+        begun_by = begin_of(session, job.payload["invocation"])
+        last_sign = max(event.at for event in session.events if event.invocation_id == begun_by.invocation_id)
+        return refusal(settings, begun_by, last_sign, self._clock.now())
 
     def _forget(self, work: Work, task_id: str) -> None:
         """The work is over here, whatever became of the task."""
