@@ -92,11 +92,13 @@ class Jobs:
 
     def finish(self, claim: Claim, state: JobState = JobState.DONE, cause: str | None = None) -> Awaitable[None]:
         """End a job that is no run. The payload of one that is over is forgotten. Raises LeaseLost."""
-        return self._database.write(lambda con: self._finish(con, claim, state, cause))
+        return self._database.write(lambda con: self._finish(con, claim, state, cause), ("job", claim.key))
 
     def retry(self, claim: Claim, run_at: float, cause: str) -> Awaitable[None]:
         """Give the job back, to be claimed again from `run_at` on. Raises LeaseLost."""
-        return self._database.write(lambda con: self._retry(con, claim, milliseconds(run_at), cause))
+        return self._database.write(
+            lambda con: self._retry(con, claim, milliseconds(run_at), cause), ("job", claim.key)
+        )
 
     def release(self, claims: Sequence[Claim]) -> Awaitable[None]:
         """Hand jobs back as if they had not been claimed; those that are no longer ours are passed over."""
@@ -233,7 +235,8 @@ class Jobs:
             await con.execute(self._sql["bury"], (cause, now, _blamed(found, now, cause or ""), *place))
         else:
             await con.execute(self._sql["finish"], (state.value, cause, now, *place))
-        await con.notify(READY)
+        if found[4] is not None:  # somebody may have waited for it
+            await con.notify(READY)
 
     async def _retry(self, con: Connection, claim: Claim, run_at: int, cause: str) -> None:
         found = await con.one(self._sql["attempt"], (claim.key, claim.fence))

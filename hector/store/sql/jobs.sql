@@ -50,7 +50,7 @@ UPDATE jobs SET state = 'dead', cause = ?, ended = ?, history = ? WHERE key = ? 
 
 -- attempt
 -- What an attempt that failed is noted with.
-SELECT attempts, owner, history, state FROM jobs WHERE key = ? AND fence = ?;
+SELECT attempts, owner, history, state, lane FROM jobs WHERE key = ? AND fence = ?;
 
 -- retry
 UPDATE jobs SET state = 'ready', run_at = ?, cause = ?, history = ?, owner = NULL
