@@ -69,6 +69,8 @@ def _request(call: PendingCall) -> JsonObject:
     }
     if call.expires_at is not None:
         shown["expires_at"] = iso(call.expires_at)
+    if call.interrupted:
+        shown["interrupted"] = True
     return shown
 
 
