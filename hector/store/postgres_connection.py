@@ -96,7 +96,7 @@ async def connect(address: PostgresAddress) -> "asyncpg.Connection[asyncpg.Recor
         "statement_timeout": f"{round(address.statement_timeout * 1000)}",
         # A process that is stopped in the middle of a transaction must not keep its locks.
         "idle_in_transaction_session_timeout": "10s",
-        "lock_timeout": "10s",
+        "lock_timeout": "2s",
         "default_transaction_isolation": "read committed",
         # Every statement of ours is small; compiling one would take longer than running it.
         "jit": "off",

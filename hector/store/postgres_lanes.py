@@ -83,11 +83,16 @@ class Door:
 
 
 class Unit(NamedTuple):
-    """A unit of work that waits. Units of one key are run in order, one after the other; None: alone."""
+    """A unit of work that waits. Units of one key are run in order, one after the other.
+
+    `alone`: it shares no transaction. `again`: an earlier run may have been committed.
+    """
 
     work: Work
     future: "asyncio.Future[Any]"
     key: Hashable
+    alone: bool = False
+    again: bool = False
 
 
 class Run(Protocol):
@@ -170,10 +175,9 @@ class Lanes:
         """Run one batch; False at the end. A function of its own, so that a waiting lane holds no results."""
         batch = await self._take()
         if batch:
-            await self._serve(link, batch, again=False)
+            await self._serve(link, batch)
             self._busy.difference_update(unit.key for unit in batch)
-            if self._waiting and self._idle:  # perhaps what waited for one of these keys
-                self._wake_one()
+            self._hand_over()  # perhaps what waited for one of these keys
         return bool(batch)
 
     async def _take(self) -> list[Unit]:
@@ -191,20 +195,19 @@ class Lanes:
         batch: list[Unit] = []
         passed: list[Unit] = []
         blocked = set(self._busy)
-        while self._waiting and len(batch) < self._limit:
+        while self._waiting and len(batch) < self._limit and not (batch and (batch[0].alone or self._waiting[0].alone)):
             unit = self._waiting.popleft()
             (passed if unit.key in blocked else batch).append(unit)
         self._waiting.extendleft(reversed(passed))
         self._busy.update(unit.key for unit in batch if unit.key is not None)
         return batch
 
-    async def _serve(self, link: "Link", batch: Sequence[Unit], *, again: bool) -> None:
-        """Run a batch to its outcomes. `again`: an earlier attempt may have been committed."""
+    async def _serve(self, link: "Link", batch: Sequence[Unit]) -> None:
+        """Run a batch to its outcomes; what has to be run alone goes back to the head of the queue."""
         try:
-            settle(await link.run(self._run, batch, again=again))
+            settle(await link.run(self._run, batch, again=batch[0].again))
         except SplitError as split:
-            for unit in batch:
-                await self._serve(link, (unit,), again=split.again)
+            self._waiting.extendleft(unit._replace(alone=True, again=split.again) for unit in reversed(batch))
         except Exception as error:  # noqa: BLE001 - a lane must live on, and the error belongs to the units' callers
             settle([(unit.future, None, self._door.fault(error)) for unit in batch])
 
