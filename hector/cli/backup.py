@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,8 +35,9 @@ def run(arguments: argparse.Namespace) -> int:
     from hector.cli.place import find_place  # noqa: PLC0415 - loaded on first use
 
     path = Path(arguments.file)
-    if path.is_dir() or (path.exists() and not arguments.replace):
-        what = "is a folder\nName a file in it" if path.is_dir() else "is there already\nName another, or add --replace"
+    folder = os.path.isdir(path)
+    if folder or (os.path.exists(path) and not arguments.replace):
+        what = "is a folder\nName a file in it" if folder else "is there already\nName another, or add --replace"
         raise StartupError(f"backup {path}: it {what}")
     saved = asyncio.run(_save(find_place(arguments), path))
     tables = {member.table: member.rows for member in saved.manifest.members}

@@ -9,12 +9,14 @@ from hector import __version__
 from hector.cli.layout import Style, as_json, columns, count, plain, shorten, size, span
 from hector.config.flags import add_place_arguments
 from hector.core.clock import SystemClock, iso
+from hector.core.errors import StoreError
 from hector.core.record import dataclass
 
 if TYPE_CHECKING:
     from hector.cli.place import Place
     from hector.config.retention import Retention as Settings
     from hector.core.job import Instance
+    from hector.store import Store
     from hector.store.figures import Figures
     from hector.store.jobs import JobRecord, JobStatistics
     from hector.store.retention import Removal
@@ -26,7 +28,10 @@ _SHOWN: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that is shown. `now` in seconds since the epoch; `lease` and `long` in seconds."""
+    """All that is shown. `now` in seconds since the epoch; `lease` and `long` in seconds.
+
+    `damage`: why the dead letters cannot be read.
+    """
 
     now: float
     database: str
@@ -37,6 +42,7 @@ class Report:
     jobs: "JobStatistics"
     figures: "Figures"
     dead: "tuple[JobRecord, ...]"
+    damage: str
     settings: "Settings"
     due: "Removal"
 
@@ -79,6 +85,7 @@ async def _report(place: "Place", long: float) -> Report:
     async with visit(place) as store:
         retention = Retention(store.database, clock, Policy(kept.sessions, kept.jobs, kept.dead_letters))
         figures = await FigureSource(store.database).read(clock.now(), lease, long, _SHOWN)
+        dead, damage = await _dead_letters(store)
         return Report(
             figures.now,
             store.describe(),
@@ -88,10 +95,19 @@ async def _report(place: "Place", long: float) -> Report:
             await store.jobs.instances(),
             await store.jobs.statistics(),
             figures,
-            await store.jobs.dead(limit=_SHOWN),
+            dead,
+            damage,
             kept,
             await retention.due(),
         )
+
+
+async def _dead_letters(store: "Store") -> "tuple[tuple[JobRecord, ...], str]":
+    """One that is damaged must not hide everything else."""
+    try:
+        return await store.jobs.dead(limit=_SHOWN), ""
+    except StoreError as error:
+        return (), str(error)
 
 
 def page(report: Report, style: Style) -> Iterator[str]:
@@ -103,6 +119,8 @@ def page(report: Report, style: Style) -> Iterator[str]:
         yield from _section("Stuck runs", _stuck(report, style), style)
     if report.figures.waiting:
         yield from _section("Waiting for approval", _waiting(report, style), style)
+    if report.damage:
+        yield from _section("Dead letters", [style(plain(report.damage), "bad")], style)
     if report.dead:
         yield from _section("Dead letters", _dead(report, style), style)
     yield from _section("Stored", _stored(report, style), style)
@@ -321,4 +339,5 @@ def _lists(report: Report) -> dict[str, Any]:
             ],
         },
         "dead_letters": [letter(job) for job in report.dead],
+        "damage": report.damage or None,
     }

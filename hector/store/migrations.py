@@ -102,6 +102,14 @@ def pending(seen: Sequence[tuple[int, str, str, str]], migrations: Sequence[Migr
     return [migration for migration in migrations if migration.number not in done]
 
 
+def unfit(migration: Migration, place: str, error: Exception) -> StartupError:
+    """What to say of a migration that the tables which are there do not allow, as when it was half applied by hand."""
+    return StartupError(
+        f"database {place}: migration {migration.name} does not fit what is there ({error}); nothing was changed\n"
+        "Restore the database from a backup (hector restore FILE --replace), or undo what was changed by hand"
+    )
+
+
 async def apply(con: Connection, migration: Migration, statements: Sequence[str], at: int) -> None:
     """Run one migration and note it; the caller wraps both in one transaction."""
     for statement in statements:

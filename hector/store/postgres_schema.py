@@ -15,8 +15,10 @@ OLDEST: Final = 12
 """The first major version with everything that the statements use."""
 
 _MINE: Final = (
-    "SELECT column_name FROM information_schema.columns WHERE table_schema = current_schema() AND table_name = ?"
+    "SELECT a.attname::text FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 "
+    "WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = ?"
 )
+"""The columns of a table. The information schema would not show those that this user has no right to."""
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('hector migrations ' || current_schema(), 0))"
 
 
@@ -65,14 +67,20 @@ async def _migrate(con: PostgresConnection, place: str) -> None:
         await con.raw.fetchval(_LOCK, timeout=3600)
         now = milliseconds(SystemClock().now())
         for migration in migrations.pending(await migrations.applied(con), migrations.known("postgres"), place):
-            await con.raw.execute(migration.sql, timeout=86_400)
+            try:
+                await con.raw.execute(migration.sql, timeout=86_400)
+            except asyncpg.PostgresError as error:
+                state = error.sqlstate or ""
+                if state.startswith(("23", "42")) and not isinstance(error, asyncpg.InsufficientPrivilegeError):
+                    raise migrations.unfit(migration, place, error) from None
+                raise
             points.reach("migration.applying")
             await migrations.apply(con, migration, (), now)
 
 
 def explain(error: Exception, place: str) -> StartupError | None:
     """What stands in the way of the schema, where the general text would not do."""
-    if isinstance(error, asyncpg.InsufficientPrivilegeError):
+    if isinstance(error, asyncpg.InsufficientPrivilegeError) and "for schema" in str(error):
         return StartupError(
             f"PostgreSQL at {place}: this user may not create tables: GRANT CREATE, USAGE ON SCHEMA public to it, or "
             "name a database that it owns"

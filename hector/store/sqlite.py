@@ -3,6 +3,7 @@
 import errno
 import os
 import sqlite3
+import stat
 from asyncio import Future
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable, Sequence
 from contextlib import ExitStack, suppress
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, TypeVar, cast
 
 import hector.store.migrations as migrations
+from hector.core import points
 from hector.core.clock import SystemClock
 from hector.core.errors import HectorError, StartupError, StoreUnavailable
 from hector.store.codec import milliseconds
@@ -268,6 +270,8 @@ def _open_all(place: str, synchronous: str, *, visitor: bool) -> list[SqliteConn
         try:
             if visitor:
                 _check_ours(place)
+            elif place != MEMORY and not _has_log(place):
+                _check_not_theirs(place)
             writer = _open(place, undo)
             writer.raw.execute(f"PRAGMA synchronous = {synchronous}")
             if not visitor:
@@ -296,21 +300,42 @@ def _open(place: str, undo: ExitStack) -> SqliteConnection:
     return con
 
 
-def _check_ours(place: str) -> None:
-    """Before anything is written into it, its journal mode included. Raises StartupError, and SQLite's own errors."""
-    if not Path(place).exists():
-        raise StartupError(
-            f"database {place}: there is no such file\nStart `hector serve` once, or name another with --database"
-        )
+_START: Final = "Start `hector serve` once, or name another with --database sqlite://<path>"
+
+
+def _has_log(place: str) -> bool:
+    """Whether the file's header says that it has a write-ahead log, as all of ours do once they were served from."""
+    with open(place, "rb") as file:
+        return file.read(20)[18:] == b"\2\2"
+
+
+def _tables(place: str) -> set[str]:
+    """Looked up without changing anything, not even the journal mode. Raises SQLite's own errors."""
     raw = sqlite3.connect(Path(place).as_uri() + "?mode=ro", timeout=5.0, uri=True)
     try:
-        tables = {name for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        return {name for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     finally:
         raw.close()
-    if "migrations" not in tables:
-        raise StartupError(
-            f"database {place} holds nothing of Hector\nStart `hector serve` once, or name another with --database"
-        )
+
+
+def _check_not_theirs(place: str) -> None:
+    """Raises StartupError for a database of another program."""
+    tables = _tables(place)
+    if tables and "migrations" not in tables:
+        raise StartupError(f"database {place} belongs to another program: choose another file with --database")
+
+
+def _check_ours(place: str) -> None:
+    """Raises StartupError where a visitor finds nothing, and SQLite's own errors."""
+    try:
+        there = stat.S_ISREG(os.stat(place).st_mode)
+    except OSError as error:
+        what = "there is no such file" if isinstance(error, FileNotFoundError) else f"{error.strerror}"
+        raise StartupError(f"database {place}: {what}\n{_START}") from None
+    if not there:
+        raise StartupError(f"database {place}: this is no file\n{_START}")
+    if "migrations" not in _tables(place):
+        raise StartupError(f"database {place} holds nothing of Hector\n{_START}")
 
 
 async def _migrate(con: SqliteConnection, place: str) -> None:
@@ -320,7 +345,13 @@ async def _migrate(con: SqliteConnection, place: str) -> None:
     now = milliseconds(SystemClock().now())
     for migration in migrations.pending(await migrations.applied(con), migrations.known(), place):
         await con.execute("BEGIN IMMEDIATE")
-        await migrations.apply(con, migration, statements(migration.sql), now)
+        try:
+            await migrations.apply(con, migration, statements(migration.sql), now)
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT):
+                raise migrations.unfit(migration, place, error) from None
+            raise
+        points.reach("migration.applying")
         await con.execute("COMMIT")
 
 
