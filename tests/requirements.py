@@ -176,7 +176,7 @@ _TABLE: Final[Mapping[str, str]] = {
         p tools.memorytool           | memory across sessions
         p tools.searchtool           | search in documents
         p tools.todotool             | task and checklist management
-        p tools.approvaltool         | approvals by a person
+        b tools.approvaltool         | approvals by a person
         p tools.agenttool            | an agent as a callable tool
     """,
     "Command tool": """
@@ -402,6 +402,7 @@ _TABLE: Final[Mapping[str, str]] = {
         b resume.events              | a run goes on from any of its events; nothing that was finished happens again
         b resume.unknown             | a call that was cut off follows on_unknown: ask, retry or fail
         b resume.by-hand             | recovery.auto_resume and timeout make dead letters, which a requeue resumes
+        b tools.policy               | functions carry marks (idempotent, needs approval); the file has the last word
         b approval.asked             | the client is shown tool, arguments and their hash, and until when
         b approval.answered          | data parts or one word decide; anything else is refused and the task keeps waiting
         b approval.elsewhere         | a decision may come from beside the server

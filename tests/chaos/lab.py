@@ -60,11 +60,13 @@ class Lab:
                 self.settled.pop(task.id, None)
         return facts
 
-    async def note_death(self) -> None:
-        """A process has died: remember what was stored by then."""
+    async def note_death(self) -> float:
+        """A process has died: remember what is stored now, when others may still be at work; when it died."""
         self.cell.deaths += 1
-        moment = time.monotonic()
-        self.deaths.append((moment, await self.facts()))
+        died = time.monotonic()
+        facts = await self.facts()
+        self.deaths.append((time.monotonic(), facts))
+        return died
 
     async def settle(self, patience: float = PATIENCE, *, runs: int = 0) -> Facts:
         """Answer what is asked until at least `runs` tasks are there and all have ended; what stands then.
@@ -95,8 +97,8 @@ class Lab:
         decisions = {}
         for data in await self.client.pending(url, task_id):
             call = data["tool_call_id"]
-            again = data.get("interrupted") or call in self.decided
-            decisions[call] = "deny" if again else "approve"
+            first = data["tool_name"] == "guard" and call not in self.decided
+            decisions[call] = "approve" if first else "deny"
         if decisions and await self.client.decide(url, task_id, decisions):
             self.decided |= set(decisions)
 

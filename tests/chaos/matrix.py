@@ -59,15 +59,15 @@ async def crash(cell: Cell, engines: Engines, folder: Path, point: Point) -> Non
             except TimeoutError:
                 cell.findings.append(f"{point.name} was never reached for the {point.passage}. time")
                 await one.victim.kill()
-            await one.note_death()
+            died = await one.note_death()
             if cell.processes == 1:
                 await one.victim.start()
                 await one.victim.ready()
             driving.cancel()
             del sending
-        moment, left = one.deaths[0]
+        _, left = one.deaths[0]
         facts = await one.settle(30)
-        since = one.victim.began if cell.processes == 1 else moment
+        since = one.victim.began if cell.processes == 1 else died
         cell.recovery = one.recovery(since, left)
         await one.judge(facts)
 

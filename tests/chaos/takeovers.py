@@ -27,8 +27,8 @@ async def zombie(cell: Cell, engines: Engines, folder: Path, copies: int = 3) ->
         await until(lambda: _busy(one) == count, "every run in mid-step", 10)
         frozen.signal(signal.SIGSTOP)
         try:
-            await one.note_death()
-            moment, left = one.deaths[0]
+            moment = await one.note_death()
+            _, left = one.deaths[0]
             await until(lambda: len(one.recovery(moment, left)) >= count // 2, "the other one takes over", 6 * LEASE)
         finally:
             frozen.signal(signal.SIGCONT)
