@@ -90,11 +90,11 @@ def test_a_second_signal_ends_the_process_at_once(hector: Hector) -> None:
         server.process.send_signal(signal.SIGTERM)
         eventually(lambda: "waiting for running tasks" in server.text())
         assert server.stop(signal.SIGINT) == 1
-    with hector.serve("-c", "c.yaml") as server:
-        assert state(server, task_id)["state"] == "TASK_STATE_FAILED"
+    with hector.serve("-c", "c.yaml") as server:  # nobody knows whether the tool took effect
+        eventually(lambda: state(server, task_id)["state"] == "TASK_STATE_INPUT_REQUIRED")
 
 
-def test_whoever_waits_is_told_that_the_server_stops(hector: Hector) -> None:
+def test_whoever_waits_is_given_the_task_as_it_stands_at_a_stop(hector: Hector) -> None:
     write(hector, "forever", server={"shutdown_grace": "200ms"})
     answers: list[dict[str, Any]] = []
     with hector.serve("-c", "c.yaml") as server:
@@ -103,8 +103,7 @@ def test_whoever_waits_is_told_that_the_server_stops(hector: Hector) -> None:
         eventually(lambda: "stuck" in server.text())
         assert server.stop() == 0
         waiting.join(PATIENCE)
-    assert answers[0]["status"]["state"] == "TASK_STATE_FAILED"
-    assert "stopped" in answers[0]["status"]["message"]["parts"][0]["text"]
+    assert answers[0]["status"]["state"] == "TASK_STATE_WORKING"
 
 
 @pytest.mark.parametrize("how", ["start", "watch", "signal"])
