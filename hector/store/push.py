@@ -11,8 +11,8 @@ from hector.core.event import Artifact
 from hector.core.job import READY, NewJob
 from hector.core.push import PushConfig, PushPage
 from hector.core.record import dataclass
-from hector.core.task import ArtifactUpdate, Caller, Status, StatusUpdate, TaskState
-from hector.store.codec import artifact_from_text, client_message_from_text, milliseconds
+from hector.core.task import Caller, Status, TaskState
+from hector.store.codec import artifact_from_text, client_message_from_text, decoded, milliseconds
 from hector.store.database import Connection, Database, Row
 from hector.store.jobs import Jobs
 from hector.store.queries import load
@@ -34,29 +34,24 @@ StatusText: TypeAlias = tuple[str, int, str | None]
 class Notice:
     """What a job of kind "push" says. The receiver is looked up when it is sent: its secrets stand in one place only.
 
-    `status` is the task's at that moment; with an `artifact`, that is the news.
+    `status` is the task's at that moment; with an `artifact_id`, that artifact is the news. It is sent as it then
+    stands: it may be megabytes, and is not stored once more for each receiver.
     """
 
     config_id: str
     context_id: str
     status: Status
-    artifact: Artifact | None = None
-
-    @property
-    def update(self) -> StatusUpdate | ArtifactUpdate:
-        """As a stream would have told it."""
-        return StatusUpdate(self.status) if self.artifact is None else ArtifactUpdate(self.artifact)
+    artifact_id: str | None = None
 
 
 def notice_of(payload: JsonObject) -> Notice:
     """From a job's payload. Raises KeyError, TypeError or ValueError on a foreign shape."""
     state, at, said = payload["status"]
-    artifact = payload.get("artifact")
     return Notice(
         payload["config"],
         payload["context"],
         Status(TaskState(state), at / 1000, None if said is None else client_message_from_text(said)),
-        None if artifact is None else artifact_from_text(artifact),
+        payload.get("artifact"),
     )
 
 
@@ -130,6 +125,15 @@ class PushConfigs:
 
         return self._database.read(unit)
 
+    def artifact(self, caller: Caller, task_id: str, artifact_id: str) -> Awaitable[Artifact | None]:
+        """What a delivery brings; None when it is gone."""
+
+        async def unit(con: Connection) -> Artifact | None:
+            found = await con.one(self._sql["artifact"], (task_id, caller.app, caller.user, artifact_id))
+            return None if found is None else decoded("artifacts", found[0], artifact_from_text, found[1])
+
+        return self._database.read(unit)
+
     # What a unit of work of another repository needs inside its own transaction.
 
     async def attach(self, con: Connection, task: int, task_id: str, config: PushConfig) -> PushConfig:
@@ -151,11 +155,11 @@ class PushConfigs:
         await self._add(con, task, caller, ({"status": status},))
 
     async def announce_artifacts(
-        self, con: Connection, task: Place, caller: Caller, state: str, bodies: Iterable[str]
+        self, con: Connection, task: Place, caller: Caller, state: str, names: Iterable[str]
     ) -> None:
-        """Add a delivery of each artifact, as it is stored, for each receiver. `state` is the task's by then."""
+        """Add a delivery of each artifact for each receiver. `state` is the task's by then."""
         status = (state, self._now(), None)
-        await self._add(con, task, caller, tuple({"status": status, "artifact": body} for body in bodies))
+        await self._add(con, task, caller, tuple({"status": status, "artifact": name} for name in names))
 
     async def _add(self, con: Connection, task: Place, caller: Caller, news: Iterable[JsonObject]) -> None:
         key, task_id, context_id = task

@@ -246,7 +246,7 @@ class Tasks:
     async def _announce(self, con: Connection, record: Record, step: _Step, key: int, state: str) -> None:
         """Have the task's receivers told of a step. `state` is the one before it."""
         place = (key, record.task_id, record.context_id)
-        await self._push.announce_artifacts(con, place, record.caller, state, [body for _, body in step.artifacts])
+        await self._push.announce_artifacts(con, place, record.caller, state, [name for name, _ in step.artifacts])
         if step.status is not None:
             await self._push.announce(con, place, record.caller, step.status)
 

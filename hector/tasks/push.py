@@ -13,7 +13,7 @@ from hector.config.push import PushNotifications
 from hector.core.errors import InvalidRequest, NotFound, Violation
 from hector.core.job import Job
 from hector.core.push import PushConfig, PushPage
-from hector.core.task import Caller, Task
+from hector.core.task import ArtifactUpdate, Caller, StatusUpdate, Task
 from hector.store import Store
 from hector.store.push import Notice, notice_of
 from hector.tasks.handlers import Dead, Done, Outcome, Retry
@@ -113,13 +113,20 @@ class PushDelivery:
         return verdict(found.status, found.retry_after)
 
     async def _body(self, job: Job, notice: Notice, config: PushConfig) -> bytes | None:
+        """What is sent; None when there is no such thing any more."""
         task = Task(job.subject, notice.context_id, "", notice.status)
+        update: StatusUpdate | ArtifactUpdate = StatusUpdate(notice.status)
         if config.version == OLD:
             try:
                 task = replace(await self._store.tasks.get(job.caller, job.subject), status=notice.status)
             except NotFound:
                 return None
-        return wire.dumps(push.notification(task, notice.update, config.version)).encode("ascii")
+        elif notice.artifact_id is not None:
+            artifact = await self._store.push.artifact(job.caller, job.subject, notice.artifact_id)
+            if artifact is None:
+                return None
+            update = ArtifactUpdate(artifact)
+        return wire.dumps(push.notification(task, update, config.version)).encode("ascii")
 
 
 def policy_of(settings: PushNotifications) -> "Policy":

@@ -257,7 +257,7 @@ class TaskService:
             message.metadata,
             resume=known is not None,
             stream=stream,
-            direct=not stream and known is None and app.config.agents[agent].reply != "task",
+            direct=not (stream or known or options.push) and app.config.agents[agent].reply != "task",
             push=options.push,
             decisions=decisions,
         )

@@ -238,7 +238,7 @@ class Worker:
             self._store,
             self._clock,
             accepted.claim,
-            "task" if offer.resume else config.reply,
+            "task" if offer.resume or offer.push else config.reply,  # notifications are about tasks
             structured=config.structured_output is not None,
             halting=self._halting,
             due=Checkpoints(app.config.storage.checkpoint).due,

@@ -185,6 +185,19 @@ def test_an_operator_sees_what_failed_and_no_secret(folder: Path) -> None:
     assert not any(secret in everything for secret in SECRETS)
 
 
+DIRECT = {"tool_calls": [{"name": "reply_directly", "args": {"text": "Hello"}}]}
+
+
+@pytest.mark.parametrize(("reply", "rule"), [("auto", DIRECT), ("message", {"text": "Hello"})])
+def test_whoever_asks_for_notifications_gets_a_task(
+    folder: Path, receiver: Receiver, reply: str, rule: dict[str, Any]
+) -> None:
+    with live({**helper(rule, reply=reply), "server": OPEN}, folder) as server:
+        assert "messageId" in server.send()
+        send(server, receiver)
+        assert states(receiver.ended()) == ["WORKING", "", "COMPLETED"]
+
+
 def test_receivers_that_hang_hold_up_no_run(folder: Path) -> None:
     """Half of the places are kept for runs, those that have to wait for their turn included."""
     small = {"queue": {"workers": 4}, **OPEN}

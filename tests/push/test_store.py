@@ -28,7 +28,7 @@ async def delivered(store: Store) -> list[tuple[str, str]]:
     while jobs := await waiting(store):
         for job in jobs:
             notice = notice_of(job.payload)
-            news = notice.artifact.id if notice.artifact else notice.status.state.value
+            news = notice.artifact_id or notice.status.state.value
             found.append((notice.config_id, news))
             await store.jobs.finish(job.claim)
     return found
@@ -182,6 +182,17 @@ async def test_they_go_with_their_task_and_their_session(store: Store) -> None:
     kept = await store.tasks.accept(replace(request(context="other"), push=CONFIG))
     assert await store.sessions.delete(ME, "other")
     assert await store.push.receiver(ME, kept.task.id, "c") is None
+
+
+async def test_an_artifact_is_stored_once_and_nobody_elses(store: Store) -> None:
+    accepted = await store.tasks.accept(replace(request(), push=CONFIG))
+    await store.tasks.record(done(accepted))
+    task = accepted.task.id
+    found = await store.push.artifact(ME, task, "answer-1")
+    assert found is not None
+    assert found.name == "response"
+    assert await store.push.artifact(Caller("app", "you"), task, "answer-1") is None
+    assert await store.push.artifact(ME, task, "other") is None
 
 
 async def test_secrets_are_in_no_job(store: Store) -> None:

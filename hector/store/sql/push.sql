@@ -36,6 +36,10 @@ SELECT id FROM push_configs WHERE task = ? ORDER BY id;
 SELECT p.id, p.url, p.token, p.scheme, p.credentials, p.version FROM push_configs p JOIN tasks t ON t.key = p.task
 WHERE t.id = ? AND t.app = ? AND t."user" = ? AND p.id = ?;
 
+-- artifact
+SELECT a.key, a.body FROM artifacts a JOIN tasks t ON t.key = a.task
+WHERE t.id = ? AND t.app = ? AND t."user" = ? AND a.id = ?;
+
 -- hurry
 -- A new address need not wait for what the old one was given time for.
 UPDATE jobs SET run_at = ? WHERE lane = ? AND state IN ('ready', 'running') AND state = 'ready' AND run_at > ?;
