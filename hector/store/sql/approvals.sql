@@ -16,7 +16,8 @@ WHERE task = ? AND call_id = ? AND state = 'pending';
 
 -- forget_expiry
 -- What was to end the approvals of a task.
-DELETE FROM jobs WHERE lane = ? AND kind = 'expire' AND state = 'ready';
+DELETE FROM jobs
+WHERE lane = ? AND state IN ('ready', 'running') AND state = 'ready' AND kind = 'expire';
 
 -- waiting
 -- What people may decide about now, the oldest first; of one task, or (NULL) of all.
