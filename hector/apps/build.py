@@ -65,11 +65,8 @@ def _agent(
 
 
 def _policy(name: str, config: HectorConfig, catalog: Catalog) -> ToolPolicy:
-    """Generic tools that nobody declared act within the run only: one that was cut off has done nothing."""
     declared = config.tools.get(name)
-    if declared is None:
-        return ToolPolicy(on_unknown="retry")
-    return policy_of(declared, idempotent=catalog.idempotent(declared.handler))
+    return policy_of(catalog.policy(declared.handler if declared else name), declared)
 
 
 def _output_of(agent_id: str, agent: LlmAgent) -> OutputSchema | None:

@@ -46,6 +46,8 @@ VALUES: Final[tuple[Respelled, ...]] = (
     Respelled("storage.*.backend", {"memory": "inmemory", "in_memory": "inmemory", "sqlite": "sql"}),
     Respelled("logger.format", {"simple": "text", "verbose": "text", "custom": "text"}),
     Respelled("logger.level", {"warning": "warn"}),
+    Respelled("tools.*.handler", {"approvaltool": "request_approval"}),
+    Respelled("agents.*.tools.*", {"approvaltool": "request_approval"}),
     Respelled("agents.*.workflow", {"llm": None, "": None}),
 )
 

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from hector.config.base import Duration, Section
 
-GENERIC_TOOLS: Final = ("ask_user", "reject_task", "reply_directly", "save_artifact")
+GENERIC_TOOLS: Final = ("ask_user", "reject_task", "reply_directly", "request_approval", "save_artifact")
 """Handlers that every installation has; agents may name them without declaring them."""
 
 
@@ -19,7 +19,10 @@ class FunctionTool(Section):
     description: str = Field("", description="What the model is told about it. Left out: the function's own text.")
     parameters: dict[str, Any] = Field({}, description="Fixed arguments; the model neither sees nor changes them.")
     timeout: Duration = Field(60.0, description="Longest run of one call; 0 means no limit.")
-    require_approval: bool = Field(False, description="Ask a person before each call; until then the task waits.")
+    require_approval: bool | None = Field(
+        None,
+        description="Ask a person before each call; the task waits. Left out: what the function itself says, else no.",
+    )
     approval_prompt: str = Field("", description="What the person is asked. Left out: a sentence that names the tool.")
     approval_expires: Duration = Field(
         0.0, description="How long to wait for approval; then the call counts as denied. 0 means for ever."

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from hector.core.errors import ConfigError
-from hector.core.ports import Tool
+from hector.core.ports import Tool, ToolPolicy
 from hector.tools import generic
-from hector.tools.function import function_tool, is_idempotent
+from hector.tools.function import function_tool, own_policy
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -21,6 +21,7 @@ GENERIC: Final[Mapping[str, Callable[..., Any]]] = {
     "ask_user": generic.ask_user,
     "reject_task": generic.reject_task,
     "reply_directly": generic.reply_directly,
+    "request_approval": generic.request_approval,
 }
 
 
@@ -60,9 +61,9 @@ class Catalog:
                 f"function tool {handler!r} cannot be offered to a model: {_first_line(error)}"
             ) from error
 
-    def idempotent(self, handler: str) -> bool:
-        """Whether its calls may be repeated without harm. Raises ConfigError for an unknown handler."""
-        return is_idempotent(self._function(handler))
+    def policy(self, handler: str) -> ToolPolicy:
+        """What its function says of itself. Raises ConfigError for an unknown handler."""
+        return own_policy(self._function(handler))
 
     def _function(self, handler: str) -> Callable[..., Any]:
         function = self._functions.get(handler) or _load(handler)

@@ -3,18 +3,19 @@
 import inspect
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from hector.core.content import Data, JsonObject, Media, Text
 from hector.core.errors import ToolError
-from hector.core.ports import ToolContext, ToolOutput, ToolSpec
+from hector.core.ports import ToolContext, ToolOutput, ToolPolicy, ToolSpec
 from hector.core.record import dataclass
 from hector.tools.threads import in_thread
 
 _CONTENT: Final = (Text, Media, Data)
-_MARK: Final = "__hector_idempotent__"
+_POLICY: Final = "__hector_policy__"
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
@@ -23,13 +24,24 @@ def idempotent(function: _F) -> _F:
 
     A call that a crash has cut off is then simply run again, unless the configuration says otherwise.
     """
-    setattr(function, _MARK, True)
+    setattr(function, _POLICY, replace(own_policy(function), on_unknown="retry"))
     return function
 
 
-def is_idempotent(function: Callable[..., Any]) -> bool:
-    """Whether it is marked so."""
-    return bool(getattr(function, _MARK, False))
+def requires_approval(prompt: str = "") -> Callable[[_F], _F]:
+    """Mark a function of which each call needs a person's approval, unless the configuration says otherwise."""
+
+    def mark(function: _F) -> _F:
+        setattr(function, _POLICY, replace(own_policy(function), approval=True, prompt=prompt))
+        return function
+
+    return mark
+
+
+def own_policy(function: Callable[..., Any]) -> ToolPolicy:
+    """What a function is marked with."""
+    found: ToolPolicy = getattr(function, _POLICY, ToolPolicy())
+    return found
 
 
 @dataclass(frozen=True, slots=True)

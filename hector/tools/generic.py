@@ -13,7 +13,7 @@ from hector.core.errors import ToolError
 from hector.core.event import ANSWER, Artifact, DirectReply, InputRequired, Rejected
 from hector.core.ids import new_id
 from hector.core.ports import ToolContext, ToolOutput
-from hector.tools.function import idempotent
+from hector.tools.function import idempotent, requires_approval
 
 
 @idempotent
@@ -72,3 +72,14 @@ async def reject_task(
 async def reply_directly(text: Annotated[str, Field(description="the whole answer", min_length=1)]) -> ToolOutput:
     """Answer with one message when no task needs to be kept, such as for a greeting or a short fact."""
     return ToolOutput((Text("sent"),), control=DirectReply(text))
+
+
+@idempotent
+@requires_approval("The agent asks for your approval.")
+async def request_approval(
+    action: Annotated[str, Field(description="what you want to do, so that a person can judge it", min_length=1)],
+    reason: Annotated[str, Field(description="why it is needed")] = "",
+    details: Annotated[Any, Field(description="whatever the person should see: amounts, names, a draft")] = None,
+) -> str:
+    """Ask a person to approve what you are about to do, and wait. Go on only if it is approved."""
+    return f"approved: {action}"

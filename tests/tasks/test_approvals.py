@@ -233,3 +233,22 @@ async def test_a_task_that_waits_can_be_canceled(start: Start) -> None:
         await asyncio.sleep(0.4)
         assert (await service.get(ANA, "helper", task.id)).status.state is TaskState.CANCELED
         assert sent.total() == 0
+
+
+ASK: list[dict[str, Any]] = [
+    {"turn": 0, "tool_calls": [{"name": "request_approval", "args": {"action": "publish", "details": {"pages": 3}}}]},
+    {"tool_result": "request_approval", "tool_result_matches": "(?s)(.+)", "text": "\\1"},
+]
+
+
+@pytest.mark.proves("tools.approvaltool")
+@pytest.mark.parametrize(("word", "result"), [("approve", "approved: publish"), ("deny", "NOT APPROVED")])
+async def test_the_model_asks_for_approval_in_its_own_words(start: Start, word: str, result: str) -> None:
+    async with start(ASK, tools=["request_approval"]) as service:
+        task = await say(service, "go")
+        (call,) = asked(task)
+        assert (call["tool_name"], call["arguments"]) == (
+            "request_approval",
+            {"action": "publish", "details": {"pages": 3}},
+        )
+        assert answer_of(await say(service, word, task=task)).startswith(result)
