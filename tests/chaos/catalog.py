@@ -78,6 +78,7 @@ def _entries() -> Iterator[Entry]:
     yield Entry("no permission", "sqlite", 1, hostile.no_permission)
     yield Entry("read-only", "postgres", 1, hostile.read_only)
     for engine in ("sqlite", "postgres"):
+        yield Entry("poison pill", engine, 1, takeovers.pill)
         yield Entry("damaged row", engine, 1, hostile.damaged)
         yield Entry("clock jumps", engine, 1, hostile.clock)
         yield Entry("sick model", engine, 1, hostile.sick_model)

@@ -2,13 +2,14 @@
 
 import asyncio
 import signal
+import sys
 from pathlib import Path
 from typing import Final
 
 from tests.chaos.engines import Engines
 from tests.chaos.facts import Facts
 from tests.chaos.lab import LEASE, Lab, lab
-from tests.chaos.process import until
+from tests.chaos.process import ROOT, until
 from tests.chaos.report import Cell
 
 _FROZEN: Final = ("put say@5*3", "put^5 say", "pay^5 say", "send^5 say", "say@5*3")
@@ -62,6 +63,41 @@ def _only_the_heir(one: Lab, facts: Facts) -> None:
     for event in facts.events:
         if event.role == "assistant" and names.get(event.task) in again and event.text.endswith("#1"):
             one.cell.findings.append(f"{names[event.task]} holds the answer that the zombie got")
+
+
+async def pill(cell: Cell, engines: Engines, folder: Path) -> None:
+    """A run that kills whoever works on it ends as a dead letter after its attempts; one requeue is one new round."""
+    async with lab(cell, engines, folder, max_retries=2) as one:
+        await one.start(["model.before:1"])
+        await one.client.send(one.victim.url, "pill", "put say*3")
+        for _ in range(3):
+            await one.victim.died(20)
+            await one.note_death()
+            await one.victim.start("model.before:1")
+        await one.victim.ready()
+        facts = await one.settle(15, runs=1)
+        letters = [job for job in facts.jobs if job.state == "dead" and job.cause]
+        said = facts.runs["pill"].said
+        if len(letters) != 1 or "begun 3 times" not in said:
+            cell.findings.append(f"after three deaths there are {facts.jobs}, and the task says {said!r}")
+        await one.victim.kill()
+        await one.victim.start()
+        await one.victim.ready()
+        await _requeue(one)
+        await until(lambda: _revived(one), "the requeued run goes on", 15)
+        await one.judge(await one.settle(15))
+
+
+async def _requeue(one: Lab) -> None:
+    command = (sys.executable, "-m", "hector", "dlq", "requeue", "--all", "--database", one.dsn)
+    child = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
+    said, _ = await child.communicate()
+    if child.returncode != 0:
+        one.cell.findings.append(f"hector dlq requeue: {child.returncode}, {said.decode()}")
+
+
+async def _revived(one: Lab) -> bool:
+    return not any(job.state == "dead" for job in (await one.facts()).jobs)
 
 
 async def rolling(cell: Cell, engines: Engines, folder: Path, count: int = 40) -> None:
