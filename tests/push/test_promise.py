@@ -3,6 +3,7 @@
 import json
 import signal
 import socket
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
@@ -162,6 +163,35 @@ def test_killed_between_the_answer_and_the_delivery_the_server_still_delivers(fo
     assert len(runs(receiver.got)) == len({one.id for one in receiver.got}) == 3
     assert tried <= {one.id for one in taken}
     assert not any(secret in again.text() + server.text() for secret in SECRETS)
+
+
+@pytest.mark.timeout(180)
+def test_killed_while_the_receiver_takes_it_the_server_sends_it_again_under_the_same_id(folder: Path) -> None:
+    text = yaml.safe_dump({**helper({"text": "Hello"}), "server": {**QUICK, **OPEN}})
+    (folder / "push.yaml").write_text(text, encoding="utf-8")
+    hector = Hector(FORMS["source"], folder, {"PYTHONPATH": str(ROOT)})
+    options = ("--config", "push.yaml", "--database", f"sqlite://{folder}/hector.db")
+    arrived, killed = threading.Event(), threading.Event()
+
+    def answer(number: int) -> int:
+        if number == 0:
+            arrived.set()
+            assert killed.wait(PATIENCE)
+        return 200
+
+    with receiving() as receiver:
+        receiver.answer = answer
+        with hector.serve(*options) as server:
+            body = {"message": user(), "configuration": {"taskPushNotificationConfig": config_for(receiver)}}
+            request(f"{server.url}/agents/helper/message:send", body)
+            assert arrived.wait(PATIENCE)
+            server.stop(signal.SIGKILL)
+            killed.set()
+        with hector.serve(*options):
+            taken = receiver.ended()
+    first, again, *_ = taken
+    assert (first.id, first.body) == (again.id, again.body)
+    assert states(taken) == ["WORKING", "", "COMPLETED"]
 
 
 @pytest.mark.timeout(180)
