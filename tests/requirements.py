@@ -398,6 +398,15 @@ _TABLE: Final[Mapping[str, str]] = {
         b serve.model-down           | a model that is down or wrong never takes the server down or leaves a task open
         b bench.run                  | one command measures speed against two references
     """,
+    "Milestone 3: streams across processes": """
+        b streams.positions          | a reader that was cut off goes on behind what it saw last, on any server
+        b streams.elsewhere          | whoever follows from another process sees the same updates in the same order
+        b streams.takeover           | readers go on with whoever takes a run over
+        b streams.unrelayed          | an end that nobody relays ends every stream, and a relay that fails harms no run
+        b streams.cancel             | a cancel from any process ends every stream
+        b streams.slow-readers       | a slow reader costs its own place and nothing else
+        b streams.bounded            | who no longer follows is no longer served, and what was relayed goes away
+    """,
     "Milestone 3: runs that go on": """
         b resume.events              | a run goes on from any of its events; nothing that was finished happens again
         b resume.unknown             | a call that was cut off follows on_unknown: ask, retry or fail

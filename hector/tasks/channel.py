@@ -12,7 +12,7 @@ from typing import Final
 from hector.core.task import StatusUpdate, Update
 from hector.tasks.live import LiveTask, missing
 from hector.tasks.log import Log
-from hector.tasks.positions import NOWHERE, Epoch, Position
+from hector.tasks.positions import NOWHERE, Epoch, Position, unknown
 
 MOST_ENDED: Final = 256
 MOST_ENDED_BYTES: Final = 16 * 1024 * 1024
@@ -164,10 +164,9 @@ class Channel:
         """
         if self.shown is None:
             self.log.forget()
-            self._told = None
         else:
             self.tell(missing(self.shown.snapshot(0), live.snapshot(0)))
-        self.shown = live
+        self.shown, self._told = live, StatusUpdate(live.status)
         self.go_on(at)
 
     def go_on(self, at: Position) -> None:
@@ -177,9 +176,8 @@ class Channel:
 
     def tell(self, updates: tuple[Update, ...]) -> None:
         """Publish what belongs to no claim."""
-        if updates:
-            self.log.turn_to(NOWHERE, 0)
         for update in updates:
+            self.log.turn_to(*unknown())
             self.publish(update)
 
     def publish(self, update: Update) -> None:

@@ -7,17 +7,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from hector.core.errors import NotSupported, StoreUnavailable
-from hector.core.task import Caller, ClientMessage, Task, Update
+from hector.core.task import Caller, ClientMessage, Task, TaskState, Update
 from hector.store import Store
 from hector.tasks.channel import Channel, Channels, Subscription
 from hector.tasks.polling import Polling
-from hector.tasks.positions import END, UNKNOWN, Position
+from hector.tasks.positions import END, Position, unknown
 
 if TYPE_CHECKING:
     from hector.tasks.remote import Remote
 
-ANSWER_SECONDS: Final = 1.5
-"""How long a reader that goes on behind a position waits for the process that runs its task."""
+ANSWER_SECONDS: Final = 1.0
+"""How long a reader waits for the process that runs its task, before it begins with what is stored."""
 
 
 class TaskStream:
@@ -31,12 +31,12 @@ class TaskStream:
         self,
         first: Task | ClientMessage,
         subscription: Subscription | None,
-        at: Position = UNKNOWN,
+        at: Position | None = None,
         *,
         resumed: bool = False,
     ) -> None:
         self.first = first
-        self.at = at
+        self.at = at or unknown()
         self.resumed = resumed
         self._subscription = subscription
 
@@ -121,9 +121,10 @@ class Follower:
         try:
             while True:
                 task = await self._store.tasks.get(caller, task_id, agent)
-                if task.status.state.terminal:
+                if task.status.state.terminal and not self._channels.fed(task_id):
+                    await self._heard_out(task_id)
                     return _after_the_end(channel, task, behind, ended=ended)
-                fed = await self._is_fed(caller, task, channel, behind)
+                fed = await self._is_fed(caller, task, behind)
                 if fed or anchor.untouched:
                     break
                 anchor.restart()
@@ -141,19 +142,25 @@ class Follower:
             return None
         return self._stream(channel, channel.shown.snapshot(0), behind, until_interrupted=False, ended=False)
 
-    async def _is_fed(self, caller: Caller, task: Task, channel: Channel, behind: Position | None) -> bool:
+    async def _heard_out(self, task_id: str) -> None:
+        """Wait for the last words of another process, if they are on their way."""
+        if self._remote is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    await self._remote.heard_out(task_id)
+
+    async def _is_fed(self, caller: Caller, task: Task, behind: Position | None) -> bool:
         """Whether the channel itself knows the task as it is now."""
         if self._channels.fed(task.id):
             return True
         if self._remote is None or self._is_here(task.id):
             return False
-        if behind is not None and channel.log.place_of(behind) is None:
+        self._remote.follow(caller, task, behind)
+        if behind is not None or task.status.state is TaskState.WORKING:
             with suppress(TimeoutError):
                 async with asyncio.timeout(ANSWER_SECONDS):
-                    await self._remote.answer(caller, task, behind)
-            self._remote.settle(task)
-        else:
-            self._remote.follow(caller, task)
+                    await self._remote.reached(task.id, behind)
+        self._remote.settle(task)
         return True
 
     def _stream(
@@ -168,7 +175,7 @@ class Follower:
             return _after_the_end(channel, now, behind, ended=ended)
         if now.status.state.interrupted and not task.status.state.interrupted:
             now = replace(now, status=task.status)
-        at = channel.position if known else UNKNOWN
+        at = channel.position if known else unknown()
         resumed = None if behind is None else channel.resume(behind, until_interrupted=until_interrupted)
         subscription = resumed or channel.subscribe(until_interrupted=until_interrupted)
         if until_interrupted and now.status.state.interrupted and subscription.untouched:

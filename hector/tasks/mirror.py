@@ -18,7 +18,7 @@ from hector.store import Store
 from hector.store.relay import MOST_ROWS, Entry, Relays, Standing, Stored, Stretch
 from hector.tasks.channel import Channel, Channels
 from hector.tasks.live import LiveTask
-from hector.tasks.positions import NOWHERE, Epoch, Position
+from hector.tasks.positions import NOWHERE, Epoch, Position, unknown
 from hector.tasks.relay import Call
 
 log = logging.getLogger("hector.tasks")
@@ -56,6 +56,23 @@ class Mirror:
     lost: bool = True
     asked: float = 0.0
     answered: asyncio.Event = field(default_factory=asyncio.Event)
+    moved: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def reached(self, behind: Position | None) -> None:
+        """Return when it is known how the task stands, and the channel has come as far as `behind`.
+
+        A reader that comes from another server may be ahead of us.
+        """
+        await self.answered.wait()
+        while behind is not None and self.at < behind and not self.channel.over:
+            self.moved.clear()
+            await self.moved.wait()
+
+    async def heard_out(self) -> None:
+        """Return when the channel knows the end of the task."""
+        while not self.channel.over:
+            self.moved.clear()
+            await self.moved.wait()
 
     def take(self, key: int, entry: Entry | None) -> None:
         """Pass on what has come, unless it is known already or belongs to a claim that is over."""
@@ -67,14 +84,16 @@ class Mirror:
             self._turn_to(Position(epoch, entry.number), entry.task)
         else:
             self._grow(epoch, entry)
+        self.moved.set()
 
     def settle(self, task: Task) -> None:
         """Go on with what is stored. What comes late of a claim that has ended is then known already."""
         self.doubts = 0
-        self.channel.adopt(Position(NOWHERE, 0), LiveTask.of(task, task.status))
+        self.channel.adopt(unknown(), LiveTask.of(task, task.status))
         if _is_end(task.status.state):
             self.at = Position(self.at.epoch, _ALL)
         self.answered.set()
+        self.moved.set()
 
     def pass_over(self, epoch: Epoch) -> None:
         """A claim of this process feeds the channel itself."""
@@ -167,7 +186,7 @@ class Mirrors:
             channel.log.forget()
             channel.shown = None
         elif channel.shown is None:
-            channel.adopt(Position(NOWHERE, 0), LiveTask.of(task, task.status))
+            channel.adopt(unknown(), LiveTask.of(task, task.status))
         else:
             mirror.at = Position(channel.epoch, _ALL)
         self._wake.set()
@@ -191,16 +210,19 @@ class Mirrors:
 
     async def _round(self) -> None:
         now = self._loop.time()
-        if now >= self._sweep_at:
-            self._sweep_at = now + SWEEP
-            await self._relays.sweep(AGE)
-        await self._announce(now)
         looking = now >= self._look_at
-        await self._read(self._mirrors if looking else self._news & self._mirrors.keys())
+        try:
+            await self._announce(now)
+            await self._read(self._mirrors if looking else self._news & self._mirrors.keys())
+        except StoreError as error:
+            log.info("updates from other processes cannot be read", extra={"error": str(error)})
         if looking:
             self._look_at = now + LOOK
             self._forget(now)
             await self._look()
+        if now >= self._sweep_at:
+            self._sweep_at = now + SWEEP
+            await self._relays.sweep(AGE)
 
     async def _read(self, task_ids: Iterable[str]) -> None:
         known = {task_id: self._mirrors[task_id].key for task_id in task_ids if self._mirrors[task_id].key >= 0}
@@ -234,7 +256,10 @@ class Mirrors:
             if mirror is None or self._channels.fed(task_id):
                 continue
             found = stored.get(task_id)
-            mirror.lost = mirror.lost or (found is not None and found.running and mirror.at.epoch == NOWHERE)
+            if found is None or not found.running:
+                mirror.answered.set()
+            elif mirror.at.epoch == NOWHERE:
+                mirror.lost = True
             mirror.doubts = 0 if _fits(mirror, found) else mirror.doubts + 1
             if mirror.doubts > 1:
                 await self._settle(mirror)
@@ -254,6 +279,8 @@ class Mirrors:
         """Ask for what is missing, and say from time to time what is followed."""
         asking = [mirror for mirror in self._mirrors.values() if mirror.lost and now >= mirror.asked + ASK]
         for some in _portions(asking):
+            for mirror in some:
+                mirror.asked = now
             begins = tuple((mirror.task_id, mirror.wants or mirror.at) for mirror in some)
             fresh = [mirror for mirror in some if mirror.key < 0]
             call = Call(self._name, begins=begins).to_text()
@@ -261,7 +288,7 @@ class Mirrors:
             for mirror in fresh:
                 mirror.key = keys.get(mirror.task_id, 0)
             for mirror in some:
-                mirror.lost, mirror.asked = False, now
+                mirror.lost = False
         if now >= self._renew_at:
             self._renew_at = now + RENEW
             for some in _portions([mirror for mirror in self._mirrors.values() if not mirror.channel.over]):

@@ -1,9 +1,11 @@
 """Where in a task's updates a reader is: which run, which claim of it, and how many updates of that claim it has."""
 
 import re
+from itertools import count
+from time import time_ns
 from typing import Final, NamedTuple
 
-_WRITTEN: Final = re.compile(r"^(\d{1,18})\.(\d{1,9})-(\d{1,12}|end)$")
+_WRITTEN: Final = re.compile(r"(\d{1,18})\.(\d{1,9})-(\d{1,12}|end)", re.ASCII)
 
 
 class Epoch(NamedTuple):
@@ -26,7 +28,7 @@ class Position(NamedTuple):
     @classmethod
     def parse(cls, text: str | None) -> "Position | None":
         """From its written form; None for anything else, since whoever sends nonsense begins anew."""
-        found = _WRITTEN.match(text or "")
+        found = _WRITTEN.fullmatch(text or "")
         if found is None:
             return None
         job, fence, number = found.groups()
@@ -42,8 +44,13 @@ class Position(NamedTuple):
 
 
 END: Final = -1
-UNKNOWN: Final = Position(NOWHERE, 0)
-"""A place that nobody can go on behind."""
+# Two apart: the first update behind a place has the number after it.
+_unknown: Final = count(time_ns() // 1_000_000 % 10**11, 2)
+
+
+def unknown() -> Position:
+    """A place that nobody can go on behind, different from all others."""
+    return Position(NOWHERE, next(_unknown))
 
 
 def prefix(epoch: Epoch) -> str:

@@ -35,19 +35,29 @@ class Remote:
             for stop in deaf:
                 stop()
 
-    def follow(self, caller: Caller, shown: Task) -> None:
-        """Follow a task whose readers were shown this much of it."""
-        self._mirrors.begin(caller, shown)
+    def follow(self, caller: Caller, shown: Task, behind: Position | None = None) -> None:
+        """Follow a task whose readers were shown this much of it, or have everything up to `behind`."""
+        self._mirrors.begin(caller, shown, behind)
 
-    async def answer(self, caller: Caller, task: Task, behind: Position) -> None:
-        """Follow a task from behind a position; return when it is known what comes next."""
-        await self._mirrors.begin(caller, task, behind).answered.wait()
+    async def reached(self, task_id: str, behind: Position | None) -> None:
+        """Return when it is known how a task stands, and what comes behind a position."""
+        mirror = self._mirrors.of(task_id)
+        if mirror is not None:
+            await mirror.reached(behind)
+
+    async def heard_out(self, task_id: str) -> None:
+        """Return once all has come of a task that has ended."""
+        mirror = self._mirrors.of(task_id)
+        if mirror is not None:
+            await mirror.heard_out()
 
     def settle(self, task: Task) -> None:
         """Do with what is stored if nobody has answered."""
         mirror = self._mirrors.of(task.id)
-        if mirror is not None and mirror.channel.shown is None:
-            mirror.settle(task)
+        if mirror is not None:
+            mirror.answered.set()
+            if mirror.channel.shown is None:
+                mirror.settle(task)
 
     def nudge(self, task_id: str) -> None:
         """Something has happened to a task."""
