@@ -59,9 +59,12 @@ class Progress:
             self._draw()
 
     def _draw(self) -> None:
-        width = shutil.get_terminal_size((80, 24)).columns
-        line = f"{self._title}  {self._bar()}{self._figures()}{self._left()}"
-        self._put("\r" + line[: width - 1] + "\033[K")
+        """As much as fits: the time that is left goes first, then the bar."""
+        room = shutil.get_terminal_size((80, 24)).columns - 1
+        figures, bar = self._figures(), self._bar()
+        lines = (f"{self._title}  {bar}{figures}{self._left()}", f"{self._title}  {bar}{figures}")
+        line = next((line for line in lines if len(line) <= room), f"{self._title}  {figures}"[:room])
+        self._put(f"\r{line}\033[K")
 
     def _bar(self) -> str:
         if not self._total:
@@ -80,7 +83,8 @@ class Progress:
         spent = time.monotonic() - self._began
         if spent < 2 or not 0 < self._done < self._total:
             return ""
-        return f"  {span(round(spent * (self._total - self._done) / self._done))} left"
+        seconds = max(round(spent * (self._total - self._done) / self._done), 1)
+        return f"  {seconds} s left" if seconds < 60 else f"  {span(seconds)} left"
 
     def _put(self, text: str) -> None:
         self._stream.write(text)
