@@ -4,8 +4,8 @@ A write under a claim names the claim's fence in the statement itself, so that a
 change nothing any more.
 """
 
-from collections.abc import Awaitable, Collection, Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Any, Final, TypeAlias
 
 from hector.core.clock import Clock, SystemClock
 from hector.core.content import JsonObject
@@ -17,6 +17,8 @@ from hector.store.codec import decoded, dumps, loads, milliseconds
 from hector.store.database import Connection, Database, Row
 from hector.store.queries import load
 
+Reopened: TypeAlias = Callable[[Connection, Caller, str], Awaitable[None]]
+"""Told of a task by its caller and id."""
 LOWEST: Final = -(1 << 31)
 """A priority below all that are in use."""
 LONGEST_HISTORY: Final = 20
@@ -74,6 +76,11 @@ class Jobs:
         self._clock = clock or SystemClock()
         self._sql = load("jobs", database.dialect)
         self._tasks_sql = load("tasks", database.dialect)
+        self._reopened: Reopened | None = None
+
+    def on_reopen(self, reopened: Reopened) -> None:
+        """Call this, in the transaction that gives a failed task another chance."""
+        self._reopened = reopened
 
     def add(self, job: NewJob) -> Awaitable[int]:
         """Add a job for whoever is free; its key."""
@@ -163,10 +170,13 @@ class Jobs:
 
     # What a unit of work of another repository needs inside its own transaction.
 
-    async def insert(self, con: Connection, job: NewJob, owner: str | None = None) -> Claim:
-        """Add a job. With an owner it is claimed at once, unless its lane is busy: then the claim's fence is 0."""
+    async def insert(self, con: Connection, job: NewJob, owner: str | None = None, *, free: bool = False) -> Claim:
+        """Add a job. With an owner it is claimed at once, unless its lane is busy: then the claim's fence is 0.
+
+        `free`: the lane is new, so that nobody need look.
+        """
         now = milliseconds(self._clock.now())
-        if owner is not None and job.lane is not None and await con.one(self._sql["busy"], (job.lane,)):
+        if owner is not None and job.lane is not None and not free and await con.one(self._sql["busy"], (job.lane,)):
             owner = None
         taken = owner is not None
         values = (
@@ -334,7 +344,8 @@ class Jobs:
         await con.execute(self._sql["requeue"], (key,))
         if job.kind == "run":
             args = (TaskState.WORKING.value, now, job.subject, job.caller.app, job.caller.user)
-            await con.execute(self._tasks_sql["reopen"], args)
+            if await con.execute(self._tasks_sql["reopen"], args) and self._reopened is not None:
+                await self._reopened(con, job.caller, job.subject)
         await con.notify(READY)
 
     async def _drop(self, con: Connection, key: int) -> None:

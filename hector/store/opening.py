@@ -20,6 +20,7 @@ class Store:
         self.jobs = Jobs(database)
         self.sessions = Sessions(database, self.jobs)
         self.push = PushConfigs(database, self.jobs)
+        self.jobs.on_reopen(self.push.announce_reopened)
         self.approvals = Approvals(database, self.jobs)
         self.tasks = Tasks(database, self.sessions, self.jobs, self.push, self.approvals)
 

@@ -161,6 +161,13 @@ class PushConfigs:
         status = (state, self._now(), None)
         await self._add(con, task, caller, tuple({"status": status, "artifact": name} for name in names))
 
+    async def announce_reopened(self, con: Connection, caller: Caller, task_id: str) -> None:
+        """Add a delivery of the news that a failed task works again."""
+        found = await con.one(self._sql["place"], (task_id, caller.app, caller.user))
+        if found is not None:
+            key, context_id, state, changed = found
+            await self.announce(con, (key, task_id, context_id), caller, (state, changed, None))
+
     async def _add(self, con: Connection, task: Place, caller: Caller, news: Iterable[JsonObject]) -> None:
         key, task_id, context_id = task
         now = self._clock.now()

@@ -155,6 +155,15 @@ async def test_questions_answers_and_cancellation(store: Store) -> None:
     assert [news for name, news in found if name == "d"] == ["working", "canceled"]
 
 
+async def test_a_task_that_is_given_another_chance(store: Store) -> None:
+    accepted = await store.tasks.accept(replace(request(), push=CONFIG))
+    failed = Status(TaskState.FAILED, NOW)
+    await store.tasks.record(step(accepted, status=failed, claim=accepted.claim, dead="the model is away"))
+    (letter,) = await store.jobs.dead()
+    await store.jobs.requeue(letter.key)
+    assert [news for _, news in await delivered(store)] == ["working", "failed", "working"]
+
+
 async def test_deleting_a_config_drops_what_waits_for_it(store: Store) -> None:
     accepted = await store.tasks.accept(replace(request(), push=CONFIG))
     await store.push.put(ME, AGENT, accepted.task.id, replace(CONFIG, id="d"))
