@@ -1,9 +1,6 @@
 """SQLite: one file, write-ahead log, one writing thread, readers apart."""
 
-import errno
-import os
 import sqlite3
-import stat
 from asyncio import Future
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable, Sequence
 from contextlib import ExitStack, suppress
@@ -19,8 +16,8 @@ from hector.store.database import Connection, Row, Work
 from hector.store.faults import translate
 from hector.store.groupcommit import Outcome, Pool, Unit
 from hector.store.groupcommit import Work as AnyWork
-from hector.store.lock import FileLock
 from hector.store.notices import Board, Notice
+from hector.store.sqlite_file import check_not_theirs, check_ours, has_log, identity, prepare
 
 T = TypeVar("T")
 
@@ -93,14 +90,14 @@ class Writer:
         self.con = con
         self.place = place
         self._announce = announce
-        self._file = _identity(place)
+        self._file = identity(place)
 
     def run(self, batch: Sequence[Unit]) -> list[Outcome]:
         """All in one transaction; when one of them spoils it, each again in its own.
 
         Nothing is written into a file that was moved or deleted, which SQLite itself would not notice.
         """
-        if self._file != _identity(self.place):
+        if self._file != identity(self.place):
             text = f"database {self.place}: the file was moved or deleted while Hector ran: stop it and put it back"
             return [(future, None, StoreUnavailable(text)) for _, future in batch]
         try:
@@ -182,7 +179,7 @@ class SqliteDatabase:
         A visitor opens a file that is there, beside the process that serves from it: neither locks nor migrates it.
         """
         self._place = path if path == MEMORY else str(Path(path).absolute())
-        self._lock = None if visitor or path == MEMORY else _prepare(Path(self._place))
+        self._lock = None if visitor or path == MEMORY else prepare(Path(self._place))
         try:
             writer, *readers = _open_all(self._place, self.synchronous, visitor=visitor)
         except HectorError:
@@ -235,32 +232,6 @@ async def _touch(con: Connection) -> None:
     await con.execute("PRAGMA user_version = 0")  # ours has no meaning: migrations keep a table of their own
 
 
-def _prepare(path: Path) -> FileLock:
-    """Create folder and file for this user alone, then lock."""
-    try:
-        for parent in reversed(path.parents):
-            if not parent.exists():
-                parent.mkdir(mode=0o700, exist_ok=True)
-        lock = FileLock(path.resolve())
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        advice = "Free some space" if full else "Give this user write permission on the file and its folder"
-        raise StartupError(
-            f"database {path}: {error.strerror or error}. {advice}, or choose another with --database sqlite://<path>"
-        ) from error
-    return lock
-
-
-def _identity(place: str) -> tuple[int, int] | None:
-    """Which file this is, whatever its name."""
-    try:
-        found = os.stat(place)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
 def _open_all(place: str, synchronous: str, *, visitor: bool) -> list[SqliteConnection]:
     """The writer's connection, after the migrations, and those of the readers."""
     if sqlite3.sqlite_version_info < OLDEST:
@@ -269,9 +240,9 @@ def _open_all(place: str, synchronous: str, *, visitor: bool) -> list[SqliteConn
     with ExitStack() as undo:
         try:
             if visitor:
-                _check_ours(place)
-            elif place != MEMORY and not _has_log(place):
-                _check_not_theirs(place)
+                check_ours(place)
+            elif place != MEMORY and not has_log(place):
+                check_not_theirs(place)
             writer = _open(place, undo)
             writer.raw.execute(f"PRAGMA synchronous = {synchronous}")
             if not visitor:
@@ -298,44 +269,6 @@ def _open(place: str, undo: ExitStack) -> SqliteConnection:
     for pragma in _PRAGMAS:
         raw.execute(pragma)
     return con
-
-
-_START: Final = "Start `hector serve` once, or name another with --database sqlite://<path>"
-
-
-def _has_log(place: str) -> bool:
-    """Whether the file's header says that it has a write-ahead log, as all of ours do once they were served from."""
-    with open(place, "rb") as file:
-        return file.read(20)[18:] == b"\2\2"
-
-
-def _tables(place: str) -> set[str]:
-    """Looked up without changing anything, not even the journal mode. Raises SQLite's own errors."""
-    raw = sqlite3.connect(Path(place).as_uri() + "?mode=ro", timeout=5.0, uri=True)
-    try:
-        return {name for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    finally:
-        raw.close()
-
-
-def _check_not_theirs(place: str) -> None:
-    """Raises StartupError for a database of another program."""
-    tables = _tables(place)
-    if tables and "migrations" not in tables:
-        raise StartupError(f"database {place} belongs to another program: choose another file with --database")
-
-
-def _check_ours(place: str) -> None:
-    """Raises StartupError where a visitor finds nothing, and SQLite's own errors."""
-    try:
-        there = stat.S_ISREG(os.stat(place).st_mode)
-    except OSError as error:
-        what = "there is no such file" if isinstance(error, FileNotFoundError) else f"{error.strerror}"
-        raise StartupError(f"database {place}: {what}\n{_START}") from None
-    if not there:
-        raise StartupError(f"database {place}: this is no file\n{_START}")
-    if "migrations" not in _tables(place):
-        raise StartupError(f"database {place} holds nothing of Hector\n{_START}")
 
 
 async def _migrate(con: SqliteConnection, place: str) -> None:
