@@ -43,7 +43,7 @@ POINTS: Final = (
     Point("tool.result", 2),
     Point("run.written", 2),
     Point("run.replied", 2),
-    Point("approval.stored", 1),
+    Point("approval.stored", 1, all_to_first=True),
 )
 
 
