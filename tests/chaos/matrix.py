@@ -36,7 +36,7 @@ POINTS: Final = (
     Point("store.accepted", 4),
     Point("job.claimed", 1, all_to_first=True),
     Point("model.before", 5),
-    Point("model.streaming", 4),
+    Point("model.streaming", 4, all_to_first=True),
     Point("model.after", 4),
     Point("tool.intent", 2),
     Point("tool.effect", 2),
