@@ -98,8 +98,11 @@ async def connect(address: PostgresAddress) -> "asyncpg.Connection[asyncpg.Recor
         "idle_in_transaction_session_timeout": "10s",
         "lock_timeout": "2s",
         "default_transaction_isolation": "read committed",
-        # Every statement of ours is small; compiling one would take longer than running it.
+        # Every statement is small, asked again and again, and has an index: planning it anew or compiling it would take
+        # longer than running it, and a table that was empty when the plan was made may grow.
         "jit": "off",
+        "plan_cache_mode": "force_generic_plan",
+        "enable_seqscan": "off",
     }
     if address.search_path:
         settings["search_path"] = address.search_path

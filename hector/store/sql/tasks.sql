@@ -3,25 +3,26 @@ INSERT INTO tasks (key, last, app, "user", id, agent, state, changed, metadata, 
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- position
--- What a write needs to know of a task and of its session.
+-- What a write needs to know of a task and of its session. (`|| ''`, here and below: the id finds the task, and not the
+-- index of all of a user's tasks, which an empty database tempts PostgreSQL to walk.)
 SELECT t.key, t.last, t.state, s.next_seq, t.push FROM tasks t JOIN sessions s ON s.key = t.key >> 24
-WHERE t.id = ? AND t.app = ? AND t."user" = ? AND s.id = ?;
+WHERE t.id = ? AND t.app || '' = ? AND t."user" = ? AND s.id || '' = ?;
 
 -- position @postgres
 -- Locked with its session: whoever writes to a task moves the end of both. (Reading units lock nothing.)
 SELECT t.key, t.last, t.state, s.next_seq, t.push FROM tasks t JOIN sessions s ON s.key = t.key >> 24
-WHERE t.id = ? AND t.app = ? AND t."user" = ? AND s.id = ?
+WHERE t.id = ? AND t.app || '' = ? AND t."user" = ? AND s.id || '' = ?
 FOR UPDATE;
 
 -- find
 SELECT t.key, t.id, s.id, t.agent, t.state, t.changed, t.message, t.metadata, t.last, s.next_seq, t.push
 FROM tasks t JOIN sessions s ON s.key = t.key >> 24
-WHERE t.id = ? AND t.app = ? AND t."user" = ?;
+WHERE t.id = ? AND t.app || '' = ? AND t."user" = ?;
 
 -- find @postgres
 SELECT t.key, t.id, s.id, t.agent, t.state, t.changed, t.message, t.metadata, t.last, s.next_seq, t.push
 FROM tasks t JOIN sessions s ON s.key = t.key >> 24
-WHERE t.id = ? AND t.app = ? AND t."user" = ?
+WHERE t.id = ? AND t.app || '' = ? AND t."user" = ?
 FOR UPDATE;
 
 -- set_status
@@ -84,8 +85,8 @@ WHERE t.key >= ?6 AND t.key < ?7 AND t.app = ?1 AND t."user" = ?2
 -- of_job
 -- What a run is rebuilt from: whose it is, and what began it.
 SELECT t.key, t.id, s.id, t.agent, t.state FROM tasks t JOIN sessions s ON s.key = t.key >> 24
-WHERE t.id = ? AND t.app = ? AND t."user" = ?;
+WHERE t.id = ? AND t.app || '' = ? AND t."user" = ?;
 
 -- reopen
 -- An operator gives a failed run another chance.
-UPDATE tasks SET state = ?, changed = ?, message = NULL WHERE id = ? AND app = ? AND "user" = ? AND state = 'failed';
+UPDATE tasks SET state = ?, changed = ?, message = NULL WHERE id = ? AND app || '' = ? AND "user" = ? AND state = 'failed';
