@@ -173,7 +173,7 @@ class Tasks:
         caller, at = accept.caller, milliseconds(accept.at)
         session, seq, new = await self._sessions.enter(con, caller, context_id, accept.agent, at)
         key = session << SEQ_BITS | seq
-        claim = await self._jobs.insert(con, _run(accept, session), accept.owner)
+        claim = await self._jobs.insert(con, _run(accept, session), accept.owner, free=new)
         state = _entered(claim)
         values = (key, key, caller.app, caller.user, accept.task_id, accept.agent, state.value, at, metadata, at)
         await con.execute(self._sql["create"], values)
