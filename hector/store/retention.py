@@ -225,9 +225,8 @@ class Retention:
 
     async def _remove_around(self, con: Connection, session: int) -> None:
         """Everything of a session but its events."""
-        for table in ("approvals", "push_configs", "artifacts", "tasks"):
+        for table in ("jobs", "approvals", "push_configs", "artifacts", "tasks"):
             await con.execute(self._sql[f"delete_{table}"], bounds(session))
-        await con.execute(self._sql["delete_jobs"], (session,))
         await con.execute(self._sql["delete_state"], (session,))
 
     async def _remove_detached(self, session: int, count: int) -> None:

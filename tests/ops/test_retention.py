@@ -107,6 +107,10 @@ async def test_an_idle_session_goes_with_all_that_belongs_to_it(store: Store, cl
         "VALUES (?, 'e', 'c', 't', '{}', 'h', 'p', 'approved', 1)",
         task[0],
     )
+    key = await store.jobs.add(NewJob("push", ME, (await store.jobs.get(1)).subject, {}, NOW, "p16777216.p"))
+    (job,) = await store.jobs.claim(OWNER, 1, NOW + 1e9)
+    await store.jobs.finish(job.claim, JobState.DEAD, "nobody answers")
+    assert job.claim.key == key
     due = await retention(store, clock).due()
     assert due == Removal(sessions=1, events=6)
     watcher = Watcher()

@@ -56,7 +56,8 @@ DELETE FROM artifacts WHERE task >= ? AND task < ?;
 DELETE FROM tasks WHERE key >= ? AND key < ?;
 
 -- delete_jobs
-DELETE FROM jobs WHERE state = 'dead' AND lane = 's' || CAST(? AS BIGINT);
+-- Dead letters of tasks that go: their runs, and what was to be sent of them.
+DELETE FROM jobs WHERE state = 'dead' AND subject IN (SELECT id FROM tasks WHERE key >= ? AND key < ?);
 
 -- delete_state
 DELETE FROM session_state WHERE session = ?;
