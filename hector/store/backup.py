@@ -1,11 +1,13 @@
 """Writing a backup: everything on one snapshot, beside whoever works with the database."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from hector import __version__
 from hector.core.clock import Clock
+from hector.core.errors import StoreError
 from hector.core.record import dataclass
 from hector.store.archive import Digest, Manifest, Member, Writer, lines
 from hector.store.database import Connection, Database
@@ -25,6 +27,27 @@ class Watcher(Protocol):
         """So much more is done."""
 
 
+class Stoppable:
+    """Passes on how far it has come, and ends the work when the task that waits for it is cancelled, as by Ctrl-C.
+
+    The work may run elsewhere, in a thread or in another task, which cancelling does not reach.
+    """
+
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+        self._waiting = asyncio.current_task()
+
+    def begin(self, title: str, total: int, unit: str) -> None:
+        """See `Watcher`."""
+        self._watcher.begin(title, total, unit)
+
+    def advance(self, by: int = 1) -> None:
+        """See `Watcher`. Raises StoreError when nobody waits any more."""
+        if self._waiting is not None and self._waiting.cancelling():
+            raise StoreError("stopped: nothing was written")
+        self._watcher.advance(by)
+
+
 @dataclass(frozen=True, slots=True)
 class Saved:
     """A backup that was written; `size` in bytes."""
@@ -38,7 +61,8 @@ async def save(database: Database, path: Path, clock: Clock, watcher: Watcher) -
 
     Everything is of one moment. Who writes meanwhile is not held up; on SQLite the write-ahead log grows until the end.
     """
-    return await database.read(lambda con: _save(con, database.dialect, path, clock.now(), watcher))
+    stoppable = Stoppable(watcher)
+    return await database.read(lambda con: _save(con, database.dialect, path, clock.now(), stoppable))
 
 
 async def _save(con: Connection, dialect: str, path: Path, now: float, watcher: Watcher) -> Saved:

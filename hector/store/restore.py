@@ -12,7 +12,7 @@ from hector.core.clock import Clock
 from hector.core.errors import HectorError, SchemaTooNew, StartupError, StoreError
 from hector.core.record import dataclass
 from hector.store.archive import Archive, Digest, Manifest, lines
-from hector.store.backup import Watcher
+from hector.store.backup import Stoppable, Watcher
 from hector.store.codec import milliseconds
 from hector.store.database import Connection
 from hector.store.faults import translate
@@ -49,7 +49,7 @@ async def restore(dsn: str, archive: Archive, clock: Clock, watcher: Watcher, *,
             f"and this one knows schema {newest}\nRestore it with the newer Hector"
         )
     scheme, _, place = dsn.partition("://")
-    task = _Restoration(archive, milliseconds(clock.now()), watcher)
+    task = _Restoration(archive, milliseconds(clock.now()), Stoppable(watcher))
     if scheme == "sqlite":
         return _into_file(place, task, replace)
     return await _into_server(dsn, task, replace)
@@ -163,6 +163,8 @@ def _into_file(place: str, task: _Restoration, replace: bool) -> Restored:
         ) from None
     try:
         _check_empty(str(path), _rows_in(path), replace)
+        for left in path.parent.glob(f".{path.name}.restore-*"):
+            left.unlink(missing_ok=True)  # of one that was killed: the lock is ours
         scratch = path.with_name(f".{path.name}.restore-{os.getpid()}")
         try:
             migrated = _build(scratch, task)

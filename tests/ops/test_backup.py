@@ -360,3 +360,57 @@ async def test_a_full_disk_leaves_no_half_backup(store: Store, tmp_path: Path, c
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert not [found for found in os.listdir(tmp_path) if "hbk" in found]
+
+
+class Cancelling(Watcher):
+    """Cancels whoever waits as soon as there is some progress, as Ctrl-C does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._task = asyncio.current_task()
+        self._loop = asyncio.get_running_loop()
+
+    def advance(self, by: int = 1) -> None:
+        super().advance(by)
+        if self._task is not None and not self._task.cancelling():
+            self._task.cancel()
+            self._loop.call_soon_threadsafe(lambda: None)  # wakes a loop whose task was cancelled from another thread
+
+
+async def test_a_backup_can_be_stopped(store: Store, tmp_path: Path, clock: FakeClock) -> None:
+    await fill(store)
+
+    async def stopped() -> None:
+        await save(store.database, tmp_path / "a.hbk", clock, Cancelling())
+
+    task = asyncio.create_task(stopped())
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await store.aclose()
+    assert not [found for found in os.listdir(tmp_path) if "hbk" in found]
+
+
+async def test_a_restoration_can_be_stopped(dsn: str, tmp_path: Path, clock: FakeClock) -> None:
+    path = tmp_path / "a.hbk"
+    await with_store(dsn, fill)
+    await back_up(dsn, path, clock)
+
+    async def stopped() -> None:
+        with Archive(path) as archive:
+            await restore(dsn, archive, clock, Cancelling(), replace=True)
+
+    task = asyncio.create_task(stopped())
+    with pytest.raises((asyncio.CancelledError, StoreError)):
+        await task
+    await with_store(dsn, lambda store: _sessions(store, 4))
+    assert not [found for found in os.listdir(tmp_path / "data") if "restore" in found] if "sqlite" in dsn else True
+
+
+async def test_what_a_killed_restoration_left_is_cleared_away(tmp_path: Path, clock: FakeClock) -> None:
+    dsn = f"sqlite://{tmp_path}/data/hector.db"
+    await with_store(dsn, fill)
+    await back_up(dsn, tmp_path / "a.hbk", clock)
+    left = tmp_path / "data" / ".hector.db.restore-4711"
+    left.write_bytes(b"half")
+    await bring_back(dsn, tmp_path / "a.hbk", clock, replace=True)
+    assert not left.exists()
