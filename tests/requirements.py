@@ -413,7 +413,7 @@ _TABLE: Final[Mapping[str, str]] = {
         b resume.by-hand             | recovery.auto_resume and timeout make dead letters, which a requeue resumes
         b tools.policy               | functions carry marks (idempotent, needs approval); the file has the last word
         b approval.asked             | the client is shown tool, arguments and their hash, and until when
-        b approval.answered          | data parts or one word decide; anything else is refused and the task keeps waiting
+        b approval.answered          | data parts or one word decide; anything else is refused and the task waits on
         b approval.elsewhere         | a decision may come from beside the server
         b approval.chat              | hector chat shows the call with all its arguments and takes the decision
         b approval.cli               | hector approve lists, approves and denies while the server runs

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -140,7 +141,8 @@ def test_the_admin_pages_decide_for_programs_on_this_machine(tmp_path: Path) -> 
             refused = client.get("/admin/approvals", headers=headers)
             assert (refused.status_code, "detail" in refused.text or "message" in refused.text) == (403, True)
             assert client.post(place, json={"decision": "approve"}, headers=headers).status_code == 403
-        for body in ({}, {"decision": "maybe"}, {"decision": "approve", "comment": 1}, []):
+        bodies: list[Any] = [{}, {"decision": "maybe"}, {"decision": "approve", "comment": 1}, []]
+        for body in bodies:
             assert client.post(place, json=body).status_code == 400
         assert client.post(place, content="decision=approve", headers={"content-type": "text/plain"}).status_code == 415
         done = client.post(place, json={"decision": "approve", "comment": "fine"})

@@ -7,12 +7,11 @@ import pytest
 from a2a.client import Client, ClientConfig, create_client
 from a2a.types import a2a_pb2 as types
 from a2a.utils.errors import InvalidParamsError
-from google.protobuf.json_format import MessageToDict
 
 from hector.a2a.card import agent_card
 from hector.config.root import HectorConfig
 from hector.core.ids import new_id
-from tests.a2a.samples import strict
+from tests.a2a.samples import json_format, strict
 from tests.web.live import Live, live
 from tests.web.test_sdk import events
 
@@ -67,7 +66,11 @@ def message(*parts: dict[str, Any], task: str = "") -> types.SendMessageRequest:
 def asked(status: types.TaskStatus) -> list[dict[str, Any]]:
     """The calls that a status asks about."""
     assert status.state == types.TASK_STATE_INPUT_REQUIRED
-    return [dict(MessageToDict(part.data)) for part in status.message.parts if part.WhichOneof("content") == "data"]
+    return [
+        dict(json_format.MessageToDict(part.data))
+        for part in status.message.parts
+        if part.WhichOneof("content") == "data"
+    ]
 
 
 async def begin(sdk: Client) -> tuple[str, list[dict[str, Any]], types.TaskStatus]:
@@ -80,7 +83,7 @@ async def test_a_decision_for_each_call(sdk: Client) -> None:
     assert [call["type"] for call in calls] == ["tool_approval_request"] * 2
     assert [call["arguments"]["name"] for call in calls] == ["one.txt", "two.txt"]
     assert all(call["expires_at"].endswith("Z") for call in calls)
-    facts = MessageToDict(status.message.metadata)
+    facts = json_format.MessageToDict(status.message.metadata)
     assert facts["input_required"] is True
     assert facts["long_running_tool_ids"] == [call["tool_call_id"] for call in calls]
     parts = [
