@@ -319,6 +319,34 @@ class TestPostgres:
         for command in BOTH:
             assert "is read-only, perhaps a standby: name the primary" in refused(postgres_dsn, command)
 
+    @pytest.mark.parametrize(
+        ("state", "said"),
+        [
+            ("53100", "its disk is full: free some space there"),
+            ("58030", "its disk reports an error: check the disk there"),
+            ("25006", "is read-only, perhaps a standby: name the primary server"),
+            ("XX001", r"it is damaged \(no\): restore it from a backup"),
+        ],
+    )
+    def test_what_only_the_server_can_tell(
+        self, postgres: Postgres, postgres_dsn: str, refused: Refused, state: str, said: str
+    ) -> None:
+        """A trigger stands for its disk: the error comes from the server, in the same place."""
+        prepare(postgres_dsn, CORRUPT.replace("nonsense", "{}"))
+        postgres.psql(
+            f"CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS "
+            f"$$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{state}'; END $$; "
+            "CREATE TRIGGER fail BEFORE UPDATE ON jobs FOR EACH ROW EXECUTE FUNCTION fail()",
+            name_of(postgres_dsn),
+        )
+        assert re.search(said, refused(postgres_dsn, "dlq", "requeue", "1"))
+
+    def test_no_connection_left(self, postgres: Postgres, postgres_dsn: str, refused: Refused, role: str) -> None:
+        postgres.psql(f"ALTER ROLE {role} CONNECTION LIMIT 0")
+        for command in BOTH:
+            text = refused(postgres.dsn(name_of(postgres_dsn), user=role), command)
+            assert "it has no connection left: raise its max_connections, or lower max_conns of Hector" in text
+
     def test_a_lock_that_somebody_holds(self, postgres_dsn: str, refused: Refused) -> None:
         prepare(postgres_dsn, CORRUPT.replace("nonsense", "{}"))
 
