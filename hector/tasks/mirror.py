@@ -6,7 +6,7 @@ A mirror announces its task; whoever runs it answers with the state as it stands
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from contextlib import suppress
 from dataclasses import field
 from typing import Final
@@ -40,9 +40,11 @@ _ALL: Final = 1 << 62
 
 @dataclass(slots=True)
 class Mirror:
-    """A task that is followed. `at` is what the channel has, `key` the relay's row that was read last
-    (negative: none yet). `lost` asks for the state, or for what is missing. `doubts` counts the looks in a row at which
-    the database knew of an end that was not relayed.
+    """A task that is followed.
+
+    `at` is what the channel has, `key` the relay's row that was read last (negative: none yet). `wants` is what its
+    first reader has from elsewhere. `lost` asks for the state, or for what is missing. `doubts` counts the looks in a
+    row at which the database knew of an end that was not relayed.
     """
 
     caller: Caller
@@ -149,6 +151,7 @@ class Mirrors:
         self._wake = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._look_at = self._renew_at = self._sweep_at = 0.0
+        self._away = False
 
     def heard(self, payload: str) -> None:
         """There is something new of some tasks."""
@@ -196,33 +199,40 @@ class Mirrors:
         """Read what comes, look at what is stored, and say what is followed."""
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK):
+                async with asyncio.timeout(LOOK if self._mirrors else SWEEP):
                     await self._wake.wait()
             self._wake.clear()
-            try:
-                await self._round()
-            except StoreError as error:
-                log.info("tasks cannot be followed for now", extra={"error": str(error)})
-                await asyncio.sleep(LOOK)
-            except Exception:
-                log.exception("tasks cannot be followed")
+            now = self._loop.time()
+            looking = now >= self._look_at
+            fine = await self._contained(self._take_up(now, looking=looking))
+            if looking:
+                self._look_at = now + LOOK
+                self._forget(now)
+                fine = await self._contained(self._look()) and fine
+            if now >= self._sweep_at:
+                self._sweep_at = now + SWEEP
+                await self._contained(self._relays.sweep(AGE))
+            if not fine:
                 await asyncio.sleep(LOOK)
 
-    async def _round(self) -> None:
-        now = self._loop.time()
-        looking = now >= self._look_at
+    async def _contained(self, work: Awaitable[object]) -> bool:
+        """Whether it went well; none of these steps may keep the others from being taken."""
         try:
-            await self._announce(now)
-            await self._read(self._mirrors if looking else self._news & self._mirrors.keys())
+            await work
         except StoreError as error:
-            log.info("updates from other processes cannot be read", extra={"error": str(error)})
-        if looking:
-            self._look_at = now + LOOK
-            self._forget(now)
-            await self._look()
-        if now >= self._sweep_at:
-            self._sweep_at = now + SWEEP
-            await self._relays.sweep(AGE)
+            if not self._away:
+                log.warning("tasks of other processes cannot be followed for now", extra={"error": str(error)})
+            self._away = True
+        except Exception:
+            log.exception("tasks of other processes cannot be followed")
+        else:
+            return True
+        return False
+
+    async def _take_up(self, now: float, *, looking: bool) -> None:
+        await self._announce(now)
+        await self._read(self._mirrors if looking else self._news & self._mirrors.keys())
+        self._away = False
 
     async def _read(self, task_ids: Iterable[str]) -> None:
         known = {task_id: self._mirrors[task_id].key for task_id in task_ids if self._mirrors[task_id].key >= 0}

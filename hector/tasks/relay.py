@@ -78,6 +78,7 @@ class Relay:
         self._interest: dict[str, float] = {}
         self._feeds: dict[str, _Feed] = {}
         self._unsent: list[Entry] = []
+        self._away = False
         self._ready = asyncio.Event()
         self._loop = asyncio.get_running_loop()
 
@@ -122,8 +123,11 @@ class Relay:
             try:
                 await self._flush()
                 pause = BEAT
+                self._away = False
             except StoreError as error:
-                log.info("updates could not be passed on to other processes", extra={"error": str(error)})
+                if not self._away:
+                    log.warning("updates cannot be passed on to other processes for now", extra={"error": str(error)})
+                self._away = True
                 self._ready.set()
             except Exception:
                 log.exception("updates could not be passed on to other processes")
