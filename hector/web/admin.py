@@ -1,7 +1,8 @@
 """Pages for whoever runs this server: for programs on this very machine only, since nobody can prove who they are yet.
 
-A proxy in front would make everybody look local, hence requests that came through one are refused, too; and so is a
-name that is not this machine's, because a page elsewhere may have its name resolve to us.
+A proxy in front would make everybody look local, hence nothing is served where there is one: where a public address is
+configured, to requests that name whom they were forwarded for, and to those of HTTP/1.0, which proxies speak that say
+nothing of it. A name that is not this machine's is refused as well: a page elsewhere may have its name resolve to us.
 """
 
 import ipaddress
@@ -53,7 +54,7 @@ class Admin:
 
     async def approvals(self, request: Request) -> Response:
         """What waits for a person, the oldest first; `task` and `after` (a key) narrow it down."""
-        require_local(request)
+        require_local(request, self._settings.public_url)
         query = request.query_params
         found = await self._store.approvals.waiting(
             query.get("task"), after=_number(query.get("after", "0"), "after"), limit=MOST + 1
@@ -64,12 +65,12 @@ class Admin:
 
     async def approval(self, request: Request) -> Response:
         """One of them, decided or not. Raises NotFound."""
-        require_local(request)
+        require_local(request, self._settings.public_url)
         return reply_json(request, shown(await self._store.approvals.get(request.path_params["key"])))
 
     async def decide(self, request: Request) -> Response:
         """Approve or deny: {"decision": "approve" | "deny", "comment": ...}. Raises InvalidRequest, NotFound."""
-        require_local(request)
+        require_local(request, self._settings.public_url)
         state, comment = await _decision(request)
         found = await self._store.approvals.get(request.path_params["key"])
         if found.state is not ApprovalState.PENDING:
@@ -80,18 +81,28 @@ class Admin:
         return reply_json(request, shown(await self._store.approvals.get(found.key)))
 
 
-def require_local(request: Request) -> None:
+def require_local(request: Request, public_url: str | None) -> None:
     """Raises ProtocolError unless the request comes straight from a program on this machine."""
     peer = request.client.host if request.client else ""
-    if not _is_loopback(peer) or any(name in request.headers for name in _FORWARDED):
+    public = urlsplit(public_url).hostname if public_url else None
+    proxied = (
+        (public is not None and not _is_local(public))
+        or request.scope.get("http_version") == "1.0"
+        or any(name in request.headers for name in _FORWARDED)
+    )
+    if proxied or not _is_loopback(peer):
         raise ProtocolError(
             NOT_FROM_THERE,
             "without authentication these pages are for programs on the server's own machine, not through a proxy; "
             "use `hector approve` there",
         )
     host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
-    if host != "localhost" and not _is_loopback(host):
+    if not _is_local(host):
         raise ProtocolError(NOT_FROM_THERE, "these pages are only served under the name localhost or 127.0.0.1")
+
+
+def _is_local(name: str) -> bool:
+    return name == "localhost" or _is_loopback(name)
 
 
 def _is_loopback(host: str) -> bool:
