@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from tests.chaos import crowds, hostile, matrix, streams, takeovers
+from tests.chaos import crowds, decisions, hostile, matrix, streams, takeovers
 from tests.chaos.engines import EngineName, Engines
 from tests.chaos.report import Cell
 
@@ -70,6 +70,8 @@ def _entries() -> Iterator[Entry]:
     yield Entry("zombie", "sqlite", 2, takeovers.zombie, ONE_PER_FILE)
     yield Entry("zombie", "postgres", 2, takeovers.zombie)
     yield from _everywhere("rolling SIGTERM", takeovers.rolling)
+    yield from _everywhere("six approvals each", decisions.approvals)
+    yield from _everywhere("cancelled elsewhere", decisions.cancels)
     yield Entry("database restarts", "postgres", 1, crowds.outage)
     yield Entry("database restarts", "postgres", 3, crowds.outage)
     yield from _everywhere("cut-off streams", streams.cut)

@@ -75,6 +75,17 @@ class Client:
         body = {"message": message, "configuration": {"returnImmediately": True}}
         return await self._post(f"{url}{AGENT}/message:send", body) is not None
 
+    async def cancel(self, url: str, task_id: str) -> int:
+        """Cancel a task; the status of the answer."""
+        return (await self.http.post(f"{url}{AGENT}/tasks/{task_id}:cancel", json={})).status_code
+
+    async def insist(self, url: str, task_id: str, call: str, decision: str) -> int:
+        """Decide about a call without asking whether somebody else has done so; the status of the answer."""
+        parts = [{"data": {"type": "tool_approval", "tool_call_id": call, "decision": decision}}]
+        message = {"messageId": str(uuid4()), "role": "ROLE_USER", "parts": parts, "taskId": task_id}
+        body = {"message": message, "configuration": {"returnImmediately": True}}
+        return (await self.http.post(f"{url}{AGENT}/message:send", json=body)).status_code
+
     @contextlib.asynccontextmanager
     async def stream(
         self, url: str, task_id: str, last: str | None

@@ -1,15 +1,17 @@
 """Many at once: a hundred runs when the server dies, two servers that recover the same runs, one session for all."""
 
 import asyncio
+import signal
 import time
 from collections.abc import Awaitable
 from pathlib import Path
 from typing import Final
 
-from tests.chaos.engines import Engines
+from tests.chaos.engines import Engines, send_all
 from tests.chaos.lab import LEASE, Lab, lab
 from tests.chaos.process import Victim, until
 from tests.chaos.report import Cell
+from tests.postgres import Postgres
 
 LINE: Final = 200
 
@@ -105,10 +107,8 @@ async def outage(cell: Cell, engines: Engines, folder: Path, outages: int = 9, c
                 group.create_task(_talk(one, number, stop))
             for number in range(outages):
                 await asyncio.sleep(3.5)
-                await asyncio.to_thread(server.stop, ("fast", "immediate", "kill")[number % 3])
+                await _away(server, ("fast", "immediate", "freeze", "kill")[number % 4])
                 cell.deaths += 1
-                await asyncio.sleep(0.5)
-                await asyncio.to_thread(server.start)
             await asyncio.sleep(1.0)
             stop.set()
         facts = await one.settle(60)
@@ -116,6 +116,18 @@ async def outage(cell: Cell, engines: Engines, folder: Path, outages: int = 9, c
         one.deaths += [(0.0, nothing)] * cell.deaths  # a turn that could not be stored may be asked for again
         cell.note = f"{cell.deaths} outages, {one.client.refused} requests refused or cut off"
         await one.judge(facts)
+
+
+async def _away(server: Postgres, mode: str) -> None:
+    """Stop it in one of its ways and start it again; or let it hang for longer than a lease, its sockets open."""
+    if mode == "freeze":
+        send_all(server.pid, signal.SIGSTOP)
+        await asyncio.sleep(1.5 * LEASE)
+        send_all(server.pid, signal.SIGCONT)
+        return
+    await asyncio.to_thread(server.stop, mode)
+    await asyncio.sleep(0.5)
+    await asyncio.to_thread(server.start)
 
 
 async def _talk(one: Lab, number: int, stop: asyncio.Event) -> None:

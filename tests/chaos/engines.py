@@ -1,6 +1,9 @@
 """The databases under attack: a file, or a PostgreSQL server of our own that may be stopped."""
 
+import contextlib
 import itertools
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -51,3 +54,12 @@ def engines(server: Postgres | None = None) -> Iterator[Engines]:
     finally:
         if made.server is not None and made.server is not server:
             made.server.remove()
+
+
+def send_all(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a process and to its children."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            child, parent = int(stat.parent.name), int(stat.read_text().rpartition(")")[2].split()[1])
+            if pid in (child, parent):
+                os.kill(child, number)
