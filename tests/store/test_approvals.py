@@ -1,5 +1,7 @@
 """Calls that wait for a person, and what is decided of them."""
 
+import asyncio
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +12,7 @@ from hector.core.errors import InvalidRequest, NotFound, NotSupported
 from hector.core.event import ApprovalRequired, Event, PendingCall
 from hector.core.ids import new_id
 from hector.core.task import Status, TaskState
-from hector.store import Accepted, Record, Store
+from hector.store import Accepted, Record, Store, open_store
 from hector.store.approvals import ApprovalState, Decision
 from tests.store.turns import ME, NOW, begin, request
 
@@ -110,3 +112,27 @@ async def test_approvals_are_deleted_with_their_session(store: Store) -> None:
     assert await store.sessions.delete(ME, "c")
     with pytest.raises(NotFound):
         await store.approvals.get(found.key)
+
+
+async def outcome(store: Store, accepted: Accepted, state: ApprovalState) -> str:
+    """What somebody is told who decides."""
+    try:
+        await go_on(store, accepted, decided("c1", state))
+    except NotSupported:
+        return "too late"
+    return "decided"
+
+
+@pytest.mark.proves("approval.once")
+async def test_two_processes_that_decide_at_once(postgres_ready: str) -> None:
+    async with AsyncExitStack() as stack:
+        one, two = [await open_store(postgres_ready) for _ in range(2)]
+        stack.push_async_callback(one.aclose)
+        stack.push_async_callback(two.aclose)
+        for number in range(10):
+            accepted = await begin(one, context=f"c{number}")
+            await pause(one, accepted, call("c1"))
+            async with asyncio.TaskGroup() as group:
+                first = group.create_task(outcome(one, accepted, ApprovalState.APPROVED))
+                second = group.create_task(outcome(two, accepted, ApprovalState.DENIED))
+            assert sorted((first.result(), second.result())) == ["decided", "too late"]
