@@ -1,6 +1,6 @@
 """PostgreSQL: many processes on one database, units of work on the event loop."""
 
-from asyncio import Event
+import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Final, Self, TypeVar
 
@@ -16,6 +16,7 @@ T = TypeVar("T")
 
 BATCH: Final = 64
 READS: Final = 8
+PING: Final = 2.0
 CALM: Final = 0.03
 """Seconds that a unit may wait for a commit under way before another connection takes it."""
 
@@ -70,13 +71,19 @@ class PostgresDatabase:
         return self._listener.listen(channel, heard)
 
     @property
-    def listening(self) -> Event:
+    def listening(self) -> asyncio.Event:
         """Set while everything that is listened to is heard."""
         return self._listener.connected
 
     async def ping(self) -> None:
-        """Write something."""
-        await self._writers.submit(_touch)
+        """Write something. While PostgreSQL is away, that is said before the attempt is given up."""
+        try:
+            async with asyncio.timeout(PING):
+                await self._writers.submit(_touch)
+        except TimeoutError:
+            raise self._door.why or StoreUnavailable(
+                f"PostgreSQL at {self._door.address.place} has taken no write in {PING:g} s: look for locks there"
+            ) from None
 
     async def aclose(self) -> None:
         """Finish what was handed over, then disconnect."""

@@ -44,10 +44,11 @@ class SplitError(Exception):
 
 
 class Door:
-    """Makes connections, and knows since when nobody could."""
+    """Makes connections, and knows since when nobody could, and `why`."""
 
     def __init__(self, address: PostgresAddress) -> None:
         self.address = address
+        self.why: Exception | None = None
         self._away: float | None = None
 
     def fault(self, error: Exception) -> Exception:
@@ -69,16 +70,17 @@ class Door:
                 await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 - spreads attempts, hides nothing
                 delay = min(2 * delay, LONGEST_DELAY)
                 continue
-            self._away = None
+            self._away = self.why = None
             return raw
 
     def _worth_waiting(self, error: Exception, *, starting: bool) -> bool:
         now = asyncio.get_running_loop().time()
         self._away = now if self._away is None else self._away
+        self.why = fault = self.fault(error)
         state = getattr(error, "sqlstate", None)
         if starting:
             return state == STARTING and now - self._away < START_PATIENCE
-        passing = isinstance(self.fault(error), StoreUnavailable) and state not in PERMANENT
+        passing = isinstance(fault, StoreUnavailable) and state not in PERMANENT
         return passing and now - self._away < PATIENCE
 
 

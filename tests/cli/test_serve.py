@@ -159,7 +159,7 @@ def test_a_stop_ends_open_streams(hector: Hector) -> None:
     ("arguments", "named"),
     [
         (["--database", "sqlite://notadb.db"], "it is not an SQLite database"),
-        (["--database", "postgres://u:secret@h/d"], "not available"),
+        (["--database", "postgres://u:secret@127.0.0.1:1/d"], "cannot be reached"),
         (["--database", "nonsense"], "database"),
         (["--port", "99999"], "--port"),
         (["--log-level", "loud"], "--log-level"),
