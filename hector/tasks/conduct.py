@@ -116,7 +116,7 @@ class Conductor:
                 raise
             except Exception:
                 log.exception("the end of a task cannot be stored with its events", extra={"task": run.task_id})
-                run.unsaved.clear()
+                run.journal.unsaved.clear()
             else:
                 return
         run.abandon(text or INTERNAL)
@@ -128,7 +128,8 @@ class Conductor:
                 await run.save()
         except (HectorError, TimeoutError) as error:
             log.info("the last steps of a run could not be stored", extra={"task": run.task_id, "error": str(error)})
-        await hand_back(self.store, run.claim)
+        if not run.ended:
+            await hand_back(self.store, run.claim)
 
 
 async def hand_back(store: Store, claim: Claim) -> None:

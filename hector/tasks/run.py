@@ -14,7 +14,7 @@ from typing import Final, Literal
 from hector.core import points
 from hector.core.clock import Clock
 from hector.core.content import Message, Text, Thinking
-from hector.core.errors import NotFound, StoreUnavailable
+from hector.core.errors import NotFound
 from hector.core.event import (
     ApprovalRequired,
     Delta,
@@ -47,6 +47,7 @@ from hector.store import Record, Store
 from hector.store.history import question
 from hector.tasks.channel import Channel
 from hector.tasks.insist import insist
+from hector.tasks.journal import Journal
 from hector.tasks.live import INCOMPLETE, LiveTask
 
 TURN_BREAK: Final = "\n\n"
@@ -80,16 +81,14 @@ class Run:
     channel: Channel
     store: Store
     clock: Clock
-    claim: Claim
+    journal: Journal
     reply: Literal["task", "message", "auto"] = "task"
     structured: bool = False
     halting: Callable[[], bool] = _never
     due: Callable[[Event], bool] = _brings_results
-    unsaved: list[Event] = field(default_factory=list)
     direct: Reply | None = None
     ended: bool = False
-    _step: int = 0
-    _sent: Record | None = None
+    _last: Event | None = None
     _open: set[str] = field(default_factory=set)
     _streamed: bool = False
     _thought: bool = False
@@ -104,6 +103,11 @@ class Run:
     def task_id(self) -> str:
         """The task's id."""
         return self.live.base.id
+
+    @property
+    def claim(self) -> Claim:
+        """The right to write to the task."""
+        return self.journal.claim
 
     async def decided(self) -> Reply | None:
         """Wait until it is known whether the answer is a direct message; None means that it is a task."""
@@ -135,6 +139,7 @@ class Run:
     def restore(self, events: Iterable[Event]) -> None:
         """Take in what an earlier attempt stored of this run."""
         for event in events:
+            self._last = event
             self.due(event)
             deltas = self._broken(self._unseen(event.message))
             self.live.apply(AnswerDelta(self.live.answer_id, deltas, first=False))
@@ -143,12 +148,11 @@ class Run:
         """The agent starts, or goes on. The store knows already, unless the message had to wait for its turn."""
         status = Status(TaskState.WORKING, self.clock.now())
         if self.live.base.status.state is not TaskState.WORKING:
-            await self._record(status)
+            await self.journal.send(await self.journal.next(status))
         self.publish(StatusUpdate(status))
 
     async def follow(self, outputs: AsyncGenerator[Output, None]) -> None:
         """Take the agent's outputs to their end and settle the task by the last of them. Raises Released, LeaseLost."""
-        last: Event | None = None
         async with aclosing(outputs):
             async for output in outputs:
                 match output:
@@ -158,9 +162,9 @@ class Run:
                         self._commit_to_task(call.name)
                         self.publish(ToolProgress(call))
                     case Event():
-                        last = output
+                        self._last = output
                         await self._take(output)
-        await self._conclude(last)
+        await self._conclude(self._last)
 
     def _show(self, deltas: tuple[Delta, ...]) -> None:
         self._thought = self._thought or any(isinstance(delta, ThinkingDelta) for delta in deltas)
@@ -184,7 +188,7 @@ class Run:
         leaving = self._may_leave(event)
         if leaving and event.started:
             event = replace(event, started=())  # they do not begin here
-        self.unsaved.append(event)
+        self.journal.unsaved.append(event)
         unseen = self._unseen(event.message)
         if unseen:
             self._show(unseen)
@@ -192,7 +196,7 @@ class Run:
         for result in event.tool_results:
             self.publish(ToolProgress(None, result))
         if self.due(event) or leaving:
-            await self._record()
+            await self.journal.send(await self.journal.next())
         for artifact in event.artifacts:
             self.keep()
             self.publish(ArtifactUpdate(artifact))
@@ -247,7 +251,7 @@ class Run:
             return
         message = ClientMessage(new_id(), Message("assistant", (Text(text),)), self.live.base.context_id)
         self.direct = Reply(message)  # before the write: a cancel meanwhile does not undo it
-        await self._settle(await self._next(discard=True))
+        await self._settle(await self.journal.next(discard=True))
 
     async def end(
         self, state: TaskState, text: str = "", *, said: ClientMessage | None = None, dead: bool = False
@@ -257,14 +261,18 @@ class Run:
         A task that was ended from elsewhere in the meantime stays as it is, and its watchers are told so. `dead` makes
         the job a dead letter, with `text` as its cause. Raises LeaseLost.
         """
-        if self._sent is not None and (self._sent.discard or (self._sent.status and _is_end(self._sent.status))):
-            await self._settle(self._sent)
+        if self.journal.ending is not None:  # it comes too late
+            await self._settle(self.journal.ending)
             return
-        await self._settle(await self._next(Status(state, self.clock.now(), said or self._said(text)), dead=dead))
+        status = Status(state, self.clock.now(), said or self._said(text))
+        answer = self.live.answer()
+        if answer and dead:
+            answer = replace(answer, metadata={INCOMPLETE: True})
+        await self._settle(await self.journal.next(status, answer=answer, dead=text if dead else None))
 
     async def _settle(self, record: Record) -> None:
         status = record.status or Status(TaskState.COMPLETED, self.clock.now())
-        if await self._send(record):
+        if await self.journal.send(record):
             points.reach("run.written")
             answer = self.live.answer()
             if answer is not None and not record.discard:
@@ -284,9 +292,11 @@ class Run:
         return found.status
 
     async def save(self) -> None:
-        """Store what the agent has done so far. Raises LeaseLost."""
-        if self.unsaved or self._sent:
-            await self._record()
+        """Store what the agent has done so far, the end included if it had come to that. Raises LeaseLost."""
+        if self.journal.ending is not None:
+            await self._settle(self.journal.ending)
+        elif self.journal.behind:
+            await self.journal.send(await self.journal.next())
 
     def say(self, text: str) -> None:
         """Tell the watchers something about a task that goes on."""
@@ -309,63 +319,6 @@ class Run:
         points.reach("run.replied")
         self._decided.set()
         self._over.set()
-
-    async def _record(self, status: Status | None = None, *, discard: bool = False) -> bool:
-        """Store what is not stored yet. False: the task had already ended. Raises LeaseLost."""
-        return await self._send(await self._next(status, discard=discard))
-
-    async def _next(self, status: Status | None = None, *, discard: bool = False, dead: bool = False) -> Record:
-        """The next write, once the last one is known to have arrived.
-
-        What is handed over counts as stored at once, since a cancel does not take it back.
-        """
-        if self._sent is not None:
-            await self._send(self._sent)
-        answer = self.live.answer() if status and _is_end(status) else None
-        if answer and dead:
-            answer = replace(answer, metadata={INCOMPLETE: True})
-        text = status.message.message.text if dead and status and status.message else None
-        self._step += 1
-        record = Record(
-            self.caller,
-            self.task_id,
-            self.live.base.context_id,
-            tuple(self.unsaved),
-            (answer,) if answer else (),
-            status,
-            discard,
-            self.claim,
-            self._step,
-            text,
-        )
-        self.unsaved.clear()
-        return record
-
-    async def _send(self, record: Record) -> bool:
-        """Write, again and again while the database is away. After a cancel the same write is sent again first.
-
-        What is refused for good has not been stored: its events wait for the next write.
-        """
-        self._sent = record
-        try:
-            done = await self._write(record)
-        except Exception:
-            self._sent = None
-            self._step -= 1
-            self.unsaved[:0] = record.events
-            raise
-        self._sent = None
-        return done
-
-    async def _write(self, record: Record) -> bool:
-        try:
-            return await self.store.tasks.record(record)
-        except StoreUnavailable:
-            return await insist(self.clock, lambda: self.store.tasks.record(record), "storing a step of a task")
-
-
-def _is_end(status: Status) -> bool:
-    return status.state.terminal or status.state.interrupted
 
 
 def _is_between(event: Event) -> bool:

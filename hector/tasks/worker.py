@@ -13,31 +13,27 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Final, Self
 
-from hector.apps.app import App
 from hector.apps.registry import Apps
 from hector.apps.registry import Lease as AppLease
-from hector.config.checkpoint import Recovery
 from hector.config.server import Server
 from hector.core import points
 from hector.core.clock import Clock
-from hector.core.errors import NotFound, NotSupported, StoreError, StoreUnavailable
+from hector.core.errors import LeaseLost, NotFound, NotSupported, StoreError, StoreUnavailable
 from hector.core.job import READY, STOP, Job, JobState
 from hector.core.record import dataclass
-from hector.core.task import Caller, Status, Task, TaskState
-from hector.store import Accept, Accepted, Session, Store
+from hector.core.task import Caller, Task
+from hector.store import Accept, Accepted, Store
 from hector.tasks.backoff import Tries
 from hector.tasks.channel import Channels
-from hector.tasks.checkpoint import Checkpoints, refusal
 from hector.tasks.claims import Claims
-from hector.tasks.conduct import RELEASE_SECONDS, Conductor, Unfit, give_up
+from hector.tasks.conduct import RELEASE_SECONDS, Conductor, give_up
 from hector.tasks.follow import Follower
 from hector.tasks.handlers import Parts
-from hector.tasks.handling import Handling, unfit
-from hector.tasks.insist import insist
+from hector.tasks.handling import Handling
 from hector.tasks.lease import Lease
-from hector.tasks.live import LiveTask, last
-from hector.tasks.perform import Request, begin_of, done_of, load, perform
-from hector.tasks.positions import Epoch
+from hector.tasks.live import last
+from hector.tasks.making import Making
+from hector.tasks.perform import Request, perform
 from hector.tasks.run import Run
 from hector.tasks.work import Ending, Work
 
@@ -76,6 +72,7 @@ class Worker:
         self._runs: dict[str, Work] = {}
         self._jobs: dict[int, Work] = {}
         store.push.max_attempts = settings.queue.max_retries + 1
+        self._making = Making(store, clock, self.channels, lambda: self.stopping)
         self._conductor = Conductor(store, clock, settings.queue)
         self._handling = Handling(Parts(store, clock, settings))
         self._claims = Claims(store, clock, self._free, self._take_up, self._works, lambda: self._lease.id, self._spare)
@@ -199,7 +196,7 @@ class Worker:
         try:
             accepted = await self._store_message(work, offer)
             points.reach("store.accepted")
-            run = work.run = self._fresh_run(accepted, offer, lease.app) if work.claim else None
+            run = work.run = self._making.fresh(accepted, offer, lease.app) if work.claim else None
             if not answer.done():
                 answer.set_result(Begun(accepted.task, offer.event.invocation_id, run))
             if run is not None:
@@ -227,26 +224,6 @@ class Worker:
             self._claims.gate.leave()
         return accepted
 
-    def _fresh_run(self, accepted: Accepted, offer: Accept, app: App) -> Run:
-        config = app.config.agents[offer.agent]
-        live = LiveTask.of(accepted.task, Status(TaskState.SUBMITTED, offer.at))
-        channel = self.channels.hold(offer.task_id, Epoch(accepted.claim.key, accepted.claim.fence), live)
-        return Run(
-            offer.caller,
-            live,
-            channel,
-            self._store,
-            self._clock,
-            accepted.claim,
-            "task" if offer.resume or offer.push else config.reply,  # notifications are about tasks
-            structured=config.structured_output is not None,
-            halting=self._halting,
-            due=Checkpoints(app.config.storage.checkpoint).due,
-        )
-
-    def _halting(self) -> bool:
-        return self.stopping
-
     # Jobs that this process has claimed.
 
     def _take_up(self, job: Job) -> None:
@@ -273,58 +250,20 @@ class Worker:
             if before is not None:
                 before.stop(Ending.LOSE)
                 await before.ended.wait()
-            run = work.run = await self._later_run(job, lease.app)
+            run = work.run = await self._making.later(job, lease.app)
             if run is not None:
                 tries = Tries(job.attempts, job.max_attempts)
-                await self._conductor.conduct(work, run, tries, lambda: self._continue(run, job, lease.app))
+                await self._conductor.conduct(work, run, tries, lambda: self._making.go_on(run, job, lease.app))
         except asyncio.CancelledError:
             await self._conductor.stopped_early(work, job.claim)
+        except LeaseLost:
+            log.info("a job was taken over or ended elsewhere", extra={"task": job.subject})
         except Exception as error:
             log.exception("a run cannot be taken up", extra={"task": job.subject})
             await give_up(self._store, job.claim, str(error))
         finally:
             self._forget(work, job.subject)
             lease.release()
-
-    async def _later_run(self, job: Job, app: App) -> Run | None:
-        """The run of a job; None when its task is gone."""
-        try:
-            task = await insist(self._clock, lambda: self._store.tasks.of_job(job), "reading a task")
-        except NotFound:
-            await self._store.jobs.finish(job.claim, JobState.CANCELED)
-            return None
-        config = app.config.agents.get(task.agent)
-        return Run(
-            job.caller,
-            LiveTask.of(task, task.status),
-            self.channels.hold(task.id),
-            self._store,
-            self._clock,
-            job.claim,
-            config.reply if config and job.attempts == 1 and job.payload.get("direct") else "task",
-            structured=config is not None and config.structured_output is not None,
-            halting=self._halting,
-            due=Checkpoints(app.config.storage.checkpoint).due,
-        )
-
-    async def _continue(self, run: Run, job: Job, app: App) -> None:
-        session = await load(run, self._store, self._clock)
-        invocation: str = job.payload["invocation"]
-        run.restore(done_of(session, invocation))
-        self.channels.hold(run.task_id, Epoch(job.claim.key, job.claim.fence), run.live)
-        recovery = app.config.storage.checkpoint.recovery
-        if (cause := unfit(job, self._clock.now()) or self._refusal(job, recovery, session)) is not None:
-            raise Unfit(cause)
-        stream = bool(job.payload.get("stream", True))
-        await perform(run, Request(app, run.live.base.agent, invocation, stream, session), self._store, self._clock)
-
-    def _refusal(self, job: Job, settings: Recovery, session: Session) -> str | None:
-        """Why a run that was cut off is not to go on by itself."""
-        if not job.was_cut_off:
-            return None
-        begun_by = begin_of(session, job.payload["invocation"])
-        last_sign = max(event.at for event in session.events if event.invocation_id == begun_by.invocation_id)
-        return refusal(settings, begun_by, last_sign, self._clock.now())
 
     def _forget(self, work: Work, task_id: str) -> None:
         """The work is over here, whatever became of the task."""

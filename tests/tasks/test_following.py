@@ -8,7 +8,8 @@ import pytest
 from hector.core.content import Text
 from hector.core.event import TextDelta
 from hector.core.task import AnswerDelta, Status, StatusUpdate, Task, TaskState, Update
-from hector.tasks.service import SendOptions, TaskService, TaskStream
+from hector.tasks.follow import TaskStream
+from hector.tasks.service import SendOptions, TaskService
 from tests.tasks.conftest import Start
 from tests.tasks.test_service import ANA, answer_of, collect, say
 

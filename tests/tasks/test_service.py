@@ -19,7 +19,8 @@ from hector.core.task import (
     ToolProgress,
     Update,
 )
-from hector.tasks.service import SendOptions, TaskService, TaskStream
+from hector.tasks.follow import TaskStream
+from hector.tasks.service import SendOptions, TaskService
 from tests.tasks.conftest import Start
 
 ANA, BOB = Caller(user="ana"), Caller(user="bob")

@@ -1,0 +1,90 @@
+"""The writes of one run under its claim, each of which takes effect once, however often it has to be sent."""
+
+from dataclasses import replace
+
+from hector.core.clock import Clock
+from hector.core.errors import StoreUnavailable
+from hector.core.event import Artifact, Event
+from hector.core.job import Claim
+from hector.core.task import Caller, Status, Task
+from hector.store import Record, Store
+from hector.tasks.insist import insist
+
+
+class Journal:
+    """Counts the writes of a claim. `unsaved` are the events that wait for the next one."""
+
+    def __init__(self, store: Store, clock: Clock, caller: Caller, task: Task, claim: Claim) -> None:
+        self.claim = claim
+        self.unsaved: list[Event] = []
+        self._store = store
+        self._clock = clock
+        self._blank = Record(caller, task.id, task.context_id, claim=claim)
+        self._step = 0
+        self._sent: Record | None = None
+
+    @property
+    def ending(self) -> Record | None:
+        """The write that ends the run, if it is on its way."""
+        return self._sent if self._sent is not None and is_end(self._sent) else None
+
+    @property
+    def behind(self) -> bool:
+        """Something is not known to be stored."""
+        return bool(self.unsaved) or self._sent is not None
+
+    async def next(
+        self,
+        status: Status | None = None,
+        *,
+        answer: Artifact | None = None,
+        discard: bool = False,
+        dead: str | None = None,
+    ) -> Record:
+        """The next write, with all events that wait, once the last one is known to have arrived. Raises LeaseLost.
+
+        What is handed over counts as stored at once, since a cancel does not take it back.
+        """
+        if self._sent is not None:
+            await self.send(self._sent)
+        self._step += 1
+        record = replace(
+            self._blank,
+            events=tuple(self.unsaved),
+            artifacts=(answer,) if answer else (),
+            status=status,
+            discard=discard,
+            step=self._step,
+            dead=dead,
+        )
+        self.unsaved.clear()
+        return record
+
+    async def send(self, record: Record) -> bool:
+        """Write, again and again while the database is away. After a cancel the same write is sent again first.
+
+        False: the task had already ended. What is refused for good has not been stored: its events wait for the next
+        write. Raises LeaseLost.
+        """
+        self._sent = record
+        try:
+            done = await self._write(record)
+        except Exception:
+            self._sent = None
+            self._step -= 1
+            self.unsaved[:0] = record.events
+            raise
+        self._sent = None
+        return done
+
+    async def _write(self, record: Record) -> bool:
+        try:
+            return await self._store.tasks.record(record)
+        except StoreUnavailable:
+            return await insist(self._clock, lambda: self._store.tasks.record(record), "storing a step of a task")
+
+
+def is_end(record: Record) -> bool:
+    """Whether the run is over with this write: the task has ended or waits for its user."""
+    state = record.status.state if record.status else None
+    return record.discard or (state is not None and (state.terminal or state.interrupted))
