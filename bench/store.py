@@ -84,11 +84,12 @@ async def turn(store: Store, times: list[float]) -> None:
     message = ClientMessage(new_id(), user("hello there, how are you?"))
     event = user_event(message, event_id=new_id(), invocation_id=run, at=NOW())
     began = time.perf_counter()
-    await store.tasks.accept(Accept(CALLER, "assistant", task, context, event, NOW()))
+    accepted = await store.tasks.accept(Accept(CALLER, "assistant", task, context, event, NOW(), owner="bench"))
     between = time.perf_counter()
     reply = Event(new_id(), run, "assistant", NOW(), ANSWER, usage=Usage(12, 50))
     artifact = Artifact("answer-1", (Text("word " * 50),), "response")
-    await store.tasks.record(Record(CALLER, task, context, (reply,), (artifact,), Status(TaskState.COMPLETED, NOW())))
+    done = Status(TaskState.COMPLETED, NOW())
+    await store.tasks.record(Record(CALLER, task, context, (reply,), (artifact,), done, claim=accepted.claim))
     times += (between - began, time.perf_counter() - between)
 
 

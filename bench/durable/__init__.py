@@ -1,0 +1,1 @@
+"""What durability costs and how far it carries: `python -m bench.durable`."""
