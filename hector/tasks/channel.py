@@ -117,13 +117,14 @@ class Channel:
     """The log of one task and its readers. `on_empty` is called when the last one has left.
 
     `shown` is the task as those know it who have read everything; it is there while somebody feeds the channel. `epoch`
-    is the latest claim that has fed it.
+    is the latest claim that has fed it; nobody can come back to a log that nobody ever read (`was_read`).
     """
 
-    __slots__ = ("epoch", "_on_empty", "_subscriptions", "_taps", "_told", "log", "shown")
+    __slots__ = ("_on_empty", "_subscriptions", "_taps", "_told", "epoch", "log", "shown", "was_read")
 
     def __init__(self, on_empty: Callable[[], None]) -> None:
         self.epoch = NOWHERE
+        self.was_read = False
         self.log = Log()
         self.shown: LiveTask | None = None
         self._told: StatusUpdate | None = None
@@ -153,6 +154,7 @@ class Channel:
 
     def _join(self, place: int, *, until_interrupted: bool) -> Subscription:
         subscription = Subscription(self, place, until_interrupted=until_interrupted)
+        self.was_read = True
         self._subscriptions.append(subscription)
         return subscription
 
@@ -189,8 +191,9 @@ class Channel:
         self.log.append(update)
         for subscription in self._subscriptions:
             subscription.wake()
-        for tap in self._taps:
-            tap.wake()
+        if self._taps:
+            for tap in self._taps:
+                tap.wake()
 
     def leave(self, subscription: Subscription) -> None:
         """Remove a reader."""
@@ -296,7 +299,7 @@ class Channels:
             return
         del self._channels[task_id]
         channel.shown = None
-        if channel.log.end > channel.log.start:
+        if channel.was_read and channel.log.end > channel.log.start:
             self._ended[task_id] = channel
             self._ended_weight += channel.log.weight
             while len(self._ended) > MOST_ENDED or self._ended_weight > MOST_ENDED_BYTES:

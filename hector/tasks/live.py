@@ -37,17 +37,16 @@ class LiveTask:
 
     def apply(self, update: Update) -> None:
         """Take in one published update."""
-        match update:
-            case StatusUpdate(status):
-                self.status = status
-            case ArtifactUpdate(artifact, append=False):
-                self.artifacts[artifact.id] = artifact
-            case AnswerDelta(artifact_id, deltas):
-                if artifact_id != self.answer_id or (update.first and self.pieces):
-                    self._turn_to(artifact_id, first=update.first)
-                self.pieces += [delta.text for delta in deltas if isinstance(delta, TextDelta) and delta.text]
-            case _:
-                pass
+        if isinstance(update, AnswerDelta):
+            if update.artifact_id != self.answer_id or (update.first and self.pieces):
+                self._turn_to(update.artifact_id, first=update.first)
+            for delta in update.deltas:
+                if isinstance(delta, TextDelta) and delta.text:
+                    self.pieces.append(delta.text)
+        elif isinstance(update, StatusUpdate):
+            self.status = update.status
+        elif isinstance(update, ArtifactUpdate) and not update.append:
+            self.artifacts[update.artifact.id] = update.artifact
 
     def _turn_to(self, artifact_id: str, *, first: bool) -> None:
         """Another answer grows from now on, or this one anew."""

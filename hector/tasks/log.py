@@ -34,6 +34,8 @@ class _Segment(NamedTuple):
 class Log:
     """The newest updates of a task. Places are counted over its life; positions are what readers outside are told."""
 
+    __slots__ = ("_segments", "_sum", "_sum_cut", "_sums", "_updates", "start")
+
     def __init__(self) -> None:
         self.start = 0
         self._updates: list[Update] = []
@@ -80,11 +82,19 @@ class Log:
 
     def append(self, update: Update) -> None:
         """Add an update, in pieces that leave as one event each."""
-        for piece in _unmixed(update):
-            self._sum += _weight(piece)
-            self._updates.append(piece)
-            self._sums.append(self._sum)
-        if len(self._updates) > MOST_UPDATES or self.weight > MOST_BYTES:
+        if not isinstance(update, AnswerDelta):
+            self._add(update, _weight(update))
+        elif len(update.deltas) == 1:  # nearly all updates
+            self._add(update, _OVERHEAD + len(update.deltas[0].text))
+        else:
+            for piece in _unmixed(update):
+                self._add(piece, _weight(piece))
+
+    def _add(self, update: Update, weight: int) -> None:
+        self._updates.append(update)
+        self._sum += weight
+        self._sums.append(self._sum)
+        if len(self._updates) > MOST_UPDATES or self._sum - self._sum_cut > MOST_BYTES:
             self._cut()
 
     def read(self, place: int, end: int | None = None) -> tuple[Update, ...]:
@@ -114,14 +124,13 @@ class Log:
         del self._updates[:], self._sums[:], self._segments[:]
 
 
-def _unmixed(update: Update) -> Iterator[Update]:
+def _unmixed(update: AnswerDelta) -> Iterator[AnswerDelta]:
     """The update as such that each leave as one event: a batch of deltas that holds text and thinking is taken apart.
 
     A reader that is cut off in between can then go on at the very place.
     """
-    if not isinstance(update, AnswerDelta) or len(update.deltas) < 2:
+    if not update.deltas:
         yield update
-        return
     first = update.first
     for kind, deltas in groupby(update.deltas, type):
         yield AnswerDelta(update.artifact_id, tuple(deltas), first)
@@ -130,15 +139,17 @@ def _unmixed(update: Update) -> Iterator[Update]:
 
 def _weight(update: Update) -> int:
     """Bytes that an update holds in memory, about."""
+    parts: tuple[Part | None, ...]
     match update:
+        case StatusUpdate(status):
+            parts = status.message.message.parts if status.message else ()
+        case ArtifactUpdate(artifact):
+            parts = artifact.parts
+        case ToolProgress(call, result):
+            parts = (call, result)
         case AnswerDelta(deltas=deltas):
             return _OVERHEAD + sum(len(delta.text) for delta in deltas)
-        case ArtifactUpdate(artifact):
-            return _OVERHEAD + sum(map(_weight_of, artifact.parts))
-        case ToolProgress(call, result):
-            return _OVERHEAD + sum(_weight_of(part) for part in (call, result) if part is not None)
-        case StatusUpdate(status):
-            return _OVERHEAD + (sum(map(_weight_of, status.message.message.parts)) if status.message else 0)
+    return _OVERHEAD + sum(_weight_of(part) for part in parts if part is not None)
 
 
 def _weight_of(part: Part) -> int:

@@ -233,11 +233,17 @@ async def test_logs_of_ended_tasks_are_kept_for_a_while(monkeypatch: pytest.Monk
     made = Channels()
     for number in range(5):
         name = f"t{number}"
-        say(made.hold(name, FIRST, live(task())), piece("a", first=True), status(TaskState.COMPLETED))
+        held_by_run = made.hold(name, FIRST, live(task()))
+        reader = held_by_run.subscribe(until_interrupted=False)
+        say(held_by_run, piece("a", first=True), status(TaskState.COMPLETED))
+        reader.close()
         made.release(name)
         assert not made.listened_to(name)
     held = [made.of(f"t{number}").resume(Position(FIRST, 1), until_interrupted=False) for number in range(5)]
     assert [reader is not None for reader in held] == [False, False, True, True, True]
+    say(made.hold("unread", FIRST, live(task())), status(TaskState.COMPLETED))
+    made.release("unread")
+    assert made.of("unread").log.end == 0
     found = held[4]
     assert found is not None
     async with asyncio.timeout(5):
