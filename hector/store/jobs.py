@@ -190,6 +190,14 @@ class Jobs:
             await con.notify(READY, job.lane or "")
         return Claim(key, int(taken))
 
+    async def claim_of(self, con: Connection, lane: str, subject: str, owner: str | None) -> Claim:
+        """The claim that `insert` gave before, as it stands: of fence 0 when the job is not this owner's."""
+        found = await con.one(self._sql["live_of"], (lane, subject))
+        if found is None:
+            return Claim(0, 0)
+        key, fence, holder = found
+        return Claim(key, fence if holder is not None and holder == owner else 0)
+
     async def step(
         self, con: Connection, claim: Claim, number: int, end: JobState | None = None, cause: str | None = None
     ) -> bool:
@@ -262,7 +270,7 @@ class Jobs:
 
     async def _next_due(self, con: Connection, least: int) -> float | None:
         found = await con.one(self._sql["next_due"], (least,))
-        return None if found is None or found[0] is None else found[0] / 1000
+        return None if found is None else found[0] / 1000
 
     async def _now(self, con: Connection) -> int:
         """The clock of the leases, in milliseconds: the database's own where several machines share it."""

@@ -64,6 +64,7 @@ def test_statement_can_be_prepared_and_scans_no_table(
     ("name", "index"),
     [
         ("claimable", "jobs_ready"),
+        ("next_due", "jobs_due"),
         ("busy", "jobs_live"),
         ("cancel_of", "jobs_live"),
         ("running_of", "jobs_live"),

@@ -7,6 +7,11 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?);
 -- Whether a lane has a live job.
 SELECT 1 FROM jobs WHERE lane = ? AND state IN ('ready', 'running') LIMIT 1;
 
+-- live_of
+-- The newest live job for a subject within its lane.
+SELECT key, fence, owner FROM jobs WHERE lane = ? AND subject = ? AND state IN ('ready', 'running')
+ORDER BY key DESC LIMIT 1;
+
 -- claimable
 SELECT key, fence, kind, app, "user", lane, subject, payload, attempts, max_attempts, created, deadline, cause
 FROM jobs j
@@ -71,8 +76,10 @@ WHERE lane = ? AND subject = ? AND state IN ('ready', 'running');
 
 -- next_due
 -- When the next job that nothing holds up may be claimed.
-SELECT min(run_at) FROM jobs j WHERE j.state = 'ready' AND j.priority >= ? AND NOT EXISTS (
-    SELECT 1 FROM jobs e WHERE e.lane = j.lane AND e.key < j.key AND e.state IN ('ready', 'running'));
+-- The sign before the priority keeps SQLite to the index that is in the order of time.
+SELECT j.run_at FROM jobs j WHERE j.state = 'ready' AND +j.priority >= ? AND NOT EXISTS (
+    SELECT 1 FROM jobs e WHERE e.lane = j.lane AND e.key < j.key AND e.state IN ('ready', 'running'))
+ORDER BY j.run_at LIMIT 1;
 
 -- running_of
 SELECT key, fence FROM jobs WHERE state IN ('ready', 'running') AND state = 'running' AND owner = ?;
