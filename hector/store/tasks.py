@@ -127,11 +127,17 @@ class Tasks:
         """
         row = event_row(accept.event)
         changes = state_changes((accept.event,))
-        if accept.resume:
-            return self._database.write(lambda con: self._resume(con, accept, row, changes))
         context_id = accept.context_id or new_id()
         metadata = None if accept.metadata is None else dumps(accept.metadata)
-        return self._database.write(lambda con: self._begin(con, accept, context_id, metadata, row, changes), context_id)
+
+        async def unit(con: Connection) -> Accepted:
+            if con.again and (standing := await self._accepted(con, accept)) is not None:
+                return standing
+            if accept.resume:
+                return await self._resume(con, accept, row, changes)
+            return await self._begin(con, accept, context_id, metadata, row, changes)
+
+        return self._database.write(unit, None if accept.resume else context_id)
 
     def record(self, record: Record) -> Awaitable[bool]:
         """Append, upsert, set the status, all or nothing; False, and nothing, if the task has ended or is gone.
@@ -160,6 +166,15 @@ class Tasks:
     def of_job(self, job: Job) -> Awaitable[Task]:
         """The task that a run's job is about, with its whole history. Raises NotFound."""
         return self._database.read(lambda con: self._get(con, job.caller, job.subject, None, None))
+
+    async def _accepted(self, con: Connection, accept: Accept) -> Accepted | None:
+        """What stands when an earlier run of the unit was committed after all, as its event tells."""
+        found = await con.one(self._sql["find"], (accept.task_id, accept.caller.app, accept.caller.user))
+        if found is None or not await con.one(self._sql["appended"], (found[0], found[8], accept.event.id)):
+            return None
+        lane = lane_of(found[0] >> SEQ_BITS)
+        claim = await self._jobs.claim_of(con, lane, accept.task_id, accept.owner)
+        return Accepted(await self._task(con, found, None), claim, lane=lane)
 
     async def _begin(
         self,

@@ -2,18 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
 import pytest
 
 from hector.core.errors import StoreUnavailable
+from hector.core.task import Status, TaskState
 from hector.store import Store, open_store
 from hector.store import postgres_lanes as lanes
 from hector.store.database import Connection
 from hector.store.postgres import PostgresDatabase
 from tests.postgres import PASSWORD, Postgres
-from tests.store.turns import ME, answer, begin, done
+from tests.store.turns import ME, NOW, answer, begin, done
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +112,64 @@ class TestUnderWay:
                 await asyncio.wait(clients, timeout=0.5)
         counts = "SELECT (SELECT count(*) FROM sessions), (SELECT count(*) FROM events)"
         assert await fragile.database.read(lambda con: con.one(counts)) == (80, 160)
+
+
+class Cutter:
+    """Stands between a store and its server, and cuts connections off between a commit and its answer."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.cuts = 0
+
+    async def serve(self) -> asyncio.Server:
+        """Listen on a port of its own."""
+        return await asyncio.start_server(self._pass_on, "127.0.0.1", 0)
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        above, below = await asyncio.open_connection("127.0.0.1", self.port)
+        back = asyncio.ensure_future(self._copy(above, writer))
+        while data := await reader.read(65536):
+            if self.cuts and b"COMMIT\0" in data:
+                self.cuts -= 1
+                back.cancel()
+                below.write(data)
+                await above.readuntil(b"COMMIT\0")  # it took, and nobody is told
+                break
+            below.write(data)
+        below.close()
+        writer.close()
+
+    async def _copy(self, above: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await above.read(65536):
+            writer.write(data)
+        writer.close()
+
+
+@pytest.mark.proves("database.postgres")
+async def test_a_commit_whose_answer_is_lost_counts_once(server: Postgres) -> None:
+    cutter = Cutter(server.port)
+    listening = await cutter.serve()
+    dsn = server.dsn(server.create())
+    store = await open_store(dsn.replace(f":{server.port}/", f":{listening.sockets[0].getsockname()[1]}/"))
+    first = await begin(store, task="t0", owner="me")
+    for number in range(1, 4):
+        cutter.cuts = 1
+        accepted = await begin(store, task=f"t{number}", context=f"c{number}", owner="me")
+        assert accepted.claim.fence == 1
+        cutter.cuts = 1
+        asked = replace(done(accepted, answer("?")), claim=accepted.claim, step=1)
+        asked = replace(asked, status=Status(TaskState.INPUT_REQUIRED, NOW), artifacts=())
+        assert await store.tasks.record(asked)
+        cutter.cuts = 1
+        again = await begin(store, task=f"t{number}", context=f"c{number}", resume=True, owner="me")
+        assert again.claim.fence == 1
+        assert cutter.cuts == 0
+        assert len((await store.sessions.load(ME, f"c{number}")).events) == 3
+    counts = "SELECT (SELECT count(*) FROM tasks), (SELECT count(*) FROM events), (SELECT count(*) FROM jobs)"
+    assert await store.database.read(lambda con: con.one(counts)) == (4, 10, 7)
+    assert first.claim.fence == 1
+    await store.aclose()
+    listening.close()
 
 
 TRIGGER = """

@@ -90,3 +90,7 @@ WHERE t.id = ? AND t.app || '' = ? AND t."user" = ?;
 -- reopen
 -- An operator gives a failed run another chance.
 UPDATE tasks SET state = ?, changed = ?, message = NULL WHERE id = ? AND app || '' = ? AND "user" = ? AND state = 'failed';
+
+-- appended
+-- Whether one of a task's events has been stored.
+SELECT 1 FROM events WHERE key >= ? AND key <= ? AND id = ?;
