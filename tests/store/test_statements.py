@@ -13,8 +13,9 @@ import asyncpg
 import pytest
 
 import hector
+from hector.config.postgres import parse
 from hector.store import migrations, queries
-from hector.store.postgres_connection import statement
+from hector.store.postgres_connection import connect, statement
 
 STATEMENTS = [(file, name, sql) for file in queries.FILES for name, sql in queries.load(file, "sqlite").items()]
 SCANS = {("sessions", "page")} | {
@@ -101,6 +102,31 @@ async def test_postgresql_prepares_every_statement(postgres_ready: str) -> None:
                 await con.prepare(text)
             except asyncpg.PostgresError as error:
                 pytest.fail(f"{file}.{name}: {error}")
+    await con.close()
+
+
+BY_ID = re.compile(r"(?:FROM tasks t?\b|UPDATE tasks).*WHERE (?:t\.)?id = ", re.DOTALL)
+BY_KEY = re.compile(r"(?:FROM|UPDATE) jobs [^;]*WHERE key = \$")
+
+
+@pytest.mark.proves("database.postgres")
+async def test_an_empty_database_tempts_postgresql_to_no_walk(postgres_ready: str) -> None:
+    """Plans are made once, perhaps while the tables are empty, when any index seems as good as another."""
+    con = await connect(parse(postgres_ready))
+    seen = 0
+    for file in queries.FILES:
+        for name, sql in queries.load(file, "postgres").items():
+            text = statement(sql).sql
+            index = "tasks_id_key" if BY_ID.search(text) else "jobs_" if BY_KEY.search(text) else None
+            if index is not None and " jobs j" not in text:
+                seen += 1
+                await con.execute(f"PREPARE it AS {text}")
+                most = max(int(number) for number in re.findall(r"\$(\d+)", text))
+                found = await con.fetch(f"EXPLAIN EXECUTE it ({', '.join(['NULL'] * most)})")
+                await con.execute("DEALLOCATE it")
+                assert index in str(found), f"{file}.{name}"
+                assert "jobs_live" not in str(found), f"{file}.{name}"
+    assert seen > 15
     await con.close()
 
 

@@ -1,5 +1,5 @@
 -- owner
-SELECT key FROM tasks WHERE id = ? AND app = ? AND "user" = ? AND agent = ?;
+SELECT key FROM tasks WHERE id = ? AND app || '' = ? AND "user" = ? AND agent = ?;
 
 -- others
 SELECT count(*) FROM push_configs WHERE task = ? AND id <> ?;
@@ -34,15 +34,15 @@ SELECT id FROM push_configs WHERE task = ? ORDER BY id;
 -- receiver
 -- Where a delivery goes, as it stands now.
 SELECT p.id, p.url, p.token, p.scheme, p.credentials, p.version FROM push_configs p JOIN tasks t ON t.key = p.task
-WHERE t.id = ? AND t.app = ? AND t."user" = ? AND p.id = ?;
+WHERE t.id = ? AND t.app || '' = ? AND t."user" = ? AND p.id = ?;
 
 -- place
 SELECT t.key, s.id, t.state, t.changed FROM tasks t JOIN sessions s ON s.key = t.key >> 24
-WHERE t.id = ? AND t.app = ? AND t."user" = ? AND t.push > 0;
+WHERE t.id = ? AND t.app || '' = ? AND t."user" = ? AND t.push > 0;
 
 -- artifact
 SELECT a.key, a.body FROM artifacts a JOIN tasks t ON t.key = a.task
-WHERE t.id = ? AND t.app = ? AND t."user" = ? AND a.id = ?;
+WHERE t.id = ? AND t.app || '' = ? AND t."user" = ? AND a.id = ?;
 
 -- hurry
 -- A new address need not wait for what the old one was given time for.
