@@ -24,9 +24,9 @@ NOT_OF_STARLETTE = {  # what of it nothing uses; some parts would bring packages
     "starlette.templating", "starlette.testclient", "jinja2", "anyio._backends._asyncio",
 }  # fmt: skip
 FOR_LATER = {  # what only a mistake, a missing file, another command or a plug-in of pydantic's would need
-    "difflib", "importlib.metadata", "click", "watchfiles", "hector.cli.info", "hector.cli.schema", "hector.config.detect",
-    "hector.config.generate", "hector.config.masking", "hector.config.schema", "hector.config.watch",
-    "hector.models.llama", "urllib.request",
+    "difflib", "importlib.metadata", "click", "watchfiles", "hector.cli.info", "hector.cli.schema",
+    "hector.config.detect", "hector.config.generate", "hector.config.masking", "hector.config.schema",
+    "hector.config.watch", "hector.models.llama", "urllib.request",
 }  # fmt: skip
 NOT_ASKED_FOR = {  # providers that the configuration does not name, and the commands that do not run
     "hector.models.anthropic", "hector.models.gemini", "hector.models.ollama", "hector.models.openai_chat",

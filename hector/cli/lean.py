@@ -18,7 +18,6 @@ def hurry() -> None:
     """To be called before anything is loaded."""
     gc.set_threshold(*_GC_THRESHOLDS)
     _skip_plugins()
-    _skip_command_line()
 
 
 def _skip_plugins() -> None:
@@ -34,7 +33,7 @@ def _skip_plugins() -> None:
         sys.modules[_PLUGIN_LOADER] = module
 
 
-def _skip_command_line() -> None:
+def skip_command_line() -> None:
     """Keep uvicorn's package from loading its command line, which brings click and the reloading supervisors along.
 
     The package itself only passes names on; its modules, which are what we use, load as ever. A sixth of what a bare

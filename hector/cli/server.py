@@ -10,10 +10,12 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from typing import Any
 
-from uvicorn.config import Config
-from uvicorn.server import Server
-
+from hector.cli.lean import skip_command_line
 from hector.core.errors import StartupError
+
+skip_command_line()
+from uvicorn.config import Config  # noqa: E402 - only now without its command line
+from uvicorn.server import Server  # noqa: E402 - likewise
 
 log = logging.getLogger("hector.server")
 
