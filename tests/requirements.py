@@ -89,7 +89,7 @@ _TABLE: Final[Mapping[str, str]] = {
     "Core: SQL foundation": """
         b state.event-log            | a session is an append-only event log
         b state.scopes               | state has the scopes app, user and temp besides the session's own
-        p state.tasks-queue          | tasks are a durable queue with retry, exponential backoff and recovery
+        b state.tasks-queue          | tasks are a durable queue with retry, exponential backoff and recovery
         b state.checkpoints          | incremental checkpoints for long-running work
         p state.app-configs          | app configurations are hot-reloadable and synchronised with the database
         b database.sqlite            | SQLite is the default store
@@ -428,7 +428,7 @@ _TABLE: Final[Mapping[str, str]] = {
         b proof.report               | a proof reports runs, lost, doubled, stuck, repeated and times of recovery
         b proof.crash-matrix         | killed at every named point, nothing is lost, doubled, stuck or repeated
         b proof.kill                 | after a kill with many running tasks all of them go on within two leases
-        b proof.hostile              | full disk, damaged row, jumping clock, restarting database: accepted work is intact
+        b proof.hostile              | full disk, damaged row, jumping clock, restarting database: all work is intact
     """,
 }
 

@@ -7,8 +7,8 @@ from hector.core.record import dataclass
 class PushConfig:
     """One receiver. The empty `id` stands for the task's own, as A2A 0.3 has it.
 
-    `scheme` and `credentials` make up the Authorization header, `token` a header of its own; `version` of A2A is the one
-    that the receiver understands. Secrets: the last two, and often the URL.
+    `scheme` and `credentials` make up the Authorization header, `token` a header of its own; `version` is that of A2A
+    which the receiver understands. Secrets: the last two, and often the URL.
     """
 
     id: str

@@ -39,7 +39,7 @@ async def only(store: Store, **options: Any) -> Job:
 
 
 class TestClaims:
-    @pytest.mark.proves("durability.queue")
+    @pytest.mark.proves("state.tasks-queue")
     async def test_a_job_is_claimed_once(self, store: Store) -> None:
         key = await store.jobs.add(job())
         found = await only(store)
@@ -77,7 +77,7 @@ class TestClaims:
         await store.jobs.add(job("behind it", lane="a", run_at=NOW))
         assert await store.jobs.next_due() == NOW + 5
 
-    @pytest.mark.proves("durability.queue")
+    @pytest.mark.proves("state.tasks-queue")
     async def test_many_claim_at_once_and_nothing_twice(self, store: Store) -> None:
         for number in range(60):
             await store.jobs.add(job(str(number), lane=f"lane {number % 40}"))
@@ -219,7 +219,7 @@ class TestDeadLetters:
         await store.jobs.finish((await only(store)).claim, JobState.DEAD, "refused again")
         return first.claim.key
 
-    @pytest.mark.proves("durability.queue")
+    @pytest.mark.proves("state.tasks-queue")
     async def test_they_keep_cause_and_history(self, store: Store) -> None:
         key = await self.bury(store)
         (found,) = await store.jobs.dead()
