@@ -1,7 +1,5 @@
 """The writes of one run under its claim, each of which takes effect once, however often it has to be sent."""
 
-from dataclasses import replace
-
 from hector.core.clock import Clock
 from hector.core.errors import StoreUnavailable
 from hector.core.event import Artifact, Event
@@ -19,7 +17,8 @@ class Journal:
         self.unsaved: list[Event] = []
         self._store = store
         self._clock = clock
-        self._blank = Record(caller, task.id, task.context_id, claim=claim)
+        self._caller = caller
+        self._task = task
         self._step = 0
         self._sent: Record | None = None
 
@@ -48,14 +47,17 @@ class Journal:
         if self._sent is not None:
             await self.send(self._sent)
         self._step += 1
-        record = replace(
-            self._blank,
-            events=tuple(self.unsaved),
-            artifacts=(answer,) if answer else (),
-            status=status,
-            discard=discard,
-            step=self._step,
-            dead=dead,
+        record = Record(
+            self._caller,
+            self._task.id,
+            self._task.context_id,
+            tuple(self.unsaved),
+            (answer,) if answer else (),
+            status,
+            discard,
+            self.claim,
+            self._step,
+            dead,
         )
         self.unsaved.clear()
         return record

@@ -256,8 +256,10 @@ class TaskService:
             now,
             message.metadata,
             resume=known is not None,
+            owner=self._worker.owner,
             stream=stream,
             direct=not (stream or known or options.push) and app.config.agents[agent].reply != "task",
+            max_attempts=self._worker.max_attempts,
             push=options.push,
             decisions=decisions,
         )

@@ -117,6 +117,16 @@ class Worker:
         if not self.stopping:
             self.follower.tend(caller, shown)
 
+    @property
+    def owner(self) -> str | None:
+        """Who runs a message that is accepted now: this process, or, if it has no place free, whoever has."""
+        return self._lease.id if self._free() > 0 else None
+
+    @property
+    def max_attempts(self) -> int:
+        """How often a run may be begun."""
+        return self._settings.max_retries + 1
+
     def begin(self, offer: Accept, lease: AppLease) -> "asyncio.Future[Begun]":
         """Store the message and run it, also if nobody waits for the future. From here on the lease is ours.
 
@@ -127,8 +137,6 @@ class Worker:
             raise StoreUnavailable("the server is stopping and takes no more work")
         if offer.task_id in self._runs:
             raise NotSupported(f"task {offer.task_id} is still working; wait for it")
-        owner = self._lease.id if self._free() > 0 else None
-        offer = replace(offer, owner=owner, max_attempts=self._settings.max_retries + 1)
         work = self._runs[offer.task_id] = Work()
         answer: asyncio.Future[Begun] = asyncio.get_running_loop().create_future()
         work.task = self._group.create_task(self._accept(work, offer, lease, answer))
