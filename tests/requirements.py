@@ -365,6 +365,18 @@ _TABLE: Final[Mapping[str, str]] = {
         b web.health                 | /health, /livez and /readyz
         b web.limits                 | malformed and oversized requests get the protocol's error
     """,
+    "Milestone 3: queue": """
+        b queue.settings             | server.queue, its flags and its variables set up the queue
+        b queue.backoff              | waits between attempts double up to a limit, drawn at random, never less than asked for
+        b queue.retry                | a failure that may pass is tried again by itself, and clients that watch are told
+        b queue.dead-letters         | what is given up keeps its cause, and one requeue is one new round
+        b queue.order                | messages of one session run one after the other, over processes, and block no other
+        b queue.places               | a process works on so many jobs at once, the rest waits
+        b queue.stop                 | a stop hands runs back at their next stored step, and they go on after the restart
+        b queue.takeover             | a silent process is replaced, and its late writes are refused
+        b queue.elsewhere            | waiting, following and cancelling work wherever the task runs
+        b queue.outage               | runs wait for a database that is away; nothing is lost, nothing done twice
+    """,
     "Milestone 3: push notifications": """
         b a2a.push                   | push notification configs: all four operations, and inline, in both versions
         b push.delivery              | each update is sent at least once, in order, with the same id on each retry

@@ -78,6 +78,7 @@ def test_the_order(tmp_path: Path) -> None:
     assert (file.watch, env.watch, flag.watch) == (False, True, False)
 
 
+@pytest.mark.proves("queue.settings")
 def test_the_queue_by_flag_variable_and_file(tmp_path: Path) -> None:
     text = "server: {queue: {workers: 3, max_retries: 0, initial_delay: 200ms}}"
     env = {"HECTOR_QUEUE_WORKERS": "4", "HECTOR_QUEUE_MAX_DELAY": "2m"}

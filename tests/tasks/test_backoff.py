@@ -19,6 +19,7 @@ def test_the_wait_doubles_up_to_its_limit(attempts: int, limit: float) -> None:
     assert longest_delay(SETTINGS, attempts) == limit
 
 
+@pytest.mark.proves("queue.backoff")
 @pytest.mark.parametrize(
     ("made", "chance", "after", "delay"),
     [

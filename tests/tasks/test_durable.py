@@ -45,6 +45,7 @@ async def dead_letter(made: Serving) -> int:
 # Failures
 
 
+@pytest.mark.proves("queue.retry")
 async def test_a_model_that_recovers_is_asked_again_without_the_client_doing_anything(dsn: str) -> None:
     rules: list[dict[str, Any]] = [{"error": {"status": 503, "message": "busy", "times": 2}}, {"text": "done"}]
     async with serving(dsn, rules) as made, asyncio.timeout(PATIENCE):
@@ -59,6 +60,7 @@ async def test_a_model_that_recovers_is_asked_again_without_the_client_doing_any
         assert (job.state, job.attempts, len(job.history)) == (JobState.DONE, 3, 2)
 
 
+@pytest.mark.proves("queue.dead-letters")
 async def test_what_fails_for_good_is_a_dead_letter_and_one_requeue_is_one_new_round(dsn: str) -> None:
     rules: list[dict[str, Any]] = [{"error": {"status": 503, "message": "busy", "times": 5}}, {"text": "done"}]
     async with serving(dsn, rules, settings=queue(max_retries=1)) as made, asyncio.timeout(PATIENCE):
@@ -75,6 +77,7 @@ async def test_what_fails_for_good_is_a_dead_letter_and_one_requeue_is_one_new_r
         assert await made.store.jobs.dead() == ()
 
 
+@pytest.mark.proves("queue.retry")
 async def test_what_cannot_pass_is_not_tried_again(dsn: str) -> None:
     rules: list[dict[str, Any]] = [{"error": {"status": 400, "message": "no such model", "times": 1}}, {"text": "done"}]
     async with serving(dsn, rules) as made, asyncio.timeout(PATIENCE):
@@ -82,6 +85,7 @@ async def test_what_cannot_pass_is_not_tried_again(dsn: str) -> None:
         assert (await made.store.jobs.get(1)).state is JobState.FAILED
 
 
+@pytest.mark.proves("queue.retry")
 async def test_a_tool_that_ran_before_the_failure_does_not_run_again(dsn: str) -> None:
     ran: list[str] = []
 
@@ -105,6 +109,7 @@ async def test_a_tool_that_ran_before_the_failure_does_not_run_again(dsn: str) -
         assert ran == ["note"]
 
 
+@pytest.mark.proves("queue.dead-letters", "durability.fault-recovery")
 async def test_what_never_comes_to_an_end_is_buried_and_can_be_requeued(dsn: str) -> None:
     async with serving(dsn, [{"text": "late", "delay": "60s"}], settings=queue(max_retries=1)) as made:
         task = await begin(made.service)
@@ -128,6 +133,7 @@ async def test_what_never_comes_to_an_end_is_buried_and_can_be_requeued(dsn: str
 # Crowds
 
 
+@pytest.mark.proves("queue.order")
 async def test_two_hundred_messages_to_one_session_are_answered_one_after_the_other(dsn: str) -> None:
     async with serving(dsn, ECHO, settings=queue(workers=8)) as made, asyncio.timeout(50):
         sent: list[str] = []
@@ -147,6 +153,7 @@ async def test_two_hundred_messages_to_one_session_are_answered_one_after_the_ot
         assert len(set(asked)) == 200
 
 
+@pytest.mark.proves("queue.places", "queue.order")
 async def test_work_waits_when_all_places_are_taken_and_other_sessions_do_not_wait_for_one(dsn: str) -> None:
     rules = [{"user": "slow", "text": "slow done", "delay": "60s"}, {"text": "quick done"}]
     async with serving(dsn, rules, settings=queue(workers=2)) as made, asyncio.timeout(PATIENCE):
@@ -162,6 +169,7 @@ async def test_work_waits_when_all_places_are_taken_and_other_sessions_do_not_wa
 # Stops
 
 
+@pytest.mark.proves("queue.stop")
 async def test_a_stop_lets_a_step_end_and_the_next_start_goes_on_behind_it(dsn: str) -> None:
     ran: list[str] = []
     begun, gate = asyncio.Event(), asyncio.Event()
@@ -196,6 +204,7 @@ async def test_a_stop_lets_a_step_end_and_the_next_start_goes_on_behind_it(dsn: 
 # Several processes
 
 
+@pytest.mark.proves("queue.elsewhere", "queue.order")
 async def test_one_process_waits_for_a_run_of_another_and_takes_its_turn_behind_it(postgres_ready: str) -> None:
     rules = [{"user": "slow", "text": "slow done", "delay": "200ms"}, {"user": "(.*)", "text": "\\1 done"}]
     async with (
@@ -210,6 +219,7 @@ async def test_one_process_waits_for_a_run_of_another_and_takes_its_turn_behind_
         assert answer_of(await second.service.get(ANA, "helper", slow.id)) == "slow done"
 
 
+@pytest.mark.proves("queue.elsewhere")
 async def test_a_task_is_canceled_from_another_process(postgres_ready: str) -> None:
     rules = [{"text": "late", "delay": "60s"}]
     async with (
@@ -229,6 +239,7 @@ async def test_a_task_is_canceled_from_another_process(postgres_ready: str) -> N
         assert first.service.running == second.service.running == 0
 
 
+@pytest.mark.proves("queue.takeover", "durability.fault-recovery")
 async def test_a_process_that_falls_silent_is_replaced_and_writes_nothing_any_more(postgres_ready: str) -> None:
     rules = [{"text": "first", "delay": "60s"}], [{"text": "second"}]
     async with (
@@ -248,6 +259,7 @@ async def test_a_process_that_falls_silent_is_replaced_and_writes_nothing_any_mo
         assert not await zombie.store.jobs.beat(zombie.worker._lease.id)
 
 
+@pytest.mark.proves("queue.order")
 async def test_a_hundred_messages_to_one_session_over_two_processes(postgres_ready: str) -> None:
     async with (
         serving(postgres_ready, ECHO, settings=queue(stale_threshold=5.0)) as first,
@@ -269,6 +281,7 @@ async def test_a_hundred_messages_to_one_session_over_two_processes(postgres_rea
         assert len(set(asked)) == 100
 
 
+@pytest.mark.proves("queue.outage")
 async def test_runs_outlive_a_database_that_goes_away_and_comes_back(postgres_programs: Path) -> None:
     rules: list[dict[str, Any]] = [
         {"turn": 0, "text": "Noting.", "tool_calls": [{"name": "note"}]},
