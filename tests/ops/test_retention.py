@@ -153,6 +153,20 @@ async def test_what_runs_or_waits_is_never_removed(store: Store, clock: FakeCloc
     assert await rows(store) == before
 
 
+async def test_what_is_still_to_be_told_keeps_its_session(store: Store, clock: FakeClock) -> None:
+    await conversation(store, "a")
+    await conversation(store, "b")
+    await store.jobs.add(NewJob("push", ME, "t", {}, NOW, lane="p16777216.config"))
+    await store.jobs.add(NewJob("push", ME, "t", {}, NOW, lane="p1677721.config"))
+    await store.jobs.add(NewJob("push", ME, "t", {}, NOW, lane="p167772160.config"))
+    assert await retention(store, clock).due() == Removal(sessions=1, events=2)
+    assert (await retention(store, clock).sweep()).sessions == 1
+    assert [session.id for session in (await store.sessions.list(ME)).sessions] == ["a"]
+    (job, *_) = await store.jobs.claim(OWNER, 10, NOW + 1e9)
+    await store.jobs.finish(job.claim)
+    assert (await retention(store, clock).sweep()).sessions == 1
+
+
 async def test_a_large_session_goes_in_pieces_that_nobody_meets(store: Store, clock: FakeClock) -> None:
     await conversation(store, "large")
     values = ", ".join(

@@ -30,12 +30,13 @@ SELECT state, count(*), COALESCE(sum(CASE WHEN created >= ? THEN 1 ELSE 0 END), 
 SELECT state, count(*) FROM jobs WHERE ended >= ? GROUP BY state;
 
 -- stuck
--- Running jobs that began before a time, or whose process has gone silent.
-SELECT j.key, j.kind, j.subject, j.attempts, j.owner, COALESCE(j.started, j.created), i.host, i.pid,
-       CASE WHEN i.seen IS NULL OR i.seen < ?1 THEN 1 ELSE 0 END
+-- Running jobs whose attempt began before a time (the first one when it was started, a later one when it was due), or
+-- whose process has gone silent.
+SELECT j.key, j.kind, j.subject, j.attempts, j.owner, CASE WHEN j.run_at > j.started THEN j.run_at ELSE j.started END,
+       i.host, i.pid, CASE WHEN i.seen IS NULL OR i.seen < ?1 THEN 1 ELSE 0 END
 FROM jobs j LEFT JOIN instances i ON i.id = j.owner
 WHERE j.state IN ('ready', 'running') AND j.state = 'running'
-  AND (COALESCE(j.started, j.created) < ?2 OR i.seen IS NULL OR i.seen < ?1)
+  AND ((j.started < ?2 AND j.run_at < ?2) OR i.seen IS NULL OR i.seen < ?1)
 ORDER BY j.started, j.key LIMIT ?3;
 
 -- waiting

@@ -1,11 +1,14 @@
 -- idle
--- Sessions from a key on that nobody has used since a time, none with work that runs or waits for somebody.
+-- Sessions from a key on that nobody has used since a time, none with work that runs, waits for somebody or is still to
+-- be told to a client (deliveries of a task run in lanes of its own).
 SELECT s.key, s.next_seq, s.app FROM sessions s
 WHERE s.key > ? AND s.key <= ? AND s.updated < ?
   AND NOT EXISTS (SELECT 1 FROM tasks t
                   WHERE t.key >= s.key << 24 AND t.key < (s.key + 1) << 24
                     AND t.state IN ('submitted', 'working', 'input-required', 'auth-required'))
   AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.lane = 's' || s.key AND j.state IN ('ready', 'running'))
+  AND NOT EXISTS (SELECT 1 FROM tasks t JOIN jobs j ON j.lane > 'p' || t.key || '.' AND j.lane < 'p' || t.key || '/'
+                  WHERE t.key >= s.key << 24 AND t.key < (s.key + 1) << 24 AND j.state IN ('ready', 'running'))
 ORDER BY s.key LIMIT ?;
 
 -- count_idle
@@ -14,7 +17,9 @@ WHERE s.key > 0 AND s.updated < ?
   AND NOT EXISTS (SELECT 1 FROM tasks t
                   WHERE t.key >= s.key << 24 AND t.key < (s.key + 1) << 24
                     AND t.state IN ('submitted', 'working', 'input-required', 'auth-required'))
-  AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.lane = 's' || s.key AND j.state IN ('ready', 'running'));
+  AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.lane = 's' || s.key AND j.state IN ('ready', 'running'))
+  AND NOT EXISTS (SELECT 1 FROM tasks t JOIN jobs j ON j.lane > 'p' || t.key || '.' AND j.lane < 'p' || t.key || '/'
+                  WHERE t.key >= s.key << 24 AND t.key < (s.key + 1) << 24 AND j.state IN ('ready', 'running'));
 
 -- first_job_since
 -- Jobs are added in order of time, and those before it that have ended are gone but for a few: this reads little.
