@@ -133,15 +133,16 @@ class Sessions:
         self, con: Connection, caller: Caller, context_id: str, agent: str, at: int
     ) -> tuple[int, int, bool]:
         """Take the next place in a session, creating it if needed: its key, the place, and whether it is new."""
-        created = await con.insert(self._sql["create"], (caller.app, caller.user, context_id, agent, at, at))
-        if created:
-            return created, 0, True
-        found = await con.one(self._sql["position"], (caller.app, caller.user, context_id))
-        if found is None:
-            raise NotFound("session", context_id)
-        key, seq = found
-        await self.advance(con, key, seq, 1, at)
-        return key, seq, False
+        for _ in range(2):  # one that is there may go while we wait for it
+            created = await con.insert(self._sql["create"], (caller.app, caller.user, context_id, agent, at, at))
+            if created:
+                return created, 0, True
+            found = await con.one(self._sql["position"], (caller.app, caller.user, context_id))
+            if found is not None:
+                key, seq = found
+                await self.advance(con, key, seq, 1, at)
+                return key, seq, False
+        raise NotFound("session", context_id)
 
     async def advance(self, con: Connection, session: int, seq: int, count: int, at: int) -> None:
         """Move a session's end by `count` events. Raises NotSupported when it is full."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from hector.cli.instance import Instance
@@ -215,6 +216,39 @@ async def test_one_that_is_used_again_meanwhile_stays(store: Store, clock: FakeC
     await begin(store, context="c", at=NOW + 86_000)
     assert await store.database.write(sweeping._remove(found, round((NOW + 80_000) * 1000))) == []
     assert len((await store.sessions.load(ME, "c")).events) == 3
+
+
+@pytest.mark.parametrize("first", ["user", "retention"])
+async def test_a_session_that_is_used_and_removed_at_once(postgres_ready: str, clock: FakeClock, first: str) -> None:
+    """On PostgreSQL both may be under way: whoever comes second sees what the first one did."""
+    store = await open_store(postgres_ready)
+    await conversation(store, "c")
+    sweeping = retention(store, clock)
+    other = await asyncpg.connect(postgres_ready)
+    transaction = other.transaction()
+    await transaction.start()
+    if first == "user":
+        await other.execute("UPDATE sessions SET updated = $1, next_seq = 9", round(clock.now() * 1000))
+        task = asyncio.create_task(_removed(sweeping))
+    else:
+        await other.execute("DELETE FROM sessions")
+        task = asyncio.create_task(_begun(store))
+    async with asyncio.timeout(20):
+        while not await other.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            await other.execute("SELECT pg_sleep(0.01)")
+        await transaction.commit()
+        assert await task == ("stayed" if first == "user" else "working")
+    await other.close()
+    assert len((await store.sessions.list(ME)).sessions) == 1
+    await store.aclose()
+
+
+async def _removed(sweeping: Retention) -> str:
+    return "gone" if (await sweeping.sweep()).sessions else "stayed"
+
+
+async def _begun(store: Store) -> str:
+    return str((await begin(store, context="c")).task.status.state)
 
 
 async def test_ended_jobs_and_dead_letters_go_by_their_end(store: Store) -> None:

@@ -11,6 +11,18 @@ WHERE s.key > ? AND s.key <= ? AND s.updated < ?
                   WHERE t.key >= s.key << 24 AND t.key < (s.key + 1) << 24 AND j.state IN ('ready', 'running'))
 ORDER BY s.key LIMIT ?;
 
+-- idle @postgres
+-- The same, locked where a unit is about to delete them: whoever uses one now comes first, or waits and begins anew.
+SELECT s.key, s.next_seq, s.app FROM sessions s
+WHERE s.key > ? AND s.key <= ? AND s.updated < ?
+  AND NOT EXISTS (SELECT 1 FROM tasks t
+                  WHERE t.key >= s.key << 24 AND t.key < (s.key + 1) << 24
+                    AND t.state IN ('submitted', 'working', 'input-required', 'auth-required'))
+  AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.lane = 's' || s.key AND j.state IN ('ready', 'running'))
+  AND NOT EXISTS (SELECT 1 FROM tasks t JOIN jobs j ON j.lane > 'p' || t.key || '.' AND j.lane < 'p' || t.key || '/'
+                  WHERE t.key >= s.key << 24 AND t.key < (s.key + 1) << 24 AND j.state IN ('ready', 'running'))
+ORDER BY s.key LIMIT ? FOR UPDATE;
+
 -- count_idle
 SELECT count(*), COALESCE(sum(s.next_seq), 0) FROM sessions s
 WHERE s.key > 0 AND s.updated < ?
