@@ -20,7 +20,7 @@ from tests.postgres import (  # noqa: F401 - fixtures for every test
 )
 
 _FOREIGN = re.compile(
-    r"(?i)^(hector_.*|.*_api_key|.*_base_url|(http|https|all|no)_proxy|ollama_.*|xdg_.*|ssl_cert_.*)$"
+    r"(?i)^(hector_.*|.*_api_key|.*_base_url|(http|https|all|no)_proxy|ollama_.*|xdg_.*|ssl_cert_.*|pg[a-z]+|database_url)$"
 )
 
 
