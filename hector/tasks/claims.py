@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from typing import Final
@@ -87,7 +88,8 @@ class Claims:
         self._owner = owner
         self._spare = spare
         self._woken = asyncio.Event()
-        self._hungry = False
+        self._began = clock.now(), time.monotonic()
+        self._hungry = self._more = False
         self._doubt = False
         self._waited_for: set[str] = set()
         self._recent: set[str] = set()
@@ -144,17 +146,24 @@ class Claims:
             await self._recover()
         spare = self._spare()
         least = LOWEST if spare > 0 else 0
-        due = await self._store.jobs.next_due(least)
-        now = self._clock.now()
         self._hungry = spare <= 0
-        if due is None or due > now:
-            return self._every if due is None else min(self._every, due - now)
+        now = self._now()
+        if not self._more:  # looking costs more than claiming where much waits
+            due = await self._store.jobs.next_due(least)
+            if due is None or due > now:
+                return self._every if due is None else min(self._every, due - now)
         places = min(self._free(), spare if spare > 0 else BATCH, BATCH)
         if places <= 0:
-            self._hungry = True
+            self._hungry, self._more = True, False
             return self._every
         claimed = await self._claim(places, now, least)
-        return 0.0 if claimed else OVERTAKEN
+        looked, self._more = not self._more, claimed == places
+        return 0.0 if claimed or not looked else OVERTAKEN
+
+    def _now(self) -> float:
+        """The time, which does not go back when the clock is set back: what was due stays due."""
+        wall, running = self._began
+        return max(self._clock.now(), wall + time.monotonic() - running)
 
     async def _claim(self, places: int, now: float, least: int) -> int:
         self.reserved = places

@@ -40,6 +40,8 @@ from hector.tasks.work import Ending, Work
 log = logging.getLogger("hector.tasks")
 RUN: Final = "run"
 """The kind of job that the worker itself knows: an agent's run."""
+LAST_WORDS: Final = 0.5
+"""Seconds that work has to end by itself when its job has been claimed anew."""
 CANCEL_SECONDS: Final = 10.0
 """How long a cancel waits for the run's end to be stored."""
 
@@ -256,8 +258,7 @@ class Worker:
         lease = self._apps.lease()
         try:
             if before is not None:
-                before.stop(Ending.LOSE)
-                await before.ended.wait()
+                await _over(before)
             run = work.run = await self._making.later(job, lease.app)
             if run is not None:
                 tries = Tries(job.attempts, job.max_attempts)
@@ -282,3 +283,12 @@ class Worker:
             if work.run is not None and not work.run.live.status.state.terminal:
                 self.follow(work.run.caller, work.run.live.snapshot(0))
         self._claims.ended(work.lane)
+
+
+async def _over(work: Work) -> None:
+    """Wait for the end of work whose job has been claimed anew; it may just be about to say why it put that back."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LAST_WORDS):
+            await work.ended.wait()
+    work.stop(Ending.LOSE)
+    await work.ended.wait()
