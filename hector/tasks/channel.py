@@ -284,8 +284,15 @@ class Channels:
 
     def publish(self, task_id: str, update: Update) -> None:
         """Tell those who listen, if there are any."""
-        if task_id in self._channels:
-            self._channels[task_id].publish(update)
+        channel = self._channels.get(task_id)
+        if channel is None:
+            return
+        if channel.shown is not None:
+            channel.shown.apply(update)
+        if task_id in self._fed:
+            channel.publish(update)
+        else:
+            channel.tell((update,))
 
     def close(self) -> None:
         """End every stream, for good."""

@@ -150,7 +150,7 @@ async def test_readers_go_on_with_whoever_takes_a_run_over(start: Start) -> None
     task = await begin(a)
     async with asyncio.TaskGroup() as group:
         readers = [(await following(group, serving, task))[0] for serving in (b, c)]
-        await until(lambda: all("w3" in reader.text for reader in readers))
+        await until(lambda: all("w3" in reader.text and reader.numbered for reader in readers))
         a.fall_silent()
     for reader in readers:
         assert reader.text == WORDS

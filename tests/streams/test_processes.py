@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager
@@ -78,14 +79,15 @@ async def test_readers_on_both_servers_see_every_event_once(servers: list[Server
 @pytest.mark.slow
 @pytest.mark.proves("streams.takeover")
 @pytest.mark.timeout(120)
-async def test_readers_outlive_the_server_that_runs_their_task(servers: list[Server]) -> None:
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM])
+async def test_readers_outlive_the_server_that_runs_their_task(servers: list[Server], ending: signal.Signals) -> None:
     async with clients(servers[0], "long", 20) as readers:
         async with asyncio.TaskGroup() as group:
             for reader in readers:
                 group.create_task(reader.follow(servers[1].url))
             while not all("w100 " in reader.text for reader in readers):  # noqa: ASYNC110 - nothing announces it
                 await asyncio.sleep(0.02)
-            servers[0].process.kill()
+            servers[0].process.send_signal(ending)
         for reader in readers:
             assert reader.text == words(800)
             assert reader.states == ["TASK_STATE_WORKING", "TASK_STATE_COMPLETED"]
