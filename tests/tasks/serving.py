@@ -9,7 +9,7 @@ from typing import Any
 from hector.apps.build import build
 from hector.apps.registry import Apps
 from hector.config.server import Queue, Server
-from hector.core.clock import SystemClock
+from hector.core.clock import Clock, SystemClock
 from hector.core.errors import NotFound
 from hector.core.task import Caller, Task
 from hector.store import Store, open_store
@@ -72,6 +72,7 @@ async def serving(
     *,
     functions: tuple[Any, ...] = (),
     settings: Server | None = None,
+    clock: Clock | None = None,
     **agent: Any,
 ) -> AsyncIterator[Serving]:
     """A service over the database at `dsn`."""
@@ -79,7 +80,7 @@ async def serving(
     store = await open_store(dsn)
     apps = Apps(build(config, Catalog(functions)))
     try:
-        async with TaskService(apps, store, SystemClock(), settings or queue()) as service:
+        async with TaskService(apps, store, clock or SystemClock(), settings or queue()) as service:
             yield Serving(service, store, apps)
     finally:
         await apps.aclose()

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from hector.core.clock import FakeClock
 from hector.core.errors import LeaseLost, TaskNotCancelable
 from hector.core.job import JobState
-from hector.core.task import StatusUpdate, Task, TaskState
+from hector.core.task import ClientMessage, StatusUpdate, Task, TaskState
 from hector.store import Record, open_store
 from hector.tasks.service import SendOptions, TaskService
 from tests.postgres import Postgres
@@ -166,6 +167,37 @@ async def test_work_waits_when_all_places_are_taken_and_other_sessions_do_not_wa
         assert answer_of(await made.ended(behind.id)) == "quick done"
 
 
+async def test_a_direct_message_is_one_also_when_it_had_to_wait_for_its_turn(dsn: str) -> None:
+    rules = [{"user": "slow", "text": "slow done", "delay": "200ms"}, {"text": "quick done"}]
+    async with serving(dsn, rules, reply="message") as made, asyncio.timeout(PATIENCE):
+        slow = asyncio.create_task(made.service.send(ANA, "helper", say("slow", context_id="c"), SendOptions()))
+        while not made.service.running:  # noqa: ASYNC110 - nothing announces it
+            await asyncio.sleep(0)
+        quick = await made.service.send(ANA, "helper", say("quick", context_id="c"), SendOptions())
+        assert isinstance(quick, ClientMessage)
+        assert quick.message.text == "quick done"
+        assert isinstance(await slow, ClientMessage)
+        kept = await made.service.send(ANA, "helper", say("slow", context_id="c"), NOW)
+        stream = await made.service.stream(ANA, "helper", say("quick", context_id="c"), SendOptions())
+        assert isinstance(stream.first, Task)  # who sees it wait has a task
+        await collect(stream)
+        assert isinstance(kept, Task)
+        assert answer_of(await made.service.get(ANA, "helper", stream.first.id)) == "quick done"
+        assert answer_of(await made.service.get(ANA, "helper", kept.id)) == "slow done"
+
+
+async def test_work_goes_on_when_the_clock_is_set_back(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with serving(f"sqlite://{tmp_path / 'hector.db'}", ECHO, settings=queue(workers=1), clock=clock) as made:
+        gate = asyncio.create_task(ask(made.service, "first", context_id="c"))
+        waiting = [asyncio.create_task(ask(made.service, str(number), context_id="c")) for number in range(5)]
+        await asyncio.sleep(0.01)
+        clock._now -= 3600
+        async with asyncio.timeout(PATIENCE):
+            assert answer_of(await gate) == "You said: first"
+            assert [answer_of(await one) for one in waiting] == [f"You said: {number}" for number in range(5)]
+
+
 # Stops
 
 
@@ -237,6 +269,20 @@ async def test_a_task_is_canceled_from_another_process(postgres_ready: str) -> N
         with pytest.raises(TaskNotCancelable):
             await first.service.cancel(ANA, "helper", stream.first.id)
         assert first.service.running == second.service.running == 0
+
+
+@pytest.mark.proves("queue.stop", "queue.elsewhere")
+async def test_a_process_that_stops_hands_over_at_once_and_its_clients_find_the_answer(postgres_ready: str) -> None:
+    slow, quick = [{"text": "late", "delay": "60s"}], [{"text": "done"}]
+    async with serving(postgres_ready, quick, settings=queue(stale_threshold=60.0)) as heir, asyncio.timeout(PATIENCE):
+        async with serving(postgres_ready, slow, settings=queue(stale_threshold=60.0)) as leaving:
+            sending = asyncio.create_task(ask(leaving.service, "go"))
+            while not leaving.service.running:  # noqa: ASYNC110 - nothing announces it
+                await asyncio.sleep(0)
+            await leaving.service.drain(grace=0.1)
+            task = await sending
+        assert answer_of(await heir.ended(task.id)) == "done"
+        assert (await heir.store.jobs.get(1)).attempts == 1
 
 
 @pytest.mark.proves("queue.takeover", "durability.fault-recovery")
