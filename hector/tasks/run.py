@@ -9,11 +9,11 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import field, replace
-from typing import Final, Literal
+from typing import Literal
 
 from hector.core import points
 from hector.core.clock import Clock
-from hector.core.content import Message, Text, Thinking
+from hector.core.content import Message, Text
 from hector.core.errors import NotFound
 from hector.core.event import (
     ApprovalRequired,
@@ -25,7 +25,6 @@ from hector.core.event import (
     Partial,
     Rejected,
     TextDelta,
-    ThinkingDelta,
     ToolStarted,
 )
 from hector.core.ids import new_id
@@ -49,9 +48,7 @@ from hector.tasks.channel import Channel
 from hector.tasks.insist import insist
 from hector.tasks.journal import Journal
 from hector.tasks.live import INCOMPLETE, LiveTask
-
-TURN_BREAK: Final = "\n\n"
-"""Between the texts of two model turns of one answer."""
+from hector.tasks.showing import Showing
 
 
 class Released(Exception):  # noqa: N818 - not a mistake
@@ -90,12 +87,12 @@ class Run:
     ended: bool = False
     _last: Event | None = None
     _open: set[str] = field(default_factory=set)
-    _streamed: bool = False
-    _thought: bool = False
+    _showing: Showing = field(init=False)
     _decided: asyncio.Event = field(default_factory=asyncio.Event)
     _over: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
+        self._showing = Showing(self.live, structured=self.structured)
         if self.reply == "task":
             self._decided.set()
 
@@ -141,8 +138,9 @@ class Run:
         for event in events:
             self._last = event
             self.due(event)
-            deltas = self._broken(self._unseen(event.message))
+            deltas = self._showing.grow(self._showing.rest(event.message))
             self.live.apply(AnswerDelta(self.live.answer_id, deltas, first=False))
+            self._showing.turn_over()
 
     async def begin(self) -> None:
         """The agent starts, or goes on. The store knows already, unless the message had to wait for its turn."""
@@ -167,18 +165,10 @@ class Run:
         await self._conclude(self._last)
 
     def _show(self, deltas: tuple[Delta, ...]) -> None:
-        self._thought = self._thought or any(isinstance(delta, ThinkingDelta) for delta in deltas)
-        if any(isinstance(delta, TextDelta) for delta in deltas):
-            if self.reply == "auto":
-                self.keep()
-            deltas = self._broken(deltas)
-            self._streamed = True
-        self.publish(AnswerDelta(self.live.answer_id, deltas, first=not self.live.pieces))
-
-    def _broken(self, deltas: tuple[Delta, ...]) -> tuple[Delta, ...]:
-        """With the break before them that sets a new turn's text off from the last one's."""
-        text = any(isinstance(delta, TextDelta) for delta in deltas)
-        return (TextDelta(TURN_BREAK), *deltas) if text and not self._streamed and self.live.pieces else deltas
+        if self.reply == "auto" and any(isinstance(delta, TextDelta) for delta in deltas):
+            self.keep()
+        shown = self._showing.grow(deltas)
+        self.publish(AnswerDelta(self.live.answer_id, shown, first=not self.live.pieces))
 
     def _commit_to_task(self, tool: str) -> None:
         if self.reply == "auto" and tool != "reply_directly":
@@ -189,10 +179,10 @@ class Run:
         if leaving and event.started:
             event = replace(event, started=())  # they do not begin here
         self.journal.unsaved.append(event)
-        unseen = self._unseen(event.message)
+        unseen = self._showing.rest(event.message)
         if unseen:
             self._show(unseen)
-        self._streamed = self._thought = False
+        self._showing.turn_over()
         for result in event.tool_results:
             self.publish(ToolProgress(None, result))
         if self.due(event) or leaving:
@@ -210,21 +200,6 @@ class Run:
             return True
         self._open |= set(event.started)
         return False
-
-    def _unseen(self, message: Message) -> tuple[Delta, ...]:
-        """What a model said in one piece, as deltas, unless it was already shown while it came."""
-        if message.role != "assistant":
-            return ()
-        found: list[Delta] = []
-        for part in message.parts:
-            if isinstance(part, Thinking) and part.text and not self._thought:
-                found.append(ThinkingDelta(part.text))
-            elif isinstance(part, Text) and part.text and not self._streamed:
-                if self.structured and part.media_type is None:
-                    continue
-                found.append(TextDelta(part.text))
-                self.live.media_type = part.media_type
-        return tuple(found)
 
     async def _conclude(self, last: Event | None) -> None:
         control = last.control if last else None
