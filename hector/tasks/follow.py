@@ -16,7 +16,7 @@ from hector.tasks.positions import END, Position, unknown
 if TYPE_CHECKING:
     from hector.tasks.remote import Remote
 
-ANSWER_SECONDS: Final = 1.0
+ANSWER_SECONDS: Final = 3.0
 """How long a reader waits for the process that runs its task, before it begins with what is stored."""
 
 
