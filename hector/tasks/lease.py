@@ -39,6 +39,7 @@ class Lease:
         self._lost = lost
         self._returned = returned
         self._away = False
+        self._patient_until = 0.0
 
     async def begin(self) -> None:
         """Register, and free what this database's only process left behind when it died."""
@@ -70,7 +71,11 @@ class Lease:
             log.warning("could not take leave; others notice by themselves", extra={"error": str(error)})
 
     async def _beat(self) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         alive = await self._store.jobs.beat(self.id)
+        if self._away or loop.time() - began > self._seconds / BEATS:
+            self._patient_until = loop.time() + self._seconds  # the others could not beat either: they live, perhaps
         if not alive:
             log.warning("this process fell silent for too long; others have taken over its work")
             self._lost()
@@ -79,6 +84,8 @@ class Lease:
         if self._away:
             self._away = False
             self._returned()
+        if loop.time() < self._patient_until:
+            return
         freed = await self._store.jobs.reap(self.id, self._seconds)
         if freed:
             log.warning("took over the work of a process that stopped answering", extra={"count": freed})
