@@ -15,10 +15,14 @@ OLDEST: Final = 12
 """The first major version with everything that the statements use."""
 
 _MINE: Final = (
-    "SELECT a.attname::text FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 "
-    "WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = ?"
+    "SELECT c.relname::text, a.attname::text "
+    "FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 "
+    "WHERE c.relnamespace = current_schema()::regnamespace AND c.relname IN ('migrations', 'sessions')"
 )
-"""The columns of a table. The information schema would not show those that this user has no right to."""
+"""The columns of two tables, in one look: between two looks another instance may have created them.
+
+The information schema would not show those that this user has no right to.
+"""
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('hector migrations ' || current_schema(), 0))"
 
 
@@ -50,9 +54,9 @@ async def _check_server(con: PostgresConnection, place: str) -> None:
 
 async def _is_ours(con: PostgresConnection, place: str) -> bool:
     """Whether Hector has been here; tables of others with our names are an error."""
-    columns = {name for (name,) in await con.all(_MINE, ("migrations",))}
-    foreign = not {"number", "checksum", "hector"} <= columns if columns else await con.all(_MINE, ("sessions",))
-    if foreign:
+    found = await con.all(_MINE)
+    columns = {column for table, column in found if table == "migrations"}
+    if not {"number", "checksum", "hector"} <= columns if columns else found:
         raise StartupError(
             f"database {place} holds tables of another program with names that Hector uses: choose another database, "
             "or a schema of its own (?search_path=hector, after CREATE SCHEMA hector)"
