@@ -436,6 +436,7 @@ _TABLE: Final[Mapping[str, str]] = {
         b approval.expires           | an approval that nobody gives in time counts as denied
         b approval.parallel          | calls that need no approval run before the run pauses for the others
         b approval.partial           | calls that nobody decided about are asked for again
+        b approval.fitting           | nobody is asked about a call that could not be carried out, and what is asked is shown as it is
         b proof.oracle               | the rules of the proofs see each kind of damage
         b proof.report               | a proof reports runs, lost, doubled, stuck, repeated and times of recovery
         b proof.crash-matrix         | killed at every named point, nothing is lost, doubled, stuck or repeated

@@ -5,9 +5,8 @@ Pure: it looks at where the calls stand and at the tools' policies, and says wha
 
 import hashlib
 import json
-import re
-from collections.abc import Mapping, Set
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Set
+from typing import Any, Final, TypeAlias
 
 from hector.agents.standing import CallStanding, Phase, Turn
 from hector.core.content import Text, ToolCall, ToolResult
@@ -17,7 +16,8 @@ from hector.core.record import dataclass
 
 SHOWN: Final = 500
 """Characters of the arguments that a prompt shows; the request itself carries all of them."""
-_TURNING: Final = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+Complaint: TypeAlias = Callable[[ToolCall], str | None]
+"""What is wrong with the arguments of a call; None: nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +40,20 @@ def args_hash(args: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
-def next_steps(turn: Turn, policies: Mapping[str, ToolPolicy], begun: Set[str], now: float) -> Steps:
+def next_steps(
+    turn: Turn, policies: Mapping[str, ToolPolicy], begun: Set[str], now: float, complaint: Complaint
+) -> Steps:
     """Sort the calls that have no result. `begun` are those whose execution this very process has announced.
 
-    A call that was announced by somebody else was cut off. A name without a policy is no tool.
+    A call that was announced by somebody else was cut off. A name without a policy is no tool. `complaint` is heard
+    before people are asked: a call that cannot be carried out goes back to the model instead.
     """
     settled: list[ToolResult] = []
     intend: list[str] = []
     run: list[CallStanding] = []
     ask: list[PendingCall] = []
     for call in turn.open:
-        match _step(call, policies.get(call.call.name), begun, now):
+        match _step(call, policies.get(call.call.name), begun, now, complaint):
             case ToolResult() as result:
                 settled.append(result)
             case PendingCall() as pending:
@@ -63,12 +66,12 @@ def next_steps(turn: Turn, policies: Mapping[str, ToolPolicy], begun: Set[str], 
 
 
 def _step(
-    call: CallStanding, policy: ToolPolicy | None, begun: Set[str], now: float
+    call: CallStanding, policy: ToolPolicy | None, begun: Set[str], now: float, complaint: Complaint
 ) -> ToolResult | PendingCall | None:
     """A result without execution, a request to people, or None: run it."""
     match call.phase:
         case Phase.NEW:
-            return _gate(call, policy, now)
+            return _gate(call, policy, now, complaint)
         case Phase.STARTED:
             return None if call.call.id in begun else _cut_off(call, policy, now)
         case Phase.ASKED:
@@ -86,9 +89,13 @@ def needs_approval(call: ToolCall, policy: ToolPolicy | None) -> bool:
     return policy is not None and policy.approval and call.raw is None
 
 
-def _gate(call: CallStanding, policy: ToolPolicy | None, now: float) -> PendingCall | None:
+def _gate(
+    call: CallStanding, policy: ToolPolicy | None, now: float, complaint: Complaint
+) -> ToolResult | PendingCall | None:
     if policy is None or not needs_approval(call.call, policy):
         return None
+    if (wrong := complaint(call.call)) is not None:
+        return _error(call, wrong)
     return _pending(call, policy, _prompt(call, policy), now, interrupted=False)
 
 
@@ -121,9 +128,16 @@ def _prompt(call: CallStanding, policy: ToolPolicy) -> str:
 
 
 def legible(args: Any) -> str:
-    """Arguments as JSON for people. Characters that turn the direction of writing are escaped: they can fake a text."""
+    """Arguments as JSON for people. What cannot be seen is escaped: it can turn, hide or imitate what can."""
     text = json.dumps(args, ensure_ascii=False)
-    return _TURNING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else _escaped(one) for one in text)
+
+
+def _escaped(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
 
 
 def _shown(call: CallStanding) -> str:

@@ -79,6 +79,21 @@ def _result(call: ToolCall, output: ToolOutput, control: Control | None) -> Tool
     return ToolResult(call.id, call.name, output.content or (Text("(no output)"),), output.is_error)
 
 
+def complaint(call: ToolCall, tools: Mapping[str, Tool]) -> str | None:
+    """What the model is told of arguments that the tool would refuse; None: it would not."""
+    tool = tools.get(call.name)
+    if tool is None:
+        return None
+    try:
+        tool.check(call.args)
+    except ToolError as error:
+        return str(error)[:LONGEST_ERROR]
+    except Exception as error:
+        log.exception("tool cannot check its arguments", extra={"tool": call.name})
+        return redact(f"{call.name} failed: {type(error).__name__}: {error}")[:LONGEST_ERROR]
+    return None
+
+
 async def _call(call: ToolCall, tools: Mapping[str, Tool], context: ToolContext) -> ToolOutput:
     tool = tools.get(call.name)
     if tool is None:

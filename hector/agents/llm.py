@@ -11,7 +11,7 @@ from typing import Any, Final
 from hector.agents.approval import needs_approval, next_steps
 from hector.agents.context import RunContext
 from hector.agents.history import REPAIR, messages_of, this_run
-from hector.agents.invoke import call_all
+from hector.agents.invoke import call_all, complaint
 from hector.agents.prompt import Prompt
 from hector.agents.standing import FINISH, CallStanding, Standing, Turn, standing_of
 from hector.agents.structured import check, repair_request
@@ -152,7 +152,9 @@ class Agent:
 
     async def _act(self, run: _Run, turn: Turn) -> AsyncGenerator[Output, None]:
         """Whatever can be done for the calls of a turn now; what needs a person comes last, and pauses the run."""
-        steps = next_steps(turn, self.policies, run.begun, run.context.clock.now())
+        steps = next_steps(
+            turn, self.policies, run.begun, run.context.clock.now(), lambda call: complaint(call, self.tools)
+        )
         if steps.settled or steps.intend:
             run.begun |= frozenset(steps.intend)
             yield run.event(Message("tool", steps.settled), started=steps.intend)

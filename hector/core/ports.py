@@ -118,5 +118,8 @@ class Tool(Protocol):
     def spec(self) -> ToolSpec:
         """Name, description and parameters."""
 
+    def check(self, args: JsonObject) -> None:
+        """Raises ToolError for arguments that `call` would refuse. Has no effect: nobody has approved anything yet."""
+
     async def call(self, args: JsonObject, context: ToolContext) -> ToolOutput:
-        """Run once. `args` have been parsed and checked against `spec.parameters`."""
+        """Run once. Whoever asks people first has had `args` checked; the tool checks them again."""

@@ -48,8 +48,8 @@ def own_policy(function: Callable[..., Any]) -> ToolPolicy:
 class FunctionTool:
     """Checks the arguments, calls the function (a thread for a plain one), and turns what it returns into content.
 
-    `fixed` are arguments that the configuration sets; the model neither sees nor overrides them. `context` is the name
-    of the parameter that takes the ToolContext, if the function has one.
+    `fixed` are arguments that the configuration sets; the model neither sees them nor may give them. `context` is the
+    name of the parameter that takes the ToolContext, if the function has one.
     """
 
     spec: ToolSpec
@@ -58,9 +58,13 @@ class FunctionTool:
     context: str | None
     fixed: Mapping[str, Any]
 
-    async def call(self, args: JsonObject, context: ToolContext) -> ToolOutput:
+    def check(self, args: JsonObject) -> None:
         """Raises ToolError when the arguments do not fit the signature."""
-        values = self._check(args)
+        self._checked(args)
+
+    async def call(self, args: JsonObject, context: ToolContext) -> ToolOutput:
+        """Raises ToolError as `check` does, and as the function does."""
+        values = self._checked(args)
         if self.context is not None:
             values[self.context] = context
         try:
@@ -74,7 +78,10 @@ class FunctionTool:
         result = await in_thread(self.spec.name, self.function, values)
         return await result if inspect.isawaitable(result) else result
 
-    def _check(self, args: JsonObject) -> dict[str, Any]:
+    def _checked(self, args: JsonObject) -> dict[str, Any]:
+        if taken := sorted(set(args) & set(self.fixed)):
+            # Not just overridden: a person may have been shown them.
+            raise ToolError(f"the arguments of {self.spec.name} do not fit: {', '.join(taken)} cannot be set")
         try:
             checked = self.arguments.model_validate(dict(args) | dict(self.fixed))
         except ValidationError as error:

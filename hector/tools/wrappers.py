@@ -31,6 +31,9 @@ class Timed:
     def spec(self) -> ToolSpec:
         return self.inner.spec
 
+    def check(self, args: JsonObject) -> None:
+        self.inner.check(args)
+
     async def call(self, args: JsonObject, context: ToolContext) -> ToolOutput:
         """Raises ToolError when the time is over."""
         running = asyncio.create_task(self.inner.call(args, context))
@@ -70,6 +73,9 @@ class Cut:
     @property
     def spec(self) -> ToolSpec:
         return self.inner.spec
+
+    def check(self, args: JsonObject) -> None:
+        self.inner.check(args)
 
     async def call(self, args: JsonObject, context: ToolContext) -> ToolOutput:
         output = await self.inner.call(args, context)

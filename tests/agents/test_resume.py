@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from hector.agents.approval import legible
 from hector.agents.history import ANSWERS, messages_of
 from hector.core.content import Message, Text, ToolResult
 from hector.core.errors import AgentError
@@ -100,10 +99,6 @@ async def test_a_call_that_was_cut_off_follows_its_tool(bench: Make, policy: Any
         assert second.effects["send"] == 0
         assert "not known whether it took effect" in notes(rest)
         assert rest[-1].message.text.startswith("Done")
-
-
-def test_arguments_that_would_be_written_backwards_are_shown_as_they_are() -> None:
-    assert legible({"to": "é \u202egpj.exe"}) == '{"to": "é \\u202egpj.exe"}'
 
 
 @pytest.mark.parametrize("word", ["approve", "deny"])
