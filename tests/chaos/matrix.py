@@ -51,9 +51,11 @@ async def crash(cell: Cell, engines: Engines, folder: Path, point: Point) -> Non
     """Kill the first server at the point while runs of every kind are on their way; everything must end well."""
     async with lab(cell, engines, folder) as one:
         await one.start([f"{point.name}:{point.passage}"])
+        over = asyncio.Event()
         async with asyncio.TaskGroup() as group:
-            sending = [group.create_task(work) for work in _send_all(one, point)]
-            driving = group.create_task(_drive(one))
+            for work in _send_all(one, point):
+                group.create_task(work)
+            group.create_task(_drive(one, over))
             try:
                 await one.victim.died(20)
             except TimeoutError:
@@ -63,8 +65,7 @@ async def crash(cell: Cell, engines: Engines, folder: Path, point: Point) -> Non
             if cell.processes == 1:
                 await one.victim.start()
                 await one.victim.ready()
-            driving.cancel()
-            del sending
+            over.set()
         _, left = one.deaths[0]
         facts = await one.settle(30)
         since = one.victim.began if cell.processes == 1 else died
@@ -82,9 +83,9 @@ def _send_all(one: Lab, point: Point) -> Iterator[Coroutine[Any, Any, object]]:
         yield one.client.send(urls[number % len(urls)], f"s{number}", "put@0.1 say", context="shared")
 
 
-async def _drive(one: Lab) -> None:
-    """Approve what is asked while nobody has died yet."""
-    while True:
+async def _drive(one: Lab, over: asyncio.Event) -> None:
+    """Approve what is asked until the first death is over."""
+    while not over.is_set():
         await one.decide(await one.facts())
         await asyncio.sleep(0.05)
 
