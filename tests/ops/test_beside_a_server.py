@@ -105,7 +105,7 @@ def test_status_and_dead_letters(hector: Hector, dsn: str, command: Command) -> 
         command("dlq", "drop", "--all", "--yes")
         assert status(command)["queue"]["dead"] == 0
         until(server, slow, "TASK_STATE_COMPLETED")
-        assert server.stop() == 0
+        assert server.stop() == 0, server.text()
     assert status(command)["processes"] == []
 
 
@@ -130,9 +130,9 @@ def test_a_backup_under_load_goes_on_elsewhere(hector: Hector, dsn: str, command
             for talker in talkers:
                 talker.join()
         assert "is in use by" in command("restore", "a.hbk", "--replace", code=2)
-        assert server.stop() == 0
+        assert server.stop() == 0, server.text()
     new = f"sqlite://{hector.folder}/new/hector.db"
     command("restore", "a.hbk", database=new)
     with hector.serve("--config", "agents.yaml", "--database", new) as server:
         until(server, slow, "TASK_STATE_COMPLETED")
-        assert server.stop() == 0
+        assert server.stop() == 0, server.text()

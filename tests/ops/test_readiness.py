@@ -96,7 +96,7 @@ def test_a_file_that_is_moved(hector: Hector) -> None:
         assert readiness(server) == (200, "")
         wait_for(lambda: finished(server, task))
         assert answer_text(server.say("helper", "ping")) == "pong"
-        assert server.stop() == 0
+        assert server.stop() == 0, server.text()
 
 
 @pytest.mark.parametrize("mode", ["fast", "kill"])
@@ -115,6 +115,6 @@ def test_a_server_that_stops(hector: Hector, own_postgres: Postgres, mode: str) 
         wait_for(lambda: readiness(server)[0] == 200)
         wait_for(lambda: finished(server, task))
         assert answer_text(server.say("helper", "ping")) == "pong"
-        assert server.stop() == 0
+        assert server.stop() == 0, server.text()
     assert "Traceback" not in server.text()
     assert "ready again" in server.text()
