@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final
 from hector.core.errors import NotSupported, StoreUnavailable
 from hector.core.task import Caller, ClientMessage, Task, TaskState, Update
 from hector.store import Store
-from hector.tasks.channel import Channel, Channels, Subscription
+from hector.tasks.channel import Channel, Channels
 from hector.tasks.polling import Polling
 from hector.tasks.positions import END, Position, unknown
+from hector.tasks.subscription import Subscription
 
 if TYPE_CHECKING:
     from hector.tasks.remote import Remote

@@ -17,8 +17,9 @@ from hector.core.ids import new_id
 from hector.core.record import dataclass
 from hector.core.task import Task
 from hector.store.relay import Entry, Relays, Standing, Stretch
-from hector.tasks.channel import Channel, Channels, Subscription
+from hector.tasks.channel import Channel, Channels
 from hector.tasks.positions import NOWHERE, Epoch, Position
+from hector.tasks.subscription import Subscription
 
 log = logging.getLogger("hector.tasks")
 BEAT: Final = 0.05

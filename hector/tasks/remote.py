@@ -6,7 +6,7 @@ from hector.core.task import Caller, Task
 from hector.store import Store
 from hector.store.relay import FOLLOW, RELAY, Relays
 from hector.tasks.channel import Channels
-from hector.tasks.mirror import Mirrors
+from hector.tasks.mirrors import Mirrors
 from hector.tasks.positions import Position
 from hector.tasks.relay import Relay
 

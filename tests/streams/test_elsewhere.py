@@ -10,7 +10,7 @@ import pytest
 from hector.core.errors import NotFound, NotSupported
 from hector.core.task import Caller, Task, TaskState
 from hector.store.relay import Relays
-from hector.tasks import mirror as mirrors
+from hector.tasks import mirrors
 from hector.tasks import relay as relays
 from hector.tasks.positions import Position
 from hector.tasks.service import SendOptions

@@ -3,8 +3,9 @@ import asyncio
 import pytest
 
 from hector.core.task import AnswerDelta, Status, StatusUpdate, TaskState, Update
-from hector.tasks.channel import Channel, Subscription
+from hector.tasks.channel import Channel
 from hector.tasks.log import MOST_UPDATES
+from hector.tasks.subscription import Subscription
 
 
 def piece(number: int) -> AnswerDelta:
