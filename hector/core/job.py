@@ -17,6 +17,10 @@ CUT_OFF: Final = "the process that worked on it"
 """How the cause begins of a job that a process left behind when it died."""
 
 
+DAMAGED: Final = "damaged"
+"""The key under which a payload that cannot be read is told in its stead."""
+
+
 class JobState(StrEnum):
     """`ready` and `running` are live; the rest are ends. `failed` had an answer, though a bad one; `dead` had none."""
 

@@ -5,15 +5,16 @@ change nothing any more.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import asdict
 from typing import Any, Final, TypeAlias
 
 from hector.core.clock import Clock, SystemClock
 from hector.core.content import JsonObject
 from hector.core.errors import InvalidRequest, LeaseLost, NotFound
-from hector.core.job import CUT_OFF, READY, STOP, Claim, Instance, Job, JobState, NewJob
+from hector.core.job import CUT_OFF, DAMAGED, READY, STOP, Claim, Instance, Job, JobState, NewJob
 from hector.core.record import dataclass
 from hector.core.task import Caller, TaskState
-from hector.store.codec import decoded, dumps, loads, milliseconds
+from hector.store.codec import dumps, loads, milliseconds
 from hector.store.database import Connection, Database, Row
 from hector.store.queries import load
 
@@ -23,6 +24,8 @@ LOWEST: Final = -(1 << 31)
 """A priority below all that are in use."""
 LONGEST_HISTORY: Final = 20
 """Failed attempts of one job that are remembered."""
+LONGEST_DAMAGE: Final = 200
+"""Characters of a damaged payload that are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,7 +373,7 @@ def _job(row: Row) -> Job:
         Caller(app, user),
         lane,
         subject,
-        decoded("jobs", key, loads, payload),
+        _payload(payload),
         attempts + 1,
         most,
         created / 1000,
@@ -386,19 +389,36 @@ def _record(row: Row) -> JobRecord:
         kind,
         Caller(app, user),
         subject,
-        decoded("jobs", key, loads, payload),
+        _payload(payload),
         JobState(state),
         attempts,
         most,
         cause or "",
-        tuple(Attempt(**one) for one in decoded("jobs", key, loads, history or "[]")),
+        _attempts(history),
         created / 1000,
         None if ended is None else ended / 1000,
     )
+
+
+def _payload(text: str) -> JsonObject:
+    """What is damaged must neither hold up the queue nor hide from operators: it is told as `{DAMAGED: its text}`."""
+    try:
+        value = loads(text)
+    except ValueError:
+        value = None
+    return value if isinstance(value, dict) else {DAMAGED: text[:LONGEST_DAMAGE]}
+
+
+def _attempts(text: str | None) -> tuple[Attempt, ...]:
+    try:
+        return tuple(Attempt(**one) for one in loads(text or "[]"))
+    except (ValueError, TypeError):
+        return ()
 
 
 def _blamed(found: Sequence[Any], now: int, cause: str) -> str:
     """The history with one more failed attempt. `found` begins with attempts, owner, history."""
     attempts, owner, history = found[:3]
     entry = {"number": attempts, "at": now / 1000, "owner": owner or "", "cause": cause}
-    return dumps([*loads(history or "[]"), entry][-LONGEST_HISTORY:])
+    before = [asdict(one) for one in _attempts(history)]
+    return dumps([*before, entry][-LONGEST_HISTORY:])

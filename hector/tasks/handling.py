@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from hector.core.errors import HectorError, LeaseLost
-from hector.core.job import Job, JobState
+from hector.core.job import DAMAGED, Job, JobState
 from hector.observe.redact import redact
 from hector.tasks.backoff import Again, Tries, after_failure, poisoned
 from hector.tasks.conduct import hand_back
@@ -96,4 +96,6 @@ def unfit(job: Job, now: float) -> str | None:
     """Why a job that was just claimed must not be begun."""
     if job.deadline is not None and now > job.deadline:
         return LATE
+    if DAMAGED in job.payload:
+        return f"row {job.claim.key} of table jobs is damaged; drop it, and send its message again"
     return poisoned(job)

@@ -8,9 +8,10 @@ import pytest
 
 from hector.core.clock import FakeClock
 from hector.core.errors import InvalidRequest, LeaseLost, NotFound
-from hector.core.job import READY, STOP, Claim, Instance, Job, JobState, NewJob
+from hector.core.job import DAMAGED, READY, STOP, Claim, Instance, Job, JobState, NewJob
 from hector.core.task import Status, TaskState
 from hector.store import Store
+from hector.store.database import Connection
 from hector.store.jobs import Jobs
 from tests.store.turns import ME, NOW, answer, begin, done, step
 
@@ -255,6 +256,22 @@ class TestDeadLetters:
         await store.jobs.requeue(found.key)
         assert (await store.tasks.get(ME, accepted.task.id)).status.state is TaskState.WORKING
         assert (await only(store, at=NOW * 2)).subject == accepted.task.id
+
+
+async def test_a_damaged_row_neither_holds_up_the_queue_nor_hides(store: Store) -> None:
+    await store.jobs.add(job("damaged"))
+    await store.jobs.add(job("sound"))
+
+    async def damage(con: Connection) -> None:
+        await con.execute("UPDATE jobs SET payload = '[}', history = '[' WHERE subject = 'damaged'")
+
+    await store.database.write(damage)
+    damaged, sound = await claim(store)
+    assert (damaged.payload, sound.payload) == ({DAMAGED: "[}"}, {"n": 1})
+    await store.jobs.finish(damaged.claim, JobState.DEAD, "damaged")
+    (found,) = await store.jobs.dead()
+    assert [one.cause for one in found.history] == ["damaged"]
+    await store.jobs.drop(found.key)
 
 
 async def test_statistics_are_true(store: Store) -> None:
