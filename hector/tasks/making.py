@@ -72,7 +72,7 @@ class Making:
     async def go_on(self, run: Run, job: Job, app: App) -> None:
         """Perform the run of a job from where its stored events end. Raises Unfit, and what `perform` raises."""
         session = await load(run, self.store, self.clock)
-        invocation: str = job.payload["invocation"]
+        invocation: str = job.payload.get("invocation", "")
         run.restore(done_of(session, invocation))
         self.channels.hold(run.task_id, Epoch(job.claim.key, job.claim.fence), run.live)
         recovery = app.config.storage.checkpoint.recovery
