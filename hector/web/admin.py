@@ -5,7 +5,6 @@ configured, to requests that name whom they were forwarded for, and to those of 
 nothing of it. A name that is not this machine's is refused as well: a page elsewhere may have its name resolve to us.
 """
 
-import ipaddress
 from dataclasses import replace
 from typing import Final
 from urllib.parse import urlsplit
@@ -20,17 +19,20 @@ from hector.a2a.errors import NOT_FROM_THERE, ProtocolError
 from hector.config.server import Server
 from hector.core.clock import Clock
 from hector.core.content import JsonObject
-from hector.core.errors import InvalidRequest, Violation
+from hector.core.errors import InvalidRequest, NotFound, Violation
 from hector.store import Store
 from hector.store.approvals import ApprovalState
 from hector.tasks.decisions import WORDS, continuation, decide, shown
 from hector.web.answers import reply_json
 from hector.web.asgi import Exchange
+from hector.web.origin import host_of, is_local, is_loopback
 
 PATHS: Final = ("/admin/approvals", "/admin/approvals/{key}")
 MOST: Final = 100
 """Approvals on one page."""
 _BODY: Final = 64 * 1024
+_DIGITS: Final = 18
+"""As many as surely fit into a key, and far more than there will be."""
 _FORWARDED: Final = frozenset(
     ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "cf-connecting-ip")
 )
@@ -48,8 +50,8 @@ class Admin:
         """Where they are."""
         return [
             Route("/admin/approvals{end:end}", self.approvals, methods=["GET"]),
-            Route("/admin/approvals/{key:int}{end:end}", self.approval, methods=["GET"]),
-            Route("/admin/approvals/{key:int}{end:end}", self.decide, methods=["POST"]),
+            Route("/admin/approvals/{key}{end:end}", self.approval, methods=["GET"]),
+            Route("/admin/approvals/{key}{end:end}", self.decide, methods=["POST"]),
         ]
 
     async def approvals(self, request: Request) -> Response:
@@ -66,13 +68,13 @@ class Admin:
     async def approval(self, request: Request) -> Response:
         """One of them, decided or not. Raises NotFound."""
         require_local(request, self._settings.public_url)
-        return reply_json(request, shown(await self._store.approvals.get(request.path_params["key"])))
+        return reply_json(request, shown(await self._store.approvals.get(_key(request))))
 
     async def decide(self, request: Request) -> Response:
         """Approve or deny: {"decision": "approve" | "deny", "comment": ...}. Raises InvalidRequest, NotFound."""
         require_local(request, self._settings.public_url)
         state, comment = await _decision(request)
-        found = await self._store.approvals.get(request.path_params["key"])
+        found = await self._store.approvals.get(_key(request))
         if found.state is not ApprovalState.PENDING:
             raise InvalidRequest(f"approval {found.key} was already {found.state} by {found.decided_by}")
         decisions = decide((found,), state, _author(request), comment)
@@ -86,40 +88,39 @@ def require_local(request: Request, public_url: str | None) -> None:
     peer = request.client.host if request.client else ""
     public = urlsplit(public_url).hostname if public_url else None
     proxied = (
-        (public is not None and not _is_local(public))
+        (public is not None and not is_local(public))
         or request.scope.get("http_version") == "1.0"
         or any(name in request.headers for name in _FORWARDED)
     )
-    if proxied or not _is_loopback(peer):
+    if proxied or not is_loopback(peer):
         raise ProtocolError(
             NOT_FROM_THERE,
             "without authentication these pages are for programs on the server's own machine, not through a proxy; "
             "use `hector approve` there",
         )
-    host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
-    if not _is_local(host):
+    if not is_local(host_of(request.headers.get("host", ""))):
         raise ProtocolError(NOT_FROM_THERE, "these pages are only served under the name localhost or 127.0.0.1")
-
-
-def _is_local(name: str) -> bool:
-    return name == "localhost" or _is_loopback(name)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _author(request: Request) -> str:
     return f"the admin API from {request.client.host if request.client else 'here'}"
 
 
+def _key(request: Request) -> int:
+    text: str = request.path_params["key"]
+    if not _is_number(text):
+        raise NotFound("approval", text[:40])
+    return int(text)
+
+
 def _number(text: str, name: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 18:
+    if not _is_number(text):
         raise InvalidRequest(f"{name} must be a number", [Violation(name, "must be the key of an approval")])
     return int(text)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= _DIGITS
 
 
 async def _never(_: Message) -> None:

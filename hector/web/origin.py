@@ -1,7 +1,6 @@
 """Which browsers' pages may talk to us: only our own. Programs send no Origin and are not affected."""
 
 import ipaddress
-from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -9,8 +8,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hector.a2a.errors import FORBIDDEN, ProtocolError
 from hector.web.answers import refusal
-
-_LOCAL_NAMES: Final = frozenset({"localhost"})
 
 
 class OwnPagesOnly:
@@ -37,24 +34,40 @@ def check(request: Request, public_url: str | None) -> None:
 
     The second is how DNS rebinding looks: a foreign name that resolves to this machine. Raises ProtocolError.
     """
-    page = urlsplit(request.headers["origin"]).netloc.lower()
+    page = _netloc(request.headers["origin"])
     if public_url and page == urlsplit(public_url).netloc.lower():
         return
     if not page or page != request.headers.get("host", "").lower():
         raise ProtocolError(FORBIDDEN, "pages of other sites may not use this server")
     reached = request.scope.get("server") or ("", None)
-    if _is_local(reached[0]) and not _is_local(_name(page)):
+    if is_local(reached[0]) and not is_local(host_of(page)):
         raise ProtocolError(FORBIDDEN, "this server is not known by that name; set server.public_url")
 
 
-def _name(netloc: str) -> str:
-    return urlsplit(f"//{netloc}").hostname or ""
-
-
-def _is_local(name: str) -> bool:
-    if name in _LOCAL_NAMES:
-        return True
+def _netloc(url: str) -> str:
+    """What of a URL names host and port; empty for what is none."""
     try:
-        return ipaddress.ip_address(name.strip("[]")).is_loopback
+        return urlsplit(url).netloc.lower()
+    except ValueError:
+        return ""
+
+
+def host_of(netloc: str) -> str:
+    """The name or address in a Host header or the like, without brackets; empty for what is none."""
+    try:
+        return urlsplit(f"//{netloc}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def is_local(name: str) -> bool:
+    """Whether a host is this very machine, by its own name or by an address that only it can reach."""
+    return name == "localhost" or is_loopback(name)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether it is a loopback address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False

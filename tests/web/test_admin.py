@@ -39,3 +39,20 @@ def test_what_was_forwarded_is_refused(folder: Path, header: str) -> None:
             "approvals": [],
             "next": None,
         }
+
+
+@pytest.mark.parametrize("key", ["0", "9" * 18, "9" * 19, "9" * 30, "9" * 5000, "-1", "1e3", "x", "\u0663", "%00"])
+def test_a_key_that_is_none_is_not_found(folder: Path, key: str) -> None:
+    with live(helper({"text": "hi"}), folder) as server:
+        assert server.client.get(f"/admin/approvals/{key}").status_code == 404
+        assert server.client.post(f"/admin/approvals/{key}", json={"decision": "approve"}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "name", ["[::1", "[bad", "localhost@evil.example", "evil.example#localhost", "127.0.0.1.evil.example"]
+)
+def test_a_name_that_is_none_is_refused(folder: Path, name: str) -> None:
+    with live(helper({"text": "hi"}), folder) as server:
+        assert server.client.get("/admin/approvals", headers={"Host": name}).status_code == 403
+        for origin in (f"http://{name}", "null", ""):
+            assert server.client.get("/healthz", headers={"Origin": origin, "Host": name}).status_code == 403
