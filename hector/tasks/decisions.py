@@ -86,10 +86,19 @@ def continued(event: Event, task: Task, message: ClientMessage, by: str) -> tupl
     """
     links: JsonObject = {ANSWERS: task.status.message.id} if task.status.message else {}
     requested = requests_of(task)
+    if requested:
+        _check_task(task, message)
     decisions = read_decisions(message, requested, by) if requested else ()
     if decisions:
         links[DECISIONS] = _recorded(decisions)
     return _with(event, links), decisions
+
+
+def _check_task(task: Task, message: ClientMessage) -> None:
+    """Calls of different tasks may have the same id. Raises InvalidRequest for decisions about another one's."""
+    for at, part in enumerate(message.message.parts):
+        if isinstance(part, Data) and _is_answer(part.value) and part.value.get("task_id") not in (None, "", task.id):
+            raise _wrong(f"message.parts[{at}].data.task_id", "is another task than the one that the message goes to")
 
 
 def _with(event: Event, links: JsonObject) -> Event:
@@ -162,7 +171,8 @@ def read_decisions(message: ClientMessage, requested: Sequence[Requested], by: s
     answers = [(at, part.value) for at, part in enumerate(parts) if isinstance(part, Data) and _is_answer(part.value)]
     text = "\n".join(part.text for part in parts if isinstance(part, Text)).strip()
     if not answers:
-        return _by_word(text, requested, by)
+        alone = all(isinstance(part, Text) for part in parts)
+        return _by_word(text if alone else "", requested, by)
     known = {call.call_id: call for call in requested}
     found: dict[str, Decision] = {}
     for at, value in answers:
@@ -177,8 +187,12 @@ def _is_answer(value: Any) -> bool:
     return isinstance(value, dict) and value.get("type") == ANSWER
 
 
+def _word(text: str) -> str:
+    return text.rstrip(".! ").lower()
+
+
 def _by_word(text: str, requested: Sequence[Requested], by: str) -> tuple[Decision, ...]:
-    state = WORDS.get(text.rstrip(".! ").lower())
+    state = WORDS.get(_word(text))
     if state is None:
         waiting = ", ".join(f"{call.tool} ({call.call_id})" for call in requested)
         raise InvalidRequest(
@@ -200,6 +214,8 @@ def _read(where: str, value: JsonObject, known: Mapping[str, Requested], text: s
     state = WORDS.get(word.strip().lower()) if isinstance(word, str) else None
     if state is None:
         raise _wrong(f"{where}.decision", 'must be "approve" or "deny"')
+    if WORDS.get(_word(text), state) is not state:
+        raise _wrong(f"{where}.decision", "is not what the text of the message says")
     if value.get("arguments_hash", call.args_hash) != call.args_hash:
         raise _wrong(f"{where}.arguments_hash", "is not that of the arguments which the call has")
     comment = value.get("comment", text)

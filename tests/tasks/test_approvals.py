@@ -140,6 +140,9 @@ async def test_each_call_has_its_own_decision(start: Start) -> None:
         (({"type": "tool_approval", "decision": "approve", "arguments_hash": "0"},), "is not that of the arguments"),
         (({"type": "tool_approval", "decision": "approve"},) * 2, "decided twice"),
         (({"type": "tool_approval", "decision": "approve", "comment": 7},), "must be a text"),
+        (({"type": "tool_approval", "decision": "approve", "task_id": "other"},), "another task than the one"),
+        (({"type": "tool_approval", "decision": "approve"}, "Deny."), "not what the text of the message says"),
+        (("approve", {"decision": "deny"}), "waits for the approval of send"),
     ],
 )
 async def test_anything_else_is_refused_and_the_task_keeps_waiting(start: Start, parts: Any, text: str) -> None:
