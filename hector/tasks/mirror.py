@@ -1,4 +1,4 @@
-"""One task that this process follows while another one runs it: what comes is told once and in order."""
+"""One task that this process follows while another one runs it: what comes is told once, in order, or asked for."""
 
 import asyncio
 from dataclasses import field
