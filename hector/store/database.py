@@ -19,6 +19,9 @@ class Connection(Protocol):
     async def execute(self, sql: str, args: Sequence[Any] = ()) -> int:
         """Run one statement; how many rows it changed."""
 
+    async def send(self, sql: str, args: Sequence[Any] = ()) -> None:
+        """Run one statement whose count nobody wants: by the end of the unit, and before it asks about that table."""
+
     async def insert(self, sql: str, args: Sequence[Any]) -> int:
         """Insert one row; its integer key, or 0 when `ON CONFLICT DO NOTHING` applied."""
 

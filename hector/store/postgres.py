@@ -17,7 +17,7 @@ T = TypeVar("T")
 BATCH: Final = 64
 READS: Final = 8
 PING: Final = 2.0
-CALM: Final = 0.03
+CALM: Final = 0.005
 """Seconds that a unit may wait for a commit under way before another connection takes it."""
 
 
@@ -105,7 +105,7 @@ async def _prepare(door: Door, *, visitor: bool) -> str:
     try:
         await prepare(con, place, visitor=visitor)
         version = con.raw.get_server_version()
-        return f"{version.major}.{version.minor}"
+        return f"{version.major}.{version.micro}"
     except HectorError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever the driver raises, people read it

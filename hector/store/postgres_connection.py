@@ -67,6 +67,9 @@ class PostgresConnection:
         count = (await self.raw.execute(statement(sql).sql, *args)).rpartition(" ")[2]
         return int(count) if count.isdecimal() else 0
 
+    async def send(self, sql: str, args: Sequence[Any] = ()) -> None:
+        await self.raw.execute(statement(sql).sql, *args)
+
     async def insert(self, sql: str, args: Sequence[Any]) -> int:
         return await self.raw.fetchval(_returning_key(sql), *args) or 0
 

@@ -16,6 +16,10 @@ from hector.store.notices import Notice
 from hector.store.postgres_connection import PostgresConnection, statement
 
 Kind: TypeAlias = Literal["count", "key", "many", "rows"]
+FEW: Final = 4
+"""Rows that are sent with what else a unit sends; more travel by themselves."""
+MOST: Final = 8
+_TABLE: Final = re.compile(r"(?:INSERT INTO|UPDATE|DELETE FROM) (\w+)")
 _PARAMETER: Final = re.compile(r"\$(\d+)")
 _PLAIN_SELECT: Final = re.compile(r"SELECT (?!DISTINCT\b)(?!.*\b(?:UNION|EXCEPT|INTERSECT)\b)", re.DOTALL)
 
@@ -35,38 +39,49 @@ class Question:
 
 
 class AskingConnection:
-    """`database.Connection` of one unit that is driven together with others."""
+    """`database.Connection` of one unit that is driven together with others.
 
-    __slots__ = ("again", "changed", "notices")
+    What is only sent waits until the unit asks about the same tables, or ends, and then travels as one statement.
+    """
+
+    __slots__ = ("again", "changed", "notices", "sent")
 
     def __init__(self, *, again: bool = False) -> None:
         self.again = again
         self.changed = False
         self.notices: list[Notice] = []
+        self.sent: list[tuple[str, Sequence[Any]]] = []
 
     async def execute(self, sql: str, args: Sequence[Any] = ()) -> int:
-        count: int = await Question("count", sql, args)
+        count: int = await self._ask("count", sql, args)
         if count and statement(sql).writes:
             self.changed = True
         return count
 
+    async def send(self, sql: str, args: Sequence[Any] = ()) -> None:
+        self.changed = True
+        self.sent.append((sql, args))
+
     async def insert(self, sql: str, args: Sequence[Any]) -> int:
-        key: int = await Question("key", sql, args)
+        key: int = await self._ask("key", sql, args)
         if key:
             self.changed = True
         return key
 
     async def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        if listed := list(rows):
-            self.changed = True
-            await Question("many", sql, listed)
+        listed = list(rows)
+        self.changed = self.changed or bool(listed)
+        if len(listed) <= FEW:
+            self.sent += [(sql, row) for row in listed]
+        else:
+            await self._ask("many", sql, listed)
 
     async def one(self, sql: str, args: Sequence[Any] = ()) -> Row | None:
         found: list[Row] = await self.all(sql, args)
         return found[0] if found else None
 
     async def all(self, sql: str, args: Sequence[Any] = ()) -> list[Row]:
-        found: list[Row] = await Question("rows", sql, args)
+        found: list[Row] = await self._ask("rows", sql, args)
         if found and statement(sql).writes:
             self.changed = True
         return found
@@ -74,11 +89,61 @@ class AskingConnection:
     async def notify(self, channel: str, payload: str = "") -> None:
         self.notices.append((channel, payload))
 
+    async def _ask(self, kind: Kind, sql: str, args: Any) -> Any:
+        if self.sent and any(concerns(sql, one) for one, _ in self.sent):
+            for question in self.flush():
+                await question
+        return await Question(kind, sql, args)
+
+    def flush(self) -> list[Question]:
+        """What was sent, in as few statements as possible: usually one."""
+        sent, self.sent = self.sent, []
+        questions: list[Question] = []
+        while sent:
+            count = together(tuple(sql for sql, _ in sent))
+            text = combined(tuple(sql for sql, _ in sent[:count]))
+            questions.append(Question("many", text, [[value for _, args in sent[:count] for value in args]]))
+            sent = sent[count:]
+        return questions
+
+
+@lru_cache(maxsize=4096)
+def concerns(sql: str, sent: str) -> bool:
+    """Whether a statement speaks of the table that another one changes."""
+    table = _TABLE.match(sent)
+    return table is None or re.search(rf"\b{table[1]}\b", sql) is not None
+
+
+@lru_cache(maxsize=1024)
+def together(statements: tuple[str, ...]) -> int:
+    """How many of them, from the first, may be one statement: they change different tables, or only add rows."""
+    seen: dict[str, bool] = {}
+    for count, sql in enumerate(statements):
+        table = _TABLE.match(sql)
+        adds = sql.startswith("INSERT") and "ON CONFLICT" not in sql
+        if table is None or count >= MOST or (table[1] in seen and not (adds and seen[table[1]])):
+            return max(count, 1)
+        seen[table[1]] = adds
+    return len(statements)
+
+
+@lru_cache(maxsize=1024)
+def combined(statements: tuple[str, ...]) -> str:
+    """One statement that does what all of them do, its parameters those of all, one after the other."""
+    offset = 0
+    texts: list[str] = []
+    for sql in statements:
+        text = statement(sql).sql
+        texts.append(_PARAMETER.sub(lambda found: f"${int(found[1]) + offset}", text))  # noqa: B023 - used at once
+        offset += max((int(number) for number in _PARAMETER.findall(text)), default=0)
+    *parts, last = texts
+    return f"WITH {', '.join(f'w{n} AS ({text})' for n, text in enumerate(parts))} {last}" if parts else last
+
 
 class Performance:
     """One unit under way. `question` is what it waits for, None once it has ended with `value` or `error`."""
 
-    __slots__ = ("con", "error", "question", "steps", "unit", "value")
+    __slots__ = ("_ended", "_rest", "con", "error", "question", "steps", "unit", "value")
 
     def __init__(self, unit: Coroutine[Any, Any, Any], con: AskingConnection) -> None:
         self.unit = unit
@@ -87,19 +152,32 @@ class Performance:
         self.value: Any = None
         self.error: HectorError | None = None
         self.steps = 0
+        self._ended = False
+        self._rest: list[Question] = []
 
     def go_on(self, answer: Any) -> None:
         """Run it to its next question, or to its end. What it raises after its first change is raised here, too."""
         self.steps += 1
         self.question = None
+        if self._ended:
+            self._finish()
+            return
         try:
             self.question = self.unit.send(answer)
         except StopIteration as end:
             self.value = end.value
+            self._finish()
         except HectorError as error:
             if self.con.changed:
                 raise
             self.error = error
+
+    def _finish(self) -> None:
+        """Have what was sent and not asked about carried out."""
+        if not self._ended:
+            self._ended = True
+            self._rest = self.con.flush()
+        self.question = self._rest.pop(0) if self._rest else None
 
 
 async def perform(con: PostgresConnection, cast: Sequence[Performance]) -> None:

@@ -148,7 +148,7 @@ class Sessions:
         """Move a session's end by `count` events. Raises NotSupported when it is full."""
         if seq + count >= 1 << SEQ_BITS:
             raise NotSupported(f"this conversation has reached {seq:,} events: begin a new one (another context id)")
-        await con.execute(self._sql["advance"], (seq + count, at, session))
+        await con.send(self._sql["advance"], (seq + count, at, session))
 
     async def append(
         self,

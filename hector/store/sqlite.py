@@ -57,6 +57,9 @@ class SqliteConnection:
     async def execute(self, sql: str, args: Sequence[Any] = ()) -> int:
         return self._cursor.execute(sql, args).rowcount
 
+    async def send(self, sql: str, args: Sequence[Any] = ()) -> None:
+        self._cursor.execute(sql, args)
+
     async def insert(self, sql: str, args: Sequence[Any]) -> int:
         cursor = self._cursor.execute(sql, args)
         return (cursor.lastrowid or 0) if cursor.rowcount else 0

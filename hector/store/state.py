@@ -43,9 +43,9 @@ async def apply_changes(
     for change in changes:
         args = (*owners[change.scope], change.name)
         if change.value is None:
-            await con.execute(sql[f"unset_{change.scope}"], args)
+            await con.send(sql[f"unset_{change.scope}"], args)
         else:
-            await con.execute(sql[f"set_{change.scope}"], (*args, change.value))
+            await con.send(sql[f"set_{change.scope}"], (*args, change.value))
 
 
 def state_from_rows(rows: Iterable[Row]) -> dict[str, Any]:

@@ -191,7 +191,7 @@ class Tasks:
         claim = await self._jobs.insert(con, _run(accept, session), accept.owner, free=new)
         state = _entered(claim)
         values = (key, key, caller.app, caller.user, accept.task_id, accept.agent, state.value, at, metadata, at)
-        await con.execute(self._sql["create"], values)
+        await con.send(self._sql["create"], values)
         await self._sessions.append(con, caller, (session, seq, key), (row,), changes)
         if accept.push is not None:
             await self._push.attach(con, key, accept.task_id, accept.push)
@@ -217,7 +217,7 @@ class Tasks:
         await self._sessions.advance(con, session, seq, 1, at)
         claim = await self._jobs.insert(con, _run(accept, session), accept.owner)
         state = _entered(claim).value
-        await con.execute(self._sql["set_status"], (state, at, None, session << SEQ_BITS | seq, key))
+        await con.send(self._sql["set_status"], (state, at, None, session << SEQ_BITS | seq, key))
         if found[10] or accept.push is not None:
             await self._push.announce(con, (key, accept.task_id, found[2]), accept.caller, (state, at, None))
         await self._sessions.append(con, accept.caller, (session, seq, key), (row,), changes)
@@ -243,11 +243,11 @@ class Tasks:
             await self._discard(con, key, receivers)
             return True
         for artifact_id, body in step.artifacts:
-            await con.execute(self._sql["put_artifact"], (key, artifact_id, body))
+            await con.send(self._sql["put_artifact"], (key, artifact_id, body))
         if step.status is not None:
-            await con.execute(self._sql["set_status"], (*step.status, last, key))
+            await con.send(self._sql["set_status"], (*step.status, last, key))
         elif step.rows:
-            await con.execute(self._sql["set_last"], (last, key))
+            await con.send(self._sql["set_last"], (last, key))
         if receivers:
             await self._announce(con, record, step, key, state)
         return True
@@ -270,7 +270,7 @@ class Tasks:
         if found is None or TaskState(found[4]).terminal:
             return False
         key, last = found[0], found[8]
-        await con.execute(self._sql["set_status"], (TaskState.CANCELED.value, at, None, last, key))
+        await con.send(self._sql["set_status"], (TaskState.CANCELED.value, at, None, last, key))
         await self._jobs.cancel_of(con, lane_of(key >> SEQ_BITS), task_id)
         if TaskState(found[4]).interrupted:
             await self._approvals.forget_expiry(con, key)

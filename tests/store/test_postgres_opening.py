@@ -7,7 +7,7 @@ from typing import TypeVar
 import asyncpg
 import pytest
 
-from hector.core.errors import HectorError, InvalidRequest, SchemaTooNew, StartupError, StoreUnavailable
+from hector.core.errors import HectorError, InvalidRequest, SchemaTooNew, StartupError, StoreError, StoreUnavailable
 from hector.store import Store, migrations, open_store
 from hector.store.database import Connection
 from hector.store.migrations import Migration
@@ -297,6 +297,30 @@ class TestSideBySide:
         assert [made for made, *_ in found].count(True) == 7
         assert {(changed, odd) for _, changed, odd, _ in found} == {(True, 0)}
         assert [one for *_, one in found] == [(f"n{n % 7}", f"n{n % 7}x") for n in range(40)]
+        await store.aclose()
+
+    async def test_what_is_only_sent_is_there_when_somebody_looks(self, postgres_ready: str) -> None:
+        store = await open_store(postgres_ready)
+        put = "INSERT INTO app_state (app, name, value) VALUES (?, ?, ?)"
+        change = "UPDATE app_state SET value = ? WHERE app = ? AND name = ?"
+
+        async def unit(con: Connection, app: str) -> list[tuple[object, ...]]:
+            await con.send(put, (app, "a", "1"))
+            await con.many(put, [(app, "b", "1"), (app, "c", "1")])
+            await con.send(change, ("2", app, "b"))
+            await con.send("INSERT INTO user_state (app, \"user\", name, value) VALUES (?, 'u', 'n', '?')", (app,))
+            seen = await con.all("SELECT name, value FROM app_state WHERE app = ? ORDER BY name", (app,))
+            await con.send(change, ("3", app, "c"))
+            await con.send(change, ("4", app, "c"))
+            return seen
+
+        units = [store.database.write(lambda con, n=n: unit(con, f"app{n}"), n) for n in range(12)]  # type: ignore[misc]
+        assert {tuple(await one) for one in units} == {(("a", "1"), ("b", "2"), ("c", "1"))}
+        for rows in ("app_state WHERE value = '4'", "user_state WHERE value = '?'"):
+            counted = f"SELECT count(*) FROM {rows}"
+            assert await store.database.read(lambda con, counted=counted: con.one(counted)) == (12,)  # type: ignore[misc]
+        with pytest.raises(StoreError, match="duplicate key"):
+            await store.database.write(lambda con: con.send(put, ("app1", "a", "1")))
         await store.aclose()
 
     async def test_units_of_a_key_keep_their_order(self, postgres_ready: str) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -120,28 +121,41 @@ class Cutter:
     def __init__(self, port: int) -> None:
         self.port = port
         self.cuts = 0
+        self._under_way: list[asyncio.Task[None]] = []
 
     async def serve(self) -> asyncio.Server:
         """Listen on a port of its own."""
         return await asyncio.start_server(self._pass_on, "127.0.0.1", 0)
 
+    async def quiet(self) -> None:
+        """Return when every connection is closed."""
+        await asyncio.gather(*self._under_way)
+
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._under_way.append(task)
         above, below = await asyncio.open_connection("127.0.0.1", self.port)
         back = asyncio.ensure_future(self._copy(above, writer))
         while data := await reader.read(65536):
             if self.cuts and b"COMMIT\0" in data:
                 self.cuts -= 1
                 back.cancel()
+                await asyncio.wait([back])
                 below.write(data)
                 await above.readuntil(b"COMMIT\0")  # it took, and nobody is told
                 break
             below.write(data)
-        below.close()
-        writer.close()
+        for one in (below, writer):
+            one.close()
+            with suppress(ConnectionError):
+                await one.wait_closed()
+        await asyncio.wait([back])
 
     async def _copy(self, above: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await above.read(65536):
-            writer.write(data)
+        with suppress(ConnectionError):
+            while data := await above.read(65536):
+                writer.write(data)
         writer.close()
 
 
@@ -169,6 +183,7 @@ async def test_a_commit_whose_answer_is_lost_counts_once(server: Postgres) -> No
     assert await store.database.read(lambda con: con.one(counts)) == (4, 10, 7)
     assert first.claim.fence == 1
     await store.aclose()
+    await cutter.quiet()
     listening.close()
 
 
