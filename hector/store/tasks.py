@@ -7,7 +7,7 @@ from hector.core.content import JsonObject
 from hector.core.errors import InvalidRequest, NotFound, NotSupported
 from hector.core.event import ApprovalRequired, Artifact, Event
 from hector.core.ids import new_id
-from hector.core.job import Claim, Job, JobState, NewJob
+from hector.core.job import STOP, Claim, Job, JobState, NewJob
 from hector.core.push import PushConfig
 from hector.core.record import dataclass
 from hector.core.task import Caller, ClientMessage, Status, Task, TaskPage, TaskQuery, TaskState
@@ -273,6 +273,7 @@ class Tasks:
         await con.send(self._sql["set_status"], (TaskState.CANCELED.value, at, None, last, key))
         await self._jobs.cancel_of(con, lane_of(key >> SEQ_BITS), task_id)
         if TaskState(found[4]).interrupted:
+            await con.notify(STOP, task_id)  # nobody runs it, but somebody may watch it
             await self._approvals.forget_expiry(con, key)
         if found[10]:
             await self._push.announce(con, (key, task_id, found[2]), caller, (TaskState.CANCELED.value, at, None))

@@ -240,6 +240,16 @@ class TestDeadLetters:
         found = await only(store, at=NOW * 2)
         assert (found.claim.key, found.attempts) == (key, 1)
 
+    async def test_a_requeued_one_waits_for_a_later_job_of_its_lane_that_runs(self, store: Store) -> None:
+        await store.jobs.add(job("old", lane="a"))
+        await store.jobs.finish((old := await only(store)).claim, JobState.DEAD, "refused")
+        await store.jobs.add(job("later", lane="a"))
+        later = await only(store)
+        await store.jobs.requeue(old.claim.key)
+        assert await claim(store, at=NOW * 2) == []
+        await store.jobs.finish(later.claim)
+        assert (await only(store, at=NOW * 2)).subject == "old"
+
     async def test_a_dropped_one_is_gone(self, store: Store) -> None:
         await store.jobs.drop(await self.bury(store))
         assert await store.jobs.dead() == ()

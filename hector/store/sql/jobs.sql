@@ -13,10 +13,13 @@ SELECT key, fence, owner FROM jobs WHERE lane = ? AND subject = ? AND state IN (
 ORDER BY key DESC LIMIT 1;
 
 -- claimable
+-- Only a dead letter that was given another chance may find a later job of its lane running.
 SELECT key, fence, kind, app, "user", lane, subject, payload, attempts, max_attempts, created, deadline, cause
 FROM jobs j
 WHERE j.state = 'ready' AND j.run_at <= ? AND j.priority >= ? AND NOT EXISTS (
     SELECT 1 FROM jobs e WHERE e.lane = j.lane AND e.key < j.key AND e.state IN ('ready', 'running'))
+  AND (j.started IS NULL OR NOT EXISTS (
+    SELECT 1 FROM jobs e WHERE e.lane = j.lane AND e.state IN ('ready', 'running') AND e.state = 'running'))
 ORDER BY j.priority DESC, j.key LIMIT ?;
 
 -- claimable @postgres
@@ -25,6 +28,8 @@ SELECT key, fence, kind, app, "user", lane, subject, payload, attempts, max_atte
 FROM jobs j
 WHERE j.state = 'ready' AND j.run_at <= ? AND j.priority >= ? AND NOT EXISTS (
     SELECT 1 FROM jobs e WHERE e.lane = j.lane AND e.key < j.key AND e.state IN ('ready', 'running'))
+  AND (j.started IS NULL OR NOT EXISTS (
+    SELECT 1 FROM jobs e WHERE e.lane = j.lane AND e.state IN ('ready', 'running') AND e.state = 'running'))
 ORDER BY j.priority DESC, j.key LIMIT ?
 FOR UPDATE OF j SKIP LOCKED;
 
