@@ -7,7 +7,7 @@ carry and UTF-8 cannot) are joined where their other half follows, else replaced
 
 import json
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from hector.core.content import JsonObject, Media, Message, Part, Replay, Text, Thinking, ToolCall
 from hector.core.event import Delta
@@ -15,6 +15,9 @@ from hector.core.ids import new_id
 from hector.core.ports import ModelReply
 from hector.core.usage import Usage
 from hector.models.wire import compact
+
+MOST_DEPTH: Final = 64
+"""Objects and lists within each other in the arguments of a call: what clients of A2A may send, too."""
 
 
 def sound(reply: ModelReply) -> ModelReply:
@@ -53,13 +56,27 @@ def _part(part: Part) -> Part:
 def _call(call: ToolCall) -> ToolCall:
     if not isinstance(call.args, dict):
         raise TypeError("arguments of a tool call that are no object")
+    if _is_deep(call.args):
+        call = replace(call, args={}, raw=f"nested more than {MOST_DEPTH} levels deep", replay=None)
     raw = None if call.raw is None else _text(call.raw)
     try:
         args, replay = _object(call.args), _replay(call.replay)
     except ValueError:
         args, raw, replay = {}, mend(compact(call.args)), None
-    found = ToolCall(_text(call.id), _text(call.name), args, raw, replay)
+    name = _text(call.id).replace("\0", "\ufffd")  # it becomes a key, and no key of PostgreSQL holds that
+    found = ToolCall(name, _text(call.name), args, raw, replay)
     return call if found == call else found
+
+
+def _is_deep(value: Any) -> bool:
+    """Whether objects and lists stand in each other so deep that encoders give up on them."""
+    level = [value]
+    for _ in range(MOST_DEPTH):
+        level = [item for box in level for item in (box.values() if isinstance(box, dict) else box)]
+        level = [item for item in level if isinstance(item, dict | list)]
+        if not level:
+            return False
+    return True
 
 
 def _distinct(parts: tuple[Part, ...]) -> tuple[Part, ...]:

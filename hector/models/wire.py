@@ -120,7 +120,7 @@ def parse_call(call_id: str, name: str, text: str, replay: Replay | None = None)
         return ToolCall(call_id, name, {}, None, replay)
     try:
         args = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         args = None
     if isinstance(args, dict):
         return ToolCall(call_id, name, args, None, replay)

@@ -14,7 +14,8 @@ from hector.core.ports import ModelReply, ModelRequest, ToolSpec
 from hector.core.usage import FinishReason, Usage
 from hector.models.http import HttpModel
 from hector.models.schema_turn import SchemaTurn
-from hector.models.sound import Mender, sound
+from hector.models.sound import MOST_DEPTH, Mender, sound
+from hector.models.wire import parse_call
 from hector.net.call import Answer, Caller
 from hector.net.retry import RetryPolicy
 from tests.models.fakeprovider import DIALECTS, Call, Seen, Turn
@@ -208,3 +209,26 @@ def test_a_character_cut_in_half_by_the_stream() -> None:
     assert mender.feed([TextDelta("\uddfcd"), ThinkingDelta("\udc00")]) == [TextDelta("🗼d"), ThinkingDelta("\ufffd")]
     assert mender.feed([TextDelta("\ud83d")]) == []
     assert mender.feed([TextDelta("\uddfc")]) == [TextDelta("🗼")]
+
+
+def _nested(depth: int) -> str:
+    return '{"a":' + "[" * depth + "]" * depth + "}"
+
+
+@pytest.mark.parametrize("depth", [MOST_DEPTH, 900, 100_000])
+def test_arguments_that_no_encoder_can_follow_are_no_arguments(depth: int) -> None:
+    call = parse_call("1", "now", _nested(depth))
+    (found,) = sound(ModelReply(Message("assistant", (call,)), FinishReason.TOOL_CALLS, Usage())).message.tool_calls
+    assert found.args == {}
+    assert found.raw
+
+
+def test_arguments_may_be_as_deep_as_anything_that_clients_send() -> None:
+    call = parse_call("1", "now", _nested(MOST_DEPTH - 1))
+    (found,) = sound(ModelReply(Message("assistant", (call,)), FinishReason.TOOL_CALLS, Usage())).message.tool_calls
+    assert found is call
+
+
+def test_an_id_is_a_key_that_every_database_takes() -> None:
+    reply = ModelReply(Message("assistant", (ToolCall("a\0b", "now", {}),)), FinishReason.TOOL_CALLS, Usage())
+    assert [call.id for call in sound(reply).message.tool_calls] == ["a\ufffdb"]
