@@ -28,7 +28,7 @@ _UNKNOWN_TYPE: Final = "application/octet-stream"
 _LONGEST_URL: Final = 2048
 _LONGEST_SECRET: Final = 8192
 _SCHEME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_HEADER: Final = re.compile(r"[ -~\xa0-\xff]+")
+_HEADER: Final = re.compile(r"[!-~\xa0-\xff](?:[ -~\xa0-\xff]*[!-~\xa0-\xff])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def read_push(reader: Reader, version: str) -> PushConfig:
     )
 
 
-_NO_HEADER: Final = "holds characters that no HTTP header can carry"
+_NO_HEADER: Final = "holds characters that no HTTP header can carry, or spaces at an end"
 
 
 def _matching(

@@ -1,5 +1,6 @@
 """Reads JSON objects field by field and collects everything that is wrong, so that a client learns it all at once."""
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
@@ -8,6 +9,7 @@ from hector.core.content import JsonObject
 from hector.core.errors import InvalidRequest, Violation
 
 LONGEST_ID: Final = 256
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 LONGEST_NAME: Final = 64
 _MOST_VIOLATIONS: Final = 20
 
@@ -60,8 +62,11 @@ class Reader:
         return found
 
     def identifier(self, name: str, *, required: bool = False) -> str | None:
-        """A text of bounded length."""
-        return self.text(name, required=required, most=LONGEST_ID)
+        """A text of bounded length, without control characters: it may end up as a key, in a header and in a log."""
+        found = self.text(name, required=required, most=LONGEST_ID)
+        if found is not None and not found.isprintable() and _CONTROL.search(found):
+            self.complain(name, "must not hold control characters")
+        return found
 
     def integer(self, name: str, low: int, high: int | None = None) -> int | None:
         """A whole number within bounds; digits in a string are taken too, as in proto-JSON and in URLs."""

@@ -89,6 +89,8 @@ def test_parts(part: JsonObject, content: Any) -> None:
         (send(messageId=7), ["message.messageId must be a string, not a number"]),
         (send(messageId="x" * 257), ["message.messageId is longer than 256 characters"]),
         (send(contextId="x" * 257), ["message.contextId is longer than 256 characters"]),
+        (send(contextId="x\0"), ["message.contextId must not hold control characters"]),
+        (send(taskId="x\n2025-01-01 ERROR forged"), ["message.taskId must not hold control characters"]),
         (send(role="ROLE_AGENT"), ["message.role must be ROLE_USER: only users send messages to agents"]),
         (send(role=None), ["message.role must be ROLE_USER: only users send messages to agents"]),
         (send(parts=[]), ["message.parts must be a list of at least one part"]),

@@ -65,14 +65,20 @@ def test_an_id_that_is_left_out_is_made_up_and_in_0_3_is_the_tasks() -> None:
         ({"url": ["x"]}, "url must be a string, not a list"),
         ({"url": "https://e.org/" + "x" * 2048}, "url is longer than 2048 characters"),
         ({"id": "x" * 257}, "id is longer than 256 characters"),
-        ({"token": "a\r\nHost: x"}, "token holds characters that no HTTP header can carry"),
-        ({"token": "\u0142"}, "token holds characters that no HTTP header can carry"),
+        ({"token": "a\r\nHost: x"}, "token holds characters that no HTTP header can carry, or spaces at an end"),
+        ({"token": " t"}, "token holds characters that no HTTP header can carry, or spaces at an end"),
+        (
+            {"authentication": {"scheme": "Bearer", "credentials": "c "}},
+            "authentication.credentials holds characters that no HTTP header can carry, or spaces at an end",
+        ),
+        ({"id": "\0"}, "id must not hold control characters"),
+        ({"token": "\u0142"}, "token holds characters that no HTTP header can carry, or spaces at an end"),
         ({"authentication": "Bearer x"}, "authentication must be an object, not a string"),
         ({"authentication": {}}, "authentication.scheme is required"),
         ({"authentication": {"scheme": "Bearer x"}}, "authentication.scheme must be one word, such as Bearer"),
         (
             {"authentication": {"scheme": "Bearer", "credentials": "a\nb"}},
-            "authentication.credentials holds characters that no HTTP header can carry",
+            "authentication.credentials holds characters that no HTTP header can carry, or spaces at an end",
         ),
     ],
 )
