@@ -134,6 +134,8 @@ def _check(found: Row | None, decision: Decision, at: int) -> None:
         raise InvalidRequest(f"call {name!r} waits for approval of other arguments than these: look at it again")
     if expires is not None and expires <= at and decision.state is not ApprovalState.EXPIRED:
         raise InvalidRequest(f"the approval of call {name!r} expired at {iso(expires / 1000)}: it counts as denied")
+    if "\0" in decision.comment:
+        raise InvalidRequest("the comment holds a NUL character, which not every database can store")
 
 
 def _approval(row: Row) -> Approval:

@@ -136,3 +136,12 @@ async def test_two_processes_that_decide_at_once(postgres_ready: str) -> None:
                 first = group.create_task(outcome(one, accepted, ApprovalState.APPROVED))
                 second = group.create_task(outcome(two, accepted, ApprovalState.DENIED))
             assert sorted((first.result(), second.result())) == ["decided", "too late"]
+
+
+@pytest.mark.proves("approval.once")
+async def test_a_comment_that_one_database_could_not_keep_is_refused_by_all(store: Store) -> None:
+    first = await begin(store)
+    await pause(store, first, call("c1"))
+    with pytest.raises(InvalidRequest, match="NUL character"):
+        await go_on(store, first, decided("c1", comment="a\0b"))
+    await go_on(store, first, decided("c1"))
