@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Sequence
 from enum import StrEnum
+from typing import Final
 
 from hector.core.clock import iso
 from hector.core.content import JsonObject
@@ -17,6 +18,8 @@ from hector.store.queries import load
 
 EXPIRE = "expire"
 """The kind of the jobs that end approvals whose time is over; their subject is the task."""
+WITHDRAWN: Final = "the cancellation of its task"
+"""Who ended an approval that nobody decided about."""
 
 
 class ApprovalState(StrEnum):
@@ -26,6 +29,7 @@ class ApprovalState(StrEnum):
     APPROVED = "approved"
     DENIED = "denied"
     EXPIRED = "expired"
+    CANCELED = "canceled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +118,14 @@ class Approvals:
         for decision in decisions:
             values = (decision.state.value, at, decision.by, decision.comment or None, task, decision.call_id)
             await con.execute(self._sql["decide"], values)
-        await self.forget_expiry(con, task)
+        await self._forget_expiry(con, task)
 
-    async def forget_expiry(self, con: Connection, task: int) -> None:
+    async def withdraw(self, con: Connection, task: int, at: int) -> None:
+        """Nobody need decide about a task that has been canceled."""
+        await con.execute(self._sql["withdraw"], (ApprovalState.CANCELED.value, at, WITHDRAWN, task))
+        await self._forget_expiry(con, task)
+
+    async def _forget_expiry(self, con: Connection, task: int) -> None:
         """Nothing of this task is to expire any more, or it is asked for again."""
         await con.execute(self._sql["forget_expiry"], (_lane(task),))
 

@@ -274,7 +274,7 @@ class Tasks:
         await self._jobs.cancel_of(con, lane_of(key >> SEQ_BITS), task_id)
         if TaskState(found[4]).interrupted:
             await con.notify(STOP, task_id)  # nobody runs it, but somebody may watch it
-            await self._approvals.forget_expiry(con, key)
+        await self._approvals.withdraw(con, key, at)  # one that works may wait for some of its calls, too
         if found[10]:
             await self._push.announce(con, (key, task_id, found[2]), caller, (TaskState.CANCELED.value, at, None))
         return True

@@ -105,6 +105,20 @@ async def test_the_end_of_an_approval_is_a_job_that_goes_with_it(store: Store) -
     assert await store.jobs.claim("p", 9, NOW + 99) == [], "nothing is left to expire"
 
 
+@pytest.mark.proves("approval.once")
+@pytest.mark.parametrize("partly", [False, True])
+async def test_a_task_that_is_canceled_waits_for_nobody(store: Store, partly: bool) -> None:
+    first = await begin(store)
+    await pause(store, first, call("c1"), call("c2"))
+    *_, last = await store.approvals.waiting()
+    if partly:
+        await go_on(store, first, decided("c1"))
+    assert await store.tasks.cancel(ME, first.task.id, NOW + 7)
+    found = await store.approvals.get(last.key)
+    assert (found.call_id, found.state, found.decided) == ("c2", ApprovalState.CANCELED, NOW + 7)
+    assert found.decided_by == "the cancellation of its task"
+
+
 async def test_approvals_are_deleted_with_their_session(store: Store) -> None:
     first = await begin(store)
     await pause(store, first, call("c1"))

@@ -14,6 +14,9 @@ SELECT call_id, args_hash, expires FROM approvals WHERE task = ? AND state = 'pe
 UPDATE approvals SET state = ?, decided = ?, decided_by = ?, comment = ?
 WHERE task = ? AND call_id = ? AND state = 'pending';
 
+-- withdraw
+UPDATE approvals SET state = ?, decided = ?, decided_by = ? WHERE task = ? AND state = 'pending';
+
 -- forget_expiry
 -- What was to end the approvals of a task.
 DELETE FROM jobs
