@@ -182,7 +182,7 @@ class Screen:
 
     def prompt(self, label: str) -> str:
         """The prompt for `input`; control sequences are marked for the line editor, which counts columns."""
-        text = f"{label} {self._sign('>', '›')} "
+        text = f"{_cut(clean(label), _columns() // 2)} {self._sign('>', '›')} "
         return f"\001\033[1;32m\002{text}\001\033[0m\002" if self._colours else text
 
     def _tool(self, call: Called, result: str, *, failed: bool) -> None:
@@ -244,7 +244,8 @@ class Screen:
     def _wait(self, tool: str) -> None:
         """A sign that will be wiped out again; only where the cursor can be moved."""
         if self._colours and self._at_start:
-            self._out.write(self._styled(f"{self._sign('...', '…')} {tool}", "2"))
+            name = _cut(clean(tool), _columns() // 2)  # a longer one could not be wiped out again
+            self._out.write(self._styled(f"{self._sign('...', '…')} {name}", "2"))
             self._out.flush()
             self._waiting = True
 

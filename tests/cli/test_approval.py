@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from hector.cli.chat_ballot import Ballot
-from hector.cli.chat_pieces import Wanted
+from hector.cli.chat_pieces import Asked, Called, Wanted
+from hector.cli.chat_screen import Screen
 from tests.cli.test_chat import PATIENCE, ROOT, environment, hector, pipe, terminal
 
 EXAMPLE = ROOT / "examples" / "approval.yaml"
@@ -38,6 +39,27 @@ def test_a_ballot_takes_decisions_and_reasons() -> None:
         ("3", "approve"),
     ]
     assert (ballot.left, ballot.question(), ballot.take("yes")) == ((), "", False)
+
+
+@pytest.mark.proves("approval.chat")
+def test_a_tool_whose_name_commands_the_terminal_is_named_without(tmp_path: Path) -> None:
+    name = "send\033]0;owned\007\033[2J\n" + "x" * 500
+    with (tmp_path / "screen").open("w+", encoding="utf-8", newline="") as out:
+        screen = Screen(out, colours=True)
+        screen.show(Called("1", name, {}))
+        screen.show(Asked("May I?", calls=(Wanted("1", name, {}),)))
+        label = screen.prompt(Ballot.of([Wanted("1", name, {})]).question())
+        screen.end()
+        out.seek(0)
+        shown = out.read()
+    for text in (shown, label):
+        assert "send]0;owned[2J" in text
+        assert "\007" not in text
+        assert "\033]" not in text
+        assert "\033[2J" not in text
+    waiting, _, _ = shown.partition("\r\033[K")
+    assert len(waiting) < 80
+    assert "\n" not in waiting + label
 
 
 @pytest.mark.proves("approval.chat")
