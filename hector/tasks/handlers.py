@@ -73,7 +73,7 @@ def _push(parts: Parts) -> Handler:
 def _expire(parts: Parts) -> Handler:
     from hector.tasks.expiry import Expiry  # noqa: PLC0415 - loaded on first use
 
-    return Expiry(parts.store, parts.clock)
+    return Expiry(parts.store, parts.clock, parts.settings.queue.max_retries + 1)
 
 
 FACTORIES: Final[Mapping[str, Callable[[Parts], Handler]]] = {"push": _push, "expire": _expire}

@@ -16,7 +16,7 @@ from hector.store import Store, open_store
 from hector.store.approvals import ApprovalState
 from hector.tasks.decisions import continuation, decide
 from hector.tasks.service import SendOptions, TaskService
-from tests.tasks.conftest import Start
+from tests.tasks.conftest import ONCE, Start
 from tests.tasks.test_service import answer_of
 
 ANA = Caller(user="ana")
@@ -227,6 +227,17 @@ async def test_a_visitor_of_the_database_decides(start: Start, tmp_path: Any) ->
         done = await ended(service, task)
         assert answer_of(done) == "sent to b"
         assert sent == {"a": 1, "b": 1}
+
+
+@pytest.mark.proves("approval.expires")
+async def test_a_task_whose_approval_has_expired_is_retried_as_often_as_any(start: Start) -> None:
+    rules = [RULES[2], {"tool_result": "send", "error": {"status": 503}}]
+    async with start(rules, settings=ONCE, **setting(approval_expires="0.2s")) as service:
+        failed = await ended(service, await say(service, "go"))
+    said = failed.status.message
+    assert failed.status.state is TaskState.FAILED
+    assert said is not None
+    assert "given up after" not in said.message.text
 
 
 async def test_a_task_that_waits_can_be_canceled(start: Start) -> None:
