@@ -33,9 +33,11 @@ MOST: Final = 100
 _BODY: Final = 64 * 1024
 _DIGITS: Final = 18
 """As many as surely fit into a key, and far more than there will be."""
-_FORWARDED: Final = frozenset(
-    ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "cf-connecting-ip")
+_FORWARDED: Final = (
+    *("forwarded", "via", "x-forwarded", "x-real-ip", "x-client-ip", "x-original-", "true-client-ip"),
+    *("x-envoy-", "x-amzn-", "cdn-loop", "cf-"),
 )
+"""How the headers begin that reverse proxies, load balancers and tunnels add."""
 
 
 class Admin:
@@ -90,7 +92,7 @@ def require_local(request: Request, public_url: str | None) -> None:
     proxied = (
         (public is not None and not is_local(public))
         or request.scope.get("http_version") == "1.0"
-        or any(name in request.headers for name in _FORWARDED)
+        or any(name.startswith(_FORWARDED) for name in request.headers)
     )
     if proxied or not is_loopback(peer):
         raise ProtocolError(

@@ -30,7 +30,9 @@ def test_a_proxy_that_says_nothing_is_known_by_its_version(folder: Path, version
             assert connection.recv(4096).split()[1] == status
 
 
-@pytest.mark.parametrize("header", ["Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP"])
+@pytest.mark.parametrize(
+    "header", ["Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Port", "X-Real-IP", "CF-Ray", "CDN-Loop"]
+)
 def test_what_was_forwarded_is_refused(folder: Path, header: str) -> None:
     with live(helper({"text": "hi"}), folder) as server:
         assert server.client.get("/admin/approvals", headers={header: "203.0.113.7"}).status_code == 403
