@@ -5,12 +5,13 @@ import asyncio
 import getpass
 import sys
 from collections.abc import Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from hector.cli.layout import Style, as_json, columns, count, plain, shorten, span, terminal_width
+from hector.cli.layout import Style, as_json, count, listing, plain, span
 from hector.config.flags import add_place_arguments
 from hector.core.clock import SystemClock
-from hector.core.errors import NotFound, RequestError, StartupError
+from hector.core.errors import RequestError, StartupError
 from hector.observe.redact import redact
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """0; 1 when nothing waits under that id, or it was decided meanwhile. Raises ConfigError and StartupError."""
     if (arguments.deny or arguments.call or arguments.comment) and (arguments.list or not arguments.task):
-        raise StartupError("hector approve: --deny, --call and --comment go with the TASK that is to be decided about")
+        raise StartupError("approve: --deny, --call and --comment go with the TASK that is to be decided about")
     from hector.cli.place import find_place  # noqa: PLC0415 - loaded on first use
 
     return asyncio.run(_run(arguments, find_place(arguments)))
@@ -98,9 +99,12 @@ async def _decide(store: "Store", arguments: argparse.Namespace, max_attempts: i
 
 
 def _chosen(waiting: "Sequence[Approval]", arguments: argparse.Namespace) -> "Sequence[Approval]":
-    """The calls that are meant. Raises NotFound and RequestError."""
+    """The calls that are meant. Raises RequestError."""
     if not waiting:
-        raise NotFound("task that waits for approval", arguments.task)
+        raise RequestError(
+            f"no call of task {arguments.task!r} waits for approval: decided meanwhile, or there is no such task\n"
+            "`hector approve` lists what waits"
+        )
     if not arguments.call:
         return waiting
     known = {found.call_id: found for found in waiting}
@@ -134,14 +138,13 @@ def _text(one: "Approval") -> str:
 
 
 def table(approvals: "Sequence[Approval]", now: float, style: "Style") -> list[str]:
-    """A line per call."""
+    """A line per call, or two where the terminal is narrow."""
     if not approvals:
         return ["nothing waits for approval"]
-    rows = [("TASK", "CALL", "AGENT", "WAITS", "EXPIRES", "TOOL", "ARGUMENTS")]
+    rows = [("TASK", "CALL", "AGENT", "WAITS", "EXPIRES", "TOOL AND ARGUMENTS")]
     for one in approvals:
         left = "never" if one.expires is None else f"in {span(max(one.expires - now, 0))}"
         ids = (plain(one.task_id), plain(one.call_id), one.agent)
-        rows.append((*ids, span(now - one.created), left, one.tool, redact(_text(one))))
-    room = max(terminal_width() - max(len("  ".join(row[:6])) + 12 for row in rows), 24)
-    shown = columns([(*row[:6], shorten(row[6], room)) for row in rows])
-    return [style(shown[0], "dim"), *shown[1:]]
+        rows.append((*ids, span(now - one.created), left, f"{one.tool} {redact(_text(one))}"))
+    titles, *shown = listing(rows)
+    return [*(style(line, "dim") for line in titles), *chain.from_iterable(shown)]

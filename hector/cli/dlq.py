@@ -4,9 +4,10 @@ import argparse
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
-from hector.cli.layout import Style, as_json, columns, count, moment, plain, shorten, span, terminal_width
+from hector.cli.layout import Style, as_json, columns, count, listing, moment, plain, shorten, span
 from hector.config.flags import add_place_arguments
 from hector.core.clock import SystemClock, iso
 from hector.core.errors import InvalidRequest, NotFound, StartupError
@@ -30,7 +31,7 @@ def add_parser(commands: Any) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="action")
     _add_list(actions.add_parser("list", help="show them, the newest first"))
     show = actions.add_parser("show", help="show one in full, with the causes of all attempts")
-    show.add_argument("keys", nargs=1, metavar="KEY", type=int, help="as `list` shows it")
+    show.add_argument("keys", nargs=1, metavar="KEY", type=_key, help="as `list` shows it")
     _add_change(actions.add_parser("requeue", help="give them one new round of attempts"))
     drop = actions.add_parser("drop", help="give them up for good; their tasks stay failed")
     _add_change(drop)
@@ -41,12 +42,18 @@ def add_parser(commands: Any) -> None:
 
 def _add_list(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", metavar="N", type=int, default=_PAGE, help=f"how many at most ({_PAGE})")
-    parser.add_argument("--before", metavar="KEY", type=int, help="go on behind this one, the last of an earlier page")
+    parser.add_argument("--before", metavar="KEY", type=_key, help="go on behind this one, the last of an earlier page")
 
 
 def _add_change(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("keys", nargs="*", metavar="KEY", type=int, help="as `list` shows it")
+    parser.add_argument("keys", nargs="*", metavar="KEY", type=_key, help="as `list` shows it")
     parser.add_argument("--all", action="store_true", help="all of them")
+
+
+def _key(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"this is no key: {text!r}; `hector dlq list` shows them")
+    return int(text)
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
@@ -67,7 +74,7 @@ def _check(arguments: argparse.Namespace) -> None:
     """Raises StartupError for flags that do not go together."""
     if arguments.action in ("requeue", "drop") and bool(arguments.keys) == arguments.all:
         raise StartupError(
-            f"hector dlq {arguments.action}: name KEYs, or give --all, and not both\n`hector dlq list` shows the keys"
+            f"dlq {arguments.action}: name KEYs, or give --all, and not both\n`hector dlq list` shows the keys"
         )
     if arguments.action == "list" and arguments.limit < 1:
         raise StartupError("--limit must be at least 1")
@@ -153,22 +160,21 @@ async def _all_keys(store: "Store") -> AsyncIterator[int]:
 
 def _agreed(number: int) -> bool:
     if not sys.stdin.isatty():
-        raise StartupError("hector dlq drop asks before it drops, and there is nobody to ask\nAdd --yes")
+        raise StartupError("dlq drop asks before it drops, and there is nobody to ask\nAdd --yes")
     answer = input(f"Drop {count(number, 'dead letter')} for good? Their tasks stay failed. [y/N] ")
     return answer.strip().lower() in {"y", "yes"}
 
 
-def table(jobs: "Sequence[JobRecord]", now: float, style: "Style") -> list[str]:
-    """A line per dead letter."""
+def table(jobs: "Sequence[JobRecord]", now: float, style: "Style", indent: int = 0) -> list[str]:
+    """A line per dead letter, or two where the terminal is narrow."""
     if not jobs:
         return ["there are no dead letters"]
     rows = [("KEY", "KIND", "AGE", "ATTEMPTS", "SUBJECT", "CAUSE")]
     for job in jobs:
         age = span(now - (job.ended or job.created))
         rows.append((str(job.key), job.kind, age, str(job.attempts), shorten(job.subject, 36), redact(job.cause)))
-    room = max(terminal_width() - max(len("  ".join(row[:5])) + 12 for row in rows), 24)
-    shown = columns([(*row[:5], shorten(row[5], room)) for row in rows], right=(0, 3))
-    return [style(shown[0], "dim"), *shown[1:]]
+    titles, *shown = listing(rows, right=(0, 3), indent=indent)
+    return [*(style(line, "dim") for line in titles), *chain.from_iterable(shown)]
 
 
 def portrait(job: "JobRecord", style: "Style") -> list[str]:

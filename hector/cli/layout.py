@@ -21,6 +21,8 @@ _STYLES: Final = {
 }
 _ESCAPES: Final = re.compile(r"\033\[[0-9;]*m")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_BESIDE: Final = 40
+"""Columns that a long text wants to have beside others; with less it goes below them."""
 _STEPS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
@@ -49,6 +51,21 @@ def columns(rows: Sequence[Sequence[str]], right: Iterable[int] = ()) -> list[st
     widths = [max(map(width_of, cells)) for cells in zip(*rows, strict=True)]
     flush = set(right)
     return ["  ".join(_cell(cell, widths[at], at in flush) for at, cell in enumerate(row)).rstrip() for row in rows]
+
+
+def listing(rows: Sequence[Sequence[str]], right: Iterable[int] = (), indent: int = 0) -> list[list[str]]:
+    """The lines of each row, whose last cell is one long text, cut to fit the terminal.
+
+    Where too little is left beside the other cells, it stands on a line of its own below them. `indent`: columns that
+    somebody else puts in front.
+    """
+    heads = columns([row[:-1] for row in rows], right)
+    texts = [row[-1] for row in rows]
+    used, width = max(map(width_of, heads)) + 2, terminal_width() - indent
+    if width - used >= min(_BESIDE, max(map(len, texts))):
+        pairs = zip(heads, texts, strict=True)
+        return [[head + " " * (used - width_of(head)) + shorten(text, width - used)] for head, text in pairs]
+    return [[head, f"    {shorten(text, max(width - 4, 24))}"] for head, text in zip(heads, texts, strict=True)]
 
 
 def _cell(text: str, width: int, right: bool) -> str:

@@ -3,10 +3,11 @@
 import argparse
 import asyncio
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from hector import __version__
-from hector.cli.layout import Style, as_json, columns, count, plain, shorten, size, span
+from hector.cli.layout import Style, as_json, columns, count, listing, plain, shorten, size, span
 from hector.config.flags import add_place_arguments
 from hector.core.clock import SystemClock, iso
 from hector.core.errors import StoreError
@@ -201,15 +202,16 @@ def _waiting(report: Report, style: Style) -> list[str]:
     for one in report.figures.waiting:
         left = "-" if one.expires is None else f"in {span(max(one.expires - report.now, 0))}"
         since = span(report.now - one.since)
-        rows.append((str(one.key), shorten(one.tool, 30), shorten(one.task, 36), shorten(one.agent, 24), since, left))
-    lines = _titled(("KEY", "TOOL", "TASK", "AGENT", "SINCE", "EXPIRES"), rows, style, right=(0,))
+        rows.append((str(one.key), shorten(one.task, 36), shorten(one.agent, 24), since, left, one.tool))
+    titles, *shown = listing((("KEY", "TASK", "AGENT", "SINCE", "EXPIRES", "TOOL"), *rows), right=(0,), indent=2)
+    lines = [*(style(line, "dim") for line in titles), *chain.from_iterable(shown)]
     return lines + _rest(report.figures.approvals, len(rows), style)
 
 
 def _dead(report: Report, style: Style) -> list[str]:
     from hector.cli.dlq import table  # noqa: PLC0415
 
-    return table(report.dead, report.now, style) + _rest(report.jobs.dead, len(report.dead), style)
+    return table(report.dead, report.now, style, indent=2) + _rest(report.jobs.dead, len(report.dead), style)
 
 
 def _rest(total: int, shown: int, style: Style) -> list[str]:

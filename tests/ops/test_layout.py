@@ -2,10 +2,11 @@
 
 import io
 import json
+import sys
 
 import pytest
 
-from hector.cli.layout import Style, as_json, columns, count, moment, plain, shorten, size, span
+from hector.cli.layout import Style, as_json, columns, count, listing, moment, plain, shorten, size, span
 from hector.cli.progress import Progress
 from hector.observe.redact import remember
 
@@ -23,6 +24,31 @@ class Ascii(Terminal):
     """A terminal of old."""
 
     encoding = "ascii"
+
+
+@pytest.mark.parametrize(
+    ("width", "lines"),
+    [
+        (60, [["KEY  AGE  CAUSE"], ["  1  2 h  the model's server answered 503, and then nothing…"]]),
+        (40, [["KEY  AGE", "    CAUSE"], ["  1  2 h", "    the model's server answered 503, an…"]]),
+        (10, [["KEY  AGE", "    CAUSE"], ["  1  2 h", "    the model's server answ…"]]),
+    ],
+)
+def test_a_long_text_stands_beside_the_rest_or_below_it(
+    width: int, lines: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    monkeypatch.setenv("COLUMNS", str(width))
+    text = "the model's server answered 503, and then nothing more"
+    assert listing([("KEY", "AGE", "CAUSE"), ("1", "2 h", text)], right=(0,)) == lines
+    indented = listing([("KEY", "AGE", "CAUSE"), ("1", "2 h", text)], right=(0,), indent=2)
+    assert max(len(line) for row in indented for line in row) <= max(width - 2, 28)
+
+
+def test_a_long_text_that_fits_stays_beside_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    monkeypatch.setenv("COLUMNS", "20")
+    assert listing([("KEY", "CAUSE"), ("1", "\x1b[31mred\n")]) == [["KEY  CAUSE"], ["1    [31mred"]]
 
 
 @pytest.mark.parametrize(
