@@ -4,7 +4,7 @@ import argparse
 import importlib
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from hector import __version__
 from hector.cli.lean import hurry
@@ -14,12 +14,14 @@ COMMANDS: Final = (
     "serve", "chat", "validate", "init", "info", "schema",
     "approve", "status", "dlq", "backup", "restore", "migrate", "retention",
 )  # fmt: skip
+_MOVABLE: Final = ("-c", "--config", "--database", "--storage", "--storage-db")
+"""Flags with a value that say where a command works."""
 
 
 def run(argv: Sequence[str], tools: Sequence[Callable[..., Any]] = ()) -> int:
     """Parse, run, report. Usage errors and a wrong configuration give 2, failures give 1."""
     hurry()
-    arguments = _parser(argv).parse_args(argv)
+    arguments = _parse(in_order(argv))
     arguments.registered_tools = tuple(tools)
     try:
         code: int = arguments.run(arguments)
@@ -40,11 +42,57 @@ def _complain(error: HectorError, code: int) -> int:
     return code
 
 
+class _Parser(argparse.ArgumentParser):
+    """Takes no abbreviations, which a later flag could give another meaning, and says where help is."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{**settings, "allow_abbrev": False})
+
+    def error(self, message: str) -> NoReturn:
+        super().error(f"{message}\n`{self.prog} --help` shows what there is")
+
+
+def in_order(argv: Sequence[str]) -> list[str]:
+    """Flags of commands behind the names of command and action, wherever they were typed.
+
+    `hector --config FILE dlq --json list` means `hector dlq list --config FILE --json`. Only flags that many commands
+    have are moved; argparse judges the rest.
+    """
+    names: list[str] = []
+    moved: list[str] = []
+    at, wanted = 0, 1
+    while at < len(argv) and len(names) < wanted:
+        word = argv[at]
+        length = 1 if not word.startswith("-") or word == "--json" else _length(word)
+        if not length:
+            break
+        (moved if word.startswith("-") else names).extend(argv[at : at + length])
+        wanted = 2 if names[:1] == ["dlq"] else 1
+        at += length
+    return [*names, *moved, *argv[at:]]
+
+
+def _length(word: str) -> int:
+    """Words that a movable flag takes, itself included; 0 for any other."""
+    if word in _MOVABLE:
+        return 2
+    return 1 if word.startswith(tuple(f"{flag}=" for flag in _MOVABLE)) else 0
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Usage errors end the program with 2, in the name of the command that they are about."""
+    parser = _parser(argv)
+    arguments, unknown = parser.parse_known_args(argv)
+    if unknown:
+        parser.prog = " ".join(["hector", arguments.command, *filter(None, [getattr(arguments, "action", None)])])
+        parser.usage = f"{parser.prog} ..."
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    return arguments
+
+
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     """All commands by name; only the one that is asked for brings its arguments."""
-    parser = argparse.ArgumentParser(
-        prog="hector", description="AI agent runtime: one executable, one YAML file.", allow_abbrev=False
-    )
+    parser = _Parser(prog="hector", description="AI agent runtime: one executable, one YAML file.")
     parser.add_argument("--version", action="version", version=f"hector {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     wanted = next((word for word in argv if not word.startswith("-")), None)

@@ -52,7 +52,7 @@ class Unit:
     allowed: str
 
 
-TIME: Final = Unit("must be a time span", 'seconds, or a text such as "30s", "1h30m", "200ms"')
+TIME: Final = Unit("must be a time span", 'seconds, or a text such as "200ms", "30s", "1h30m", "90d"')
 BYTES: Final = Unit("must be a size", 'bytes, or a text such as "10 MiB"')
 
 Duration = Annotated[

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from hector.cli.main import run
+from hector.cli.main import in_order, run
 from hector.core.job import Instance, JobState, NewJob
 from hector.core.task import Caller
 from hector.store import Store, migrations, open_store
@@ -105,6 +105,51 @@ async def conversations(store: Store) -> None:
     await begin(store, context="b")
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("dlq --config a list", "dlq list --config a"),
+        ("--config a dlq --json list --limit 3", "dlq list --config a --json --limit 3"),
+        ("dlq --database=b -c a show 3", "dlq show --database=b -c a 3"),
+        ("--database b status --json", "status --database b --json"),
+        ("-c a approve T --deny", "approve -c a T --deny"),
+        ("dlq list --config a", "dlq list --config a"),
+        ("dlq --limit 3 list", "dlq --limit 3 list"),
+        ("dlq --config", "dlq --config"),
+        ("dlq --help", "dlq --help"),
+        ("--version", "--version"),
+        ("", ""),
+    ],
+)
+def test_flags_may_stand_before_the_command(typed: str, meant: str) -> None:
+    assert in_order(typed.split()) == meant.split()
+
+
+class TestUsage:
+    """What was typed wrongly is named, in the name of its command, with the way to help."""
+
+    @pytest.mark.parametrize(
+        ("typed", "said"),
+        [
+            ("", "hector: error: the following arguments are required: command\n`hector --help` shows what there is\n"),
+            ("status more", "hector status: error: unrecognized arguments: more\n`hector status --help` shows"),
+            ("dlq list --limt 3", "hector dlq list: error: unrecognized arguments: --limt 3\n`hector dlq list --help`"),
+            ("dlq list --lim 3", "hector dlq list: error: unrecognized arguments: --lim 3\n`hector dlq list --help`"),
+            ("restore --verif x", "hector restore: error: unrecognized arguments: --verif"),
+            ("dlq show one", "argument KEY: this is no key: 'one'; `hector dlq list` shows them\n"),
+        ],
+    )
+    def test_errors(self, typed: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit) as ended:
+            run(typed.split())
+        assert ended.value.code == 2
+        assert said in capsys.readouterr().err
+
+    def test_the_database_may_be_named_first(self, hector: Hector, dsn: str) -> None:
+        prepare(dsn, nothing)
+        assert hector("--database", dsn, "dlq", "--json", "list", place=False).json()["dead_letters"] == []
+
+
 @pytest.mark.proves("ops.status")
 class TestStatus:
     def test_for_people(self, hector: Hector, dsn: str) -> None:
@@ -143,7 +188,8 @@ class TestStatus:
     def test_a_wrong_time_span_is_named(self, hector: Hector, dsn: str) -> None:
         prepare(dsn, nothing)
         assert hector("status", "--stuck-after", "soon").err == (
-            'hector: --stuck-after: \'soon\' is no time span\nGive seconds, or a text such as "30s", "1h30m", "200ms"\n'
+            "hector: --stuck-after: 'soon' is no time span\n"
+            'Give seconds, or a text such as "200ms", "30s", "1h30m", "90d"\n'
         )
 
 
