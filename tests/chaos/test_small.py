@@ -20,7 +20,7 @@ def made() -> Iterator[Engines]:
 
 
 @pytest.mark.proves("proof.crash-matrix", "durability.fault-recovery")
-@pytest.mark.parametrize("point", ["store.accepted", "model.after", "tool.effect", "tool.result", "run.written"])
+@pytest.mark.parametrize("point", ["store.accepted", "tool.effect", "run.written"])
 async def test_a_kill_at_this_point_loses_and_repeats_nothing(point: str, made: Engines, tmp_path: Path) -> None:
     cell = await named(f"crash:{point}/sqlite/1").perform(made, tmp_path)
     assert cell.findings == []
