@@ -171,6 +171,8 @@ class Lanes:
         link = Link(self._door)
         while await self._round(link):
             pass
+        while self._idle:  # at the end: what they waited for was done here
+            self._wake_one()
         await link.aclose()
 
     async def _round(self, link: "Link") -> bool:
