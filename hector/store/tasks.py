@@ -226,9 +226,10 @@ class Tasks:
 
     async def _record(self, con: Connection, record: Record, step: _Step) -> bool:
         caller = record.caller
+        # The task before its job, like whoever cancels it: two that lock in opposite orders wait for each other.
+        found = await con.one(self._sql["position"], (record.task_id, caller.app, caller.user, record.context_id))
         if record.claim is not None and not await self._jobs.step(con, record.claim, record.step, *_end(record)):
             return True
-        found = await con.one(self._sql["position"], (record.task_id, caller.app, caller.user, record.context_id))
         if found is None or TaskState(found[2]).terminal:
             return False
         key, last, state, seq, receivers = found
