@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 
 from hector.core.clock import Clock, SystemClock
 from hector.core.content import JsonObject
-from hector.core.errors import InvalidRequest, LeaseLost, NotFound
+from hector.core.errors import InvalidRequest, LeaseLost, NotFound, StoreUnavailable
 from hector.core.job import CUT_OFF, DAMAGED, READY, STOP, Claim, Instance, Job, JobState, NewJob
 from hector.core.record import dataclass
 from hector.core.task import Caller, TaskState
@@ -96,7 +96,8 @@ class Jobs:
     def claim(self, owner: str, limit: int, now: float, least: int = LOWEST) -> Awaitable[list[Job]]:
         """Take up to `limit` due jobs, the most urgent first, then the oldest; of a lane only its first live one.
 
-        `least` is the lowest priority that is taken.
+        `least` is the lowest priority that is taken. Raises StoreUnavailable also when the answer got lost on its way:
+        what was taken then is among the `orphans`.
         """
         return self._database.write(lambda con: self._claim(con, owner, limit, milliseconds(now), least))
 
@@ -221,7 +222,7 @@ class Jobs:
         found = await con.one(self._sql["standing"], (claim.key,))
         if found is not None and found[:2] == (claim.fence, number) and found[2] == (end or JobState.RUNNING).value:
             return False
-        raise LeaseLost(f"job {claim.key} was taken over or ended elsewhere")
+        raise _lost(claim)
 
     async def _blame(self, con: Connection, claim: Claim, cause: str) -> None:
         found = await con.one(self._sql["attempt"], (claim.key, claim.fence))
@@ -242,6 +243,8 @@ class Jobs:
         await con.execute(self._sql["delete_dead"], tasks)
 
     async def _claim(self, con: Connection, owner: str, limit: int, now: int, least: int) -> list[Job]:
+        if con.again:
+            raise StoreUnavailable("the connection broke before it was known which jobs were claimed")
         rows = await con.all(self._sql["claimable"], (now, least, limit))
         if rows:
             await con.many(self._sql["take"], [(owner, now, row[0]) for row in rows])
@@ -250,21 +253,24 @@ class Jobs:
     async def _finish(self, con: Connection, claim: Claim, state: JobState, cause: str | None) -> None:
         found = await con.one(self._sql["attempt"], (claim.key, claim.fence))
         if found is None or found[3] != JobState.RUNNING:
-            raise LeaseLost(f"job {claim.key} was taken over or ended elsewhere")
+            raise _lost(claim)
         now, place = milliseconds(self._clock.now()), (claim.key, claim.fence)
         if state is JobState.DEAD:
-            await con.execute(self._sql["bury"], (cause, now, _blamed(found, now, cause or ""), *place))
+            ended = await con.execute(self._sql["bury"], (cause, now, _blamed(found, now, cause or ""), *place))
         else:
-            await con.execute(self._sql["finish"], (state.value, cause, now, *place))
+            ended = await con.execute(self._sql["finish"], (state.value, cause, now, *place))
+        if not ended:
+            raise _lost(claim)
         if found[4] is not None:  # somebody may have waited for it
             await con.notify(READY)
 
     async def _retry(self, con: Connection, claim: Claim, run_at: int, cause: str) -> None:
         found = await con.one(self._sql["attempt"], (claim.key, claim.fence))
         if found is None or found[3] != JobState.RUNNING:
-            raise LeaseLost(f"job {claim.key} was taken over or ended elsewhere")
+            raise _lost(claim)
         history = _blamed(found, milliseconds(self._clock.now()), cause)
-        await con.execute(self._sql["retry"], (run_at, cause, history, claim.key, claim.fence))
+        if not await con.execute(self._sql["retry"], (run_at, cause, history, claim.key, claim.fence)):
+            raise _lost(claim)
         await con.notify(READY)
 
     async def _release(self, con: Connection, claims: Sequence[Claim]) -> None:
@@ -362,6 +368,10 @@ class Jobs:
     async def _drop(self, con: Connection, key: int) -> None:
         await self._dead_letter(con, key)
         await con.execute(self._sql["drop"], (milliseconds(self._clock.now()), key))
+
+
+def _lost(claim: Claim) -> LeaseLost:
+    return LeaseLost(f"job {claim.key} was taken over or ended elsewhere")
 
 
 def _job(row: Row) -> Job:

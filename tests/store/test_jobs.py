@@ -247,7 +247,9 @@ class TestDeadLetters:
         later = await only(store)
         await store.jobs.requeue(old.claim.key)
         assert await claim(store, at=NOW * 2) == []
+        assert await store.jobs.next_due() is None
         await store.jobs.finish(later.claim)
+        assert await store.jobs.next_due() == 0
         assert (await only(store, at=NOW * 2)).subject == "old"
 
     async def test_a_dropped_one_is_gone(self, store: Store) -> None:

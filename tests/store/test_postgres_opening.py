@@ -2,17 +2,27 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
+from functools import partial
 from typing import TypeVar
 
 import asyncpg
 import pytest
 
-from hector.core.errors import HectorError, InvalidRequest, SchemaTooNew, StartupError, StoreError, StoreUnavailable
+from hector.core.errors import (
+    HectorError,
+    InvalidRequest,
+    LeaseLost,
+    SchemaTooNew,
+    StartupError,
+    StoreError,
+    StoreUnavailable,
+)
+from hector.core.job import NewJob
 from hector.store import Store, migrations, open_store
 from hector.store.database import Connection
 from hector.store.migrations import Migration
 from tests.postgres import PASSWORD, QUOTED, Postgres
-from tests.store.turns import ME, begin
+from tests.store.turns import ME, NOW, answer, begin, step
 
 T = TypeVar("T")
 KEYS: dict[str, Callable[[int], Hashable]] = {
@@ -354,6 +364,58 @@ class TestSideBySide:
         await waiting
         await store.aclose()
 
+    async def test_closing_waits_for_what_waits_for_its_turn(self, postgres_ready: str) -> None:
+        store = await open_store(postgres_ready)
+
+        async def unit(con: Connection) -> None:
+            await con.all("SELECT pg_sleep(0.1)")
+
+        async with asyncio.TaskGroup() as group:
+            for key in ("a", "b"):  # so that there are two lanes
+                group.create_task(wait(store.database.write(unit, key)))
+                await asyncio.sleep(0.03)
+        units = []
+        for _ in range(3):  # the idle lane finds nothing that it may run
+            units.append(store.database.write(unit, "k"))
+            await asyncio.sleep(0.03)
+        async with asyncio.timeout(10):
+            await store.aclose()
+        for one in units:
+            await one
+
+    async def test_a_job_that_is_just_being_taken_over_is_not_ended(self, postgres_ready: str) -> None:
+        store = await open_store(postgres_ready)
+        con = await asyncpg.connect(postgres_ready)
+        for act in (store.jobs.finish, partial(store.jobs.retry, run_at=0.0, cause="later")):
+            key = await store.jobs.add(NewJob("push", ME, "x", {}))
+            (job,) = await store.jobs.claim("me", 1, NOW * 2)
+            async with con.transaction():
+                await con.execute("UPDATE jobs SET fence = fence + 1, owner = 'other' WHERE key = $1", key)
+                ending = asyncio.ensure_future(act(job.claim))
+                await locked(con)
+            with pytest.raises(LeaseLost):
+                await ending
+        await con.close()
+        await store.aclose()
+
+    @pytest.mark.proves("a2a.tasks")
+    async def test_a_cancel_and_a_step_of_one_run_do_not_wait_for_each_other(self, postgres_ready: str) -> None:
+        store = await open_store(postgres_ready)
+        accepted = await begin(store, owner="me")
+        con = await asyncpg.connect(postgres_ready)
+        async with con.transaction():
+            await con.execute("SELECT * FROM tasks FOR UPDATE")
+            canceled = asyncio.ensure_future(store.tasks.cancel(ME, accepted.task.id, NOW))
+            await locked(con)
+            written = asyncio.ensure_future(store.tasks.record(step(accepted, answer("x"), claim=accepted.claim)))
+            await locked(con, 2)
+        assert await canceled
+        with pytest.raises(LeaseLost):
+            await written
+        assert await con.fetchval("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == 0
+        await con.close()
+        await store.aclose()
+
     async def test_a_deadlock_is_run_again(self, postgres_ready: str) -> None:
         store = await open_store(postgres_ready)
         for name in ("a", "b"):
@@ -373,6 +435,15 @@ class TestSideBySide:
             group.create_task(wait(store.database.write(lambda con: unit(con, "b", "a"), "ba")))
         assert met > 2
         await store.aclose()
+
+
+async def locked(con: "asyncpg.Connection[asyncpg.Record]", count: int = 1) -> None:
+    """Return when so many others wait for a lock."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    async with asyncio.timeout(10):
+        while await con.fetchval(waiting) < count:
+            await con.execute("SELECT pg_stat_clear_snapshot()")
+            await asyncio.sleep(0.01)
 
 
 async def wait(future: Awaitable[T]) -> T:

@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from hector.core.errors import StoreUnavailable
+from hector.core.job import Instance, JobState, NewJob
 from hector.core.task import Status, TaskState
 from hector.store import Store, open_store
 from hector.store import postgres_lanes as lanes
@@ -182,6 +183,27 @@ async def test_a_commit_whose_answer_is_lost_counts_once(server: Postgres) -> No
     counts = "SELECT (SELECT count(*) FROM tasks), (SELECT count(*) FROM events), (SELECT count(*) FROM jobs)"
     assert await store.database.read(lambda con: con.one(counts)) == (4, 10, 7)
     assert first.claim.fence == 1
+    await store.aclose()
+    await cutter.quiet()
+    listening.close()
+
+
+@pytest.mark.proves("database.postgres", "state.tasks-queue")
+async def test_a_claim_whose_answer_is_lost_is_found_again(server: Postgres) -> None:
+    cutter = Cutter(server.port)
+    listening = await cutter.serve()
+    dsn = server.dsn(server.create())
+    store = await open_store(dsn.replace(f":{server.port}/", f":{listening.sockets[0].getsockname()[1]}/"))
+    cutter.cuts = 1
+    await store.jobs.register(Instance("me", "host", 7, "1.0", NOW, NOW))
+    key = await store.jobs.add(NewJob("push", ME, "x", {}, NOW))
+    cutter.cuts = 1
+    with pytest.raises(StoreUnavailable, match="which jobs were claimed"):
+        await store.jobs.claim("me", 5, NOW)
+    assert (await store.jobs.get(key)).state is JobState.RUNNING
+    assert await store.jobs.orphans("me", ()) == 1
+    (found,) = await store.jobs.claim("me", 5, NOW)
+    assert (found.claim.key, found.attempts, cutter.cuts) == (key, 1, 0)
     await store.aclose()
     await cutter.quiet()
     listening.close()

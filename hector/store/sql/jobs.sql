@@ -84,6 +84,8 @@ WHERE lane = ? AND subject = ? AND state IN ('ready', 'running');
 -- The sign before the priority keeps SQLite to the index that is in the order of time.
 SELECT j.run_at FROM jobs j WHERE j.state = 'ready' AND +j.priority >= ? AND NOT EXISTS (
     SELECT 1 FROM jobs e WHERE e.lane = j.lane AND e.key < j.key AND e.state IN ('ready', 'running'))
+  AND (j.started IS NULL OR NOT EXISTS (
+    SELECT 1 FROM jobs e WHERE e.lane = j.lane AND e.state IN ('ready', 'running') AND e.state = 'running'))
 ORDER BY j.run_at LIMIT 1;
 
 -- running_of
@@ -107,7 +109,9 @@ SELECT CAST(? AS INTEGER);
 SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT);
 
 -- register
-INSERT INTO instances (id, host, pid, version, started, seen) VALUES (?, ?, ?, ?, ?, ?);
+-- (Once more when the answer got lost.)
+INSERT INTO instances (id, host, pid, version, started, seen) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET seen = excluded.seen;
 
 -- beat
 UPDATE instances SET seen = ? WHERE id = ?;
