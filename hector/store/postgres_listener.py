@@ -1,6 +1,7 @@
 """LISTEN: a connection of its own that hears what committed units of any process had to tell."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
@@ -10,6 +11,8 @@ import asyncpg
 from hector.core.errors import StoreError
 from hector.store.notices import Board, Heard
 from hector.store.postgres_lanes import Door
+
+log = logging.getLogger("hector.store")
 
 CHECK: Final = 20.0
 """Seconds of silence after which the connection is asked whether it still lives: a dead network says nothing."""
@@ -54,8 +57,12 @@ class Listener:
 
     async def _main(self) -> None:
         while True:
-            with suppress(StoreError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            try:
                 await self._stay()
+            except (StoreError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                pass  # it is away: try again
+            except Exception as error:  # noqa: BLE001 - a driver that lost its footing must not take us along
+                log.info("listening begins anew", extra={"error": f"{type(error).__name__}: {error}"})
             self.connected.clear()
             await asyncio.sleep(PAUSE)
 
