@@ -2,9 +2,11 @@
 
 import json
 import signal
+import sqlite3
 import sys
 import time
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +81,12 @@ def effects(folder: Path) -> list[list[str]]:
     return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
 
 
+def stored(folder: Path, text: str) -> bool:
+    """Whether any event holds this text."""
+    with closing(sqlite3.connect(folder / ".hector" / "hector.db")) as con:
+        return bool(con.execute("SELECT count(*) FROM events WHERE instr(body, ?)", (text,)).fetchone()[0])
+
+
 def killed_in_the_middle(hector: Hector, config: str) -> str:
     """The id of a task whose server died after `pay` took effect and before it had a result."""
     (hector.folder / "hang").touch()
@@ -88,6 +96,9 @@ def killed_in_the_middle(hector: Hector, config: str) -> str:
         while "pay" not in [line[0] for line in effects(hector.folder)]:
             assert time.monotonic() < deadline, server.text()
             time.sleep(0.02)  # the tool writes a file and tells nobody
+        while not stored(hector.folder, '"tool_result"'):
+            assert time.monotonic() < deadline, server.text()
+            time.sleep(0.02)  # the other one's result is on its way to the disk
         server.stop(signal.SIGKILL)
     (hector.folder / "hang").unlink()
     return str(task["id"])
