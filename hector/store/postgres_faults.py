@@ -1,5 +1,6 @@
 """What went wrong in PostgreSQL, in words that name the remedy and show no secret."""
 
+import ssl
 from typing import Final
 
 import asyncpg
@@ -21,7 +22,7 @@ _AWAY: Final = {
     "25006": "it is read-only, perhaps a standby: name the primary server in the address",
     "25P03": "it ended a transaction that had come to a halt: try again",
     "28P01": "it refuses this user and password: check both in the address",
-    "28000": "it refuses this user: check the user name, and pg_hba.conf there",
+    "28000": "it refuses this user: check the user name and sslmode, and pg_hba.conf there",
     "3D000": "there is no database of that name: create it (createdb), or correct the address",
     "42501": "this user lacks a right: grant it (GRANT ALL ON SCHEMA public, and on all tables in it)",
     "42P01": "a table is missing: restore the database from a backup, or restart Hector on an empty one",
@@ -53,12 +54,29 @@ def translate(error: Exception, place: str) -> Exception:
         return _of_argument(error, place)
     if isinstance(error, asyncpg.PostgresError):
         return _of_state(error, place)
+    if isinstance(error, OSError) and (of_tls := _of_tls(error)):
+        return StoreUnavailable(f"PostgreSQL at {place}: {of_tls}")
     if isinstance(error, OSError | TimeoutError):
         return StoreUnavailable(f"PostgreSQL at {place} cannot be reached ({_reason(error)}): check that it runs, "
                                 "and host and port of the address")  # fmt: skip
     if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError):
         return StoreUnavailable(f"PostgreSQL at {place}: {_CLASSES['08']}")
     return error
+
+
+def _of_tls(error: OSError) -> str:
+    """What is wrong with the encryption, if that is what is wrong: the server was reached."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        why = getattr(error, "verify_message", error)
+        return (
+            f"its certificate is not to be trusted ({why}): name its authority with sslrootcert, and the host as the "
+            "certificate has it"
+        )
+    if "rejected SSL upgrade" in str(error):  # asyncpg's own words, in a plain ConnectionError
+        return (
+            "it has no TLS (rejected SSL upgrade), which sslmode asks for: switch it on there, or take another sslmode"
+        )
+    return ""
 
 
 def _of_argument(error: Exception, place: str) -> Exception:

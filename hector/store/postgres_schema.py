@@ -33,7 +33,8 @@ async def prepare(con: PostgresConnection, place: str, *, visitor: bool) -> None
     if visitor:
         if not seen:
             raise StartupError(
-                f"database {place} holds nothing of Hector\nStart `hector serve` once, or name another with --database"
+                f"database {place} holds nothing of Hector\n"
+                "Start `hector serve` once, or `hector migrate`, or name another with --database"
             )
     elif migrations.pending(seen, migrations.known("postgres"), place):
         await _migrate(con, place)

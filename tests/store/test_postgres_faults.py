@@ -154,7 +154,7 @@ class TestEncryption:
                 "sslmode=verify-full",
                 "self-signed certificate in certificate chain|unable to get local issuer",
             ),
-            ("localhost", "sslmode=verify-ca&sslrootcert={other}", "certificate verify failed"),
+            ("localhost", "sslmode=verify-ca&sslrootcert={other}", "its certificate is not to be trusted"),
             ("127.0.0.1", "sslmode=verify-full&sslrootcert={ca}", "IP address mismatch|doesn't match"),
         ],
     )
