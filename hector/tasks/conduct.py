@@ -72,7 +72,6 @@ class Conductor:
             log.warning("task given up", extra={"task": run.task_id, "cause": str(verdict)})
             await self._settle(run, TaskState.FAILED, str(verdict), dead=True)
         except HectorError as error:
-            log.warning("task failed", extra={"task": run.task_id, "cause": error.code, "error": str(error)})
             await self._failed(run, tries, error)
         except (KeyboardInterrupt, GeneratorExit):
             raise
@@ -88,13 +87,17 @@ class Conductor:
 
     async def _failed(self, run: Run, tries: Tries, error: HectorError) -> None:
         cause = redact(str(error))
+        facts = {"task": run.task_id, "cause": error.code, "error": str(error)}
         if not error.retryable:
+            log.warning("task failed", extra=facts)
             await self._settle(run, TaskState.FAILED, cause)
             return
         verdict = after_failure(self.settings, tries, cause, self.chance, getattr(error, "retry_after", None))
         if isinstance(verdict, Again):
+            log.warning("attempt failed, to be made again", extra=facts | {"in_seconds": round(verdict.delay, 1)})
             await self._put_back(run, verdict.delay, cause)
         else:
+            log.warning("task failed, and is a dead letter now", extra=facts)
             await self._settle(run, TaskState.FAILED, verdict.cause, dead=True)
 
     async def _put_back(self, run: Run, delay: float, cause: str) -> None:

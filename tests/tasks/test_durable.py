@@ -1,6 +1,7 @@
 """Work outlives failures, stops and crowds, on both engines; with several processes on PostgreSQL."""
 
 import asyncio
+import logging
 import time
 from pathlib import Path
 from typing import Any
@@ -47,12 +48,16 @@ async def dead_letter(made: Serving) -> int:
 
 
 @pytest.mark.proves("queue.retry")
-async def test_a_model_that_recovers_is_asked_again_without_the_client_doing_anything(dsn: str) -> None:
+async def test_a_model_that_recovers_is_asked_again_without_the_client_doing_anything(
+    dsn: str, caplog: pytest.LogCaptureFixture
+) -> None:
     rules: list[dict[str, Any]] = [{"error": {"status": 503, "message": "busy", "times": 2}}, {"text": "done"}]
+    caplog.set_level(logging.WARNING)
     async with serving(dsn, rules) as made, asyncio.timeout(PATIENCE):
         stream = await made.service.stream(ANA, "helper", say("go"), SendOptions())
         updates = await collect(stream)
         assert isinstance(stream.first, Task)
+        assert [one.getMessage() for one in caplog.records] == ["attempt failed, to be made again"] * 2
         said = [u.status.message.message.text for u in updates if isinstance(u, StatusUpdate) and u.status.message]
         assert len(said) == 2
         assert all("busy; trying again in" in text for text in said)
@@ -62,12 +67,16 @@ async def test_a_model_that_recovers_is_asked_again_without_the_client_doing_any
 
 
 @pytest.mark.proves("queue.dead-letters")
-async def test_what_fails_for_good_is_a_dead_letter_and_one_requeue_is_one_new_round(dsn: str) -> None:
+async def test_what_fails_for_good_is_a_dead_letter_and_one_requeue_is_one_new_round(
+    dsn: str, caplog: pytest.LogCaptureFixture
+) -> None:
     rules: list[dict[str, Any]] = [{"error": {"status": 503, "message": "busy", "times": 5}}, {"text": "done"}]
     async with serving(dsn, rules, settings=queue(max_retries=1)) as made, asyncio.timeout(PATIENCE):
         task = await ask(made.service, "go")
         assert task.status.state is TaskState.FAILED
         assert task.status.message is not None
+        logged = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
+        assert logged == ["attempt failed, to be made again", "task failed, and is a dead letter now"]
         assert "given up after 2 attempts" in task.status.message.message.text
         for _ in range(2):
             key = await dead_letter(made)
