@@ -35,6 +35,10 @@ _CLASSES: Final = {
     "57": "it has been interrupted ({error}): Hector goes on as soon as it is back",
     "58": "its system reports an error ({error}): check the machine that it runs on",
 }
+_POOLER: Final = (
+    "what answers there refuses the settings of a connection, as PgBouncer does: name PostgreSQL itself, Hector has a "
+    "pool of its own"
+)
 _BROKEN: Final = {"XX001", "XX002"}
 _TEXT: Final = {"22021", "22P05"}
 RERUN: Final = frozenset(("40001", "40P01", "55P03"))
@@ -98,6 +102,8 @@ def _of_state(error: asyncpg.PostgresError, place: str) -> Exception:
         return StoreError(f"PostgreSQL at {place}: it is damaged ({said}): restore it from a backup")
     if state in _AWAY:
         return StoreUnavailable(f"PostgreSQL at {place}: {_AWAY[state]}")
+    if "startup parameter" in said:
+        return StoreUnavailable(f"PostgreSQL at {place}: {_POOLER}")
     if state[:2] in _CLASSES:
         return StoreUnavailable(f"PostgreSQL at {place}: {_CLASSES[state[:2]].format(error=said)}")
     return StoreError(f"PostgreSQL at {place}: {said}")

@@ -62,6 +62,11 @@ def test_states_of_the_server(state: str, kind: type[HectorError], remedy: str) 
         raise found
 
 
+def test_a_pooler_in_between_is_told_from_a_broken_connection() -> None:
+    refused = said("08P01", "unsupported startup parameter: lock_timeout")
+    assert "name PostgreSQL itself" in str(translate(refused, "u@h:1/d"))
+
+
 def test_what_is_no_fault_of_the_database_stays_as_it_is() -> None:
     for error in (NotFound("task", "x"), ValueError("a defect")):
         assert translate(error, "u@h:1/d") is error
