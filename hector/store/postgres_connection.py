@@ -102,10 +102,12 @@ async def connect(address: PostgresAddress) -> "asyncpg.Connection[asyncpg.Recor
         "lock_timeout": "2s",
         "default_transaction_isolation": "read committed",
         # Every statement is small, asked again and again, and has an index: planning it anew or compiling it would take
-        # longer than running it, and a table that was empty when the plan was made may grow.
+        # longer than running it, and a table that was empty when the plan was made may grow: then what is read in the
+        # order of an index and stops early must not have been planned as reading, and sorting, all there is.
         "jit": "off",
         "plan_cache_mode": "force_generic_plan",
         "enable_seqscan": "off",
+        "enable_bitmapscan": "off",
     }
     if address.search_path:
         settings["search_path"] = address.search_path

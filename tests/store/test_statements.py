@@ -68,8 +68,8 @@ def test_statement_can_be_prepared_and_scans_no_table(
         ("next_due", "jobs_due"),
         ("busy", "jobs_live"),
         ("cancel_of", "jobs_live"),
-        ("running_of", "jobs_live"),
-        ("running_of_nobody", "jobs_live"),
+        ("running_of", "jobs_running"),
+        ("running_of_nobody", "jobs_running"),
         ("dead", "jobs_dead"),
     ],
 )
@@ -128,6 +128,31 @@ async def test_an_empty_database_tempts_postgresql_to_no_walk(postgres_ready: st
                 assert "jobs_live" not in str(found), f"{file}.{name}"
     assert seen > 15
     await con.close()
+
+
+@pytest.mark.proves("database.postgres", "state.tasks-queue")
+@pytest.mark.parametrize("analyzed", [False, True])
+async def test_a_long_queue_is_not_read_to_find_its_head(postgres_ready: str, analyzed: bool) -> None:
+    """Whether or not PostgreSQL knows yet how long it has become."""
+    con = await connect(parse(postgres_ready))
+    await con.execute(FILL.format("ready", "NULL", 10_000))
+    await con.execute(FILL.format("running", "'me'", 10))
+    if analyzed:
+        await con.execute("ANALYZE jobs")
+    sql = queries.load("jobs", "postgres")
+    questions = {"claimable": (1 << 60, 0, 64), "next_due": (0,), "running_of": ("me",), "running_of_nobody": ()}
+    for name, args in questions.items():
+        rows = await con.fetch(f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) {statement(sql[name]).sql}", *args)
+        text = "\n".join(row[0] for row in rows)
+        assert max(int(count) for count in re.findall(r"(?:rows=|by Filter: )(\d+)", text)) <= 64, text
+    await con.close()
+
+
+FILL = """
+INSERT INTO jobs (kind, app, "user", lane, subject, payload, state, owner, started, priority, run_at, attempts,
+                  max_attempts, fence, step, created)
+SELECT 'run', 'a', 'u', '{0}' || n, 't' || n, '{{}}', '{0}', {1}, 1, 0, 0, 0, 4, 0, 0, 0
+FROM generate_series(1, {2}) n"""
 
 
 @pytest.mark.proves("database.postgres", "state.migrations")

@@ -13,23 +13,27 @@ SELECT key, fence, owner FROM jobs WHERE lane = ? AND subject = ? AND state IN (
 ORDER BY key DESC LIMIT 1;
 
 -- claimable
--- Only a dead letter that was given another chance may find a later job of its lane running.
+-- Only a dead letter that was given another chance may find a later job of its lane running. (Were that asked with
+-- EXISTS, PostgreSQL would read all live jobs to know the answer for every lane. The sign before the time keeps it to the
+-- index that is in the order asked for.)
 SELECT key, fence, kind, app, "user", lane, subject, payload, attempts, max_attempts, created, deadline, cause
 FROM jobs j
-WHERE j.state = 'ready' AND j.run_at <= ? AND j.priority >= ? AND NOT EXISTS (
+WHERE j.state = 'ready' AND +j.run_at <= ? AND j.priority >= ? AND NOT EXISTS (
     SELECT 1 FROM jobs e WHERE e.lane = j.lane AND e.key < j.key AND e.state IN ('ready', 'running'))
-  AND (j.started IS NULL OR NOT EXISTS (
-    SELECT 1 FROM jobs e WHERE e.lane = j.lane AND e.state IN ('ready', 'running') AND e.state = 'running'))
+  AND (j.started IS NULL OR (
+    SELECT 1 FROM jobs e WHERE e.lane = j.lane AND e.state IN ('ready', 'running') AND e.state || '' = 'running' LIMIT 1
+  ) IS NULL)
 ORDER BY j.priority DESC, j.key LIMIT ?;
 
 -- claimable @postgres
 -- What another process is just taking is passed over.
 SELECT key, fence, kind, app, "user", lane, subject, payload, attempts, max_attempts, created, deadline, cause
 FROM jobs j
-WHERE j.state = 'ready' AND j.run_at <= ? AND j.priority >= ? AND NOT EXISTS (
+WHERE j.state = 'ready' AND +j.run_at <= ? AND j.priority >= ? AND NOT EXISTS (
     SELECT 1 FROM jobs e WHERE e.lane = j.lane AND e.key < j.key AND e.state IN ('ready', 'running'))
-  AND (j.started IS NULL OR NOT EXISTS (
-    SELECT 1 FROM jobs e WHERE e.lane = j.lane AND e.state IN ('ready', 'running') AND e.state = 'running'))
+  AND (j.started IS NULL OR (
+    SELECT 1 FROM jobs e WHERE e.lane = j.lane AND e.state IN ('ready', 'running') AND e.state || '' = 'running' LIMIT 1
+  ) IS NULL)
 ORDER BY j.priority DESC, j.key LIMIT ?
 FOR UPDATE OF j SKIP LOCKED;
 
@@ -84,16 +88,18 @@ WHERE lane = ? AND subject = ? AND state IN ('ready', 'running');
 -- The sign before the priority keeps SQLite to the index that is in the order of time.
 SELECT j.run_at FROM jobs j WHERE j.state = 'ready' AND +j.priority >= ? AND NOT EXISTS (
     SELECT 1 FROM jobs e WHERE e.lane = j.lane AND e.key < j.key AND e.state IN ('ready', 'running'))
-  AND (j.started IS NULL OR NOT EXISTS (
-    SELECT 1 FROM jobs e WHERE e.lane = j.lane AND e.state IN ('ready', 'running') AND e.state = 'running'))
+  AND (j.started IS NULL OR (
+    SELECT 1 FROM jobs e WHERE e.lane = j.lane AND e.state IN ('ready', 'running') AND e.state || '' = 'running' LIMIT 1
+  ) IS NULL)
 ORDER BY j.run_at LIMIT 1;
 
 -- running_of
-SELECT key, fence FROM jobs WHERE state IN ('ready', 'running') AND state = 'running' AND owner = ?;
+SELECT key, fence FROM jobs WHERE state = 'running' AND owner = ?;
 
 -- running_of_nobody
+-- (That its owner has a name leads every planner to the index of what runs, past all that waits.)
 SELECT j.key, j.fence, j.subject, j.attempts, j.owner, j.history FROM jobs j
-WHERE j.state IN ('ready', 'running') AND j.state = 'running'
+WHERE j.state = 'running' AND j.owner >= ''
   AND NOT EXISTS (SELECT 1 FROM instances i WHERE i.id = j.owner);
 
 -- take_back

@@ -19,7 +19,8 @@ SELECT task, max(key) FROM relay WHERE task = ANY(CAST(? AS TEXT[])) GROUP BY ta
 -- standing @postgres
 -- The stored state of some tasks, and whether somebody works on them.
 SELECT t.id, t.state, EXISTS (
-    SELECT 1 FROM jobs j WHERE j.lane = 's' || (t.key >> 24) AND j.subject = t.id AND j.state = 'running')
+    SELECT 1 FROM jobs j WHERE j.lane = 's' || (t.key >> 24) AND j.subject = t.id
+      AND j.state IN ('ready', 'running') AND j.state || '' = 'running')
 FROM tasks t WHERE t.id = ANY(CAST(? AS TEXT[]));
 
 -- sweep @postgres

@@ -31,6 +31,7 @@ CREATE TABLE jobs (
 CREATE INDEX jobs_ready ON jobs (priority DESC, key) WHERE state = 'ready';
 CREATE INDEX jobs_due ON jobs (run_at) WHERE state = 'ready';
 CREATE INDEX jobs_live ON jobs (lane, key) WHERE state IN ('ready', 'running');
+CREATE INDEX jobs_running ON jobs (owner) WHERE state = 'running';
 CREATE INDEX jobs_dead ON jobs (key) WHERE state = 'dead';
 
 CREATE TABLE instances (
