@@ -4,7 +4,6 @@ import argparse
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from hector.cli.configuration import Handlers
 from hector.config.base import TIME, seconds
 from hector.config.environment import Environment
 from hector.config.load import load_config
@@ -16,6 +15,13 @@ from hector.observe.redact import remember
 from hector.store import Store, open_store
 
 IN_MEMORY = ":memory:"
+
+
+class _Any(frozenset[str]):
+    """Handlers under any name: a program of one's own has more than this command knows, and it runs none of them."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +48,7 @@ def find_place(arguments: argparse.Namespace) -> Place:
     path = config_path(arguments.config, environment)
     config = HectorConfig()
     if path is not None:
-        handlers = Handlers(getattr(arguments, "registered_tools", ()))
-        loaded = load_config(path, environment, handlers=handlers)
+        loaded = load_config(path, environment, handlers=_Any())
         config = loaded.config
         remember(*(key for llm in config.llms.values() if (key := getattr(llm, "api_key", ""))))
     return Place(config, merge(arguments, environment, config, path))

@@ -434,3 +434,11 @@ class TestPlace:
         (folder / "config.yaml").write_text("nonsense: 1\n", encoding="utf-8")
         assert run(["status", "--config", "config.yaml"]) == 2
         assert "nonsense" in capsys.readouterr().err
+
+
+def test_a_program_of_ones_own_is_looked_after_without_it(folder: Path, hector: Hector) -> None:
+    """Its functions are not registered here, and nothing here calls them."""
+    assert hector("migrate").code == 0
+    (folder / "config.yaml").write_text(CONFIG + "tools: {pay: {handler: pay}}\n", encoding="utf-8")
+    assert hector("status").code == 0
+    assert hector("approve", "--list").code == 0
