@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
 
 from hector.core.errors import NotFound, StoreError
 from hector.core.task import Caller, Status, StatusUpdate, Task, TaskState
@@ -36,9 +36,15 @@ class Polling:
         if task_id in self._looking:
             self._looking[task_id].set()
 
-    async def follow(self, caller: Caller, shown: Task) -> None:
-        """Tell the listeners of a task, who were `shown` one state of it, about every later one."""
+    def follow(self, caller: Caller, shown: Task) -> Coroutine[Any, Any, None]:
+        """Tell the listeners of a task, who were `shown` one state of it, about every later one.
+
+        It counts as looked out for from this call on: of two who ask in the same turn, only the first is to begin.
+        """
         nudged = self._looking[shown.id] = asyncio.Event()
+        return self._follow(caller, shown, nudged)
+
+    async def _follow(self, caller: Caller, shown: Task, nudged: asyncio.Event) -> None:
         try:
             while self._listened_to(shown.id):
                 nudged.clear()

@@ -62,6 +62,20 @@ async def test_a_watcher_that_goes_away_cancels_nothing(start: Start) -> None:
         assert answer_of(await service.get(ANA, "helper", stream.first.id)) == WORDS
 
 
+async def test_two_who_come_at_once_are_told_once_what_is_not_done_here(start: Start) -> None:
+    rules = [{"turn": 0, "tool_calls": [{"name": "ask_user", "args": {"question": "Which?"}}]}]
+    async with start(rules, tools=["ask_user"]) as service, asyncio.timeout(20):
+        for _ in range(20):
+            task = await service.send(ANA, "helper", say("go"), SendOptions())
+            assert isinstance(task, Task)
+            async with asyncio.TaskGroup() as group:
+                opened = [group.create_task(service.subscribe(ANA, "helper", task.id)) for _ in range(12)]
+            reading = [asyncio.create_task(collect(one.result())) for one in opened]
+            await asyncio.sleep(0)
+            await service.cancel(ANA, "helper", task.id)
+            assert [len(await one) for one in reading] == [1] * 12
+
+
 async def test_states_never_go_back(start: Start) -> None:
     async with start(PACED) as service, asyncio.timeout(10):
         stream = await service.stream(ANA, "helper", say("go"), SendOptions())
