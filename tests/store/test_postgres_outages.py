@@ -9,6 +9,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from hector.config.postgres import parse
 from hector.core.errors import StoreUnavailable
 from hector.core.job import Instance, JobState, NewJob
 from hector.core.task import Status, TaskState
@@ -16,6 +17,8 @@ from hector.store import Store, open_store
 from hector.store import postgres_lanes as lanes
 from hector.store.database import Connection
 from hector.store.postgres import PostgresDatabase
+from hector.store.postgres_lanes import Door
+from hector.store.postgres_listener import Listener
 from tests.postgres import PASSWORD, Postgres
 from tests.store.turns import ME, NOW, answer, begin, done
 
@@ -284,6 +287,17 @@ class TestListening:
         await one.aclose()
         await two.aclose()
         assert heard.empty()
+
+    async def test_it_goes_on_whatever_stood_in_its_way(self, postgres_ready: str, tmp_path: Path) -> None:
+        good = parse(postgres_ready)
+        door = Door(replace(good, ssl_mode="verify-ca", ssl_root_cert=str(tmp_path / "away.pem")))
+        listener = Listener(door)
+        listener.listen("hector_test", lambda _: None)
+        await asyncio.sleep(0.1)  # the file is missing
+        door.address = good
+        async with asyncio.timeout(10):
+            await listener.connected.wait()
+        await listener.aclose()
 
     async def test_it_goes_on_after_a_restart(self, server: Postgres, fragile: Store) -> None:
         heard = asyncio.Event()
