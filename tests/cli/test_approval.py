@@ -139,7 +139,7 @@ def test_the_command_decides_while_the_server_runs(tmp_path: Path, database: str
         (found,) = json.loads(approve(tmp_path, database, "--json").stdout)["approvals"]
         assert (found["tool"], found["arguments"]["name"], found["state"]) == ("save_artifact", "notes.md", "pending")
         listed = approve(tmp_path, database, "--list").stdout.splitlines()
-        assert listed[0].split() == ["TASK", "CALL", "AGENT", "WAITS", "EXPIRES", "TOOL", "ARGUMENTS"]
+        assert listed[0].split() == ["TASK", "CALL", "AGENT", "WAITS", "EXPIRES", "TOOL", "AND", "ARGUMENTS"]
         assert found["task"] in listed[1]
         wrong = approve(tmp_path, database, found["task"], "--call", "nothing")
         assert (wrong.returncode, found["call"] in wrong.stderr) == (1, True)
