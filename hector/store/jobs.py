@@ -128,9 +128,10 @@ class Jobs:
         return self._database.write(lambda con: self._beat(con, instance))
 
     def leave(self, instance: str) -> Awaitable[None]:
-        """Take leave; jobs that it still holds become ready at the next `reap`."""
+        """Take leave. What was still claimed for it, and never reached it, goes back as if it had not been claimed."""
 
         async def unit(con: Connection) -> None:
+            await self._orphans(con, instance, frozenset())
             await con.execute(self._sql["leave"], (instance,))
 
         return self._database.write(unit)

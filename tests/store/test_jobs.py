@@ -204,6 +204,15 @@ class TestProcesses:
         again = await only(store)
         assert (again.claim.key, again.attempts) == (lost.claim.key, 1)
 
+    async def test_whoever_leaves_leaves_nothing_behind(self, store: Store) -> None:
+        await store.jobs.register(instance(HERE))
+        await store.jobs.add(job())
+        await only(store)
+        await store.jobs.leave(HERE)
+        again = await only(store, owner=THERE)
+        assert (again.attempts, again.cause) == (1, None)
+        assert await store.jobs.instances() == ()
+
     async def test_handing_back_costs_no_attempt(self, store: Store) -> None:
         await store.jobs.add(job())
         found = await only(store)
