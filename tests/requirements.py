@@ -367,12 +367,12 @@ _TABLE: Final[Mapping[str, str]] = {
     """,
     "Milestone 3: queue": """
         b queue.settings             | server.queue, its flags and its variables set up the queue
-        b queue.backoff              | waits between attempts double up to a limit, drawn at random, never less than asked for
+        b queue.backoff              | waits between attempts double up to a limit, are drawn at random, and heed the provider
         b queue.retry                | a failure that may pass is tried again by itself, and clients that watch are told
         b queue.dead-letters         | what is given up keeps its cause, and one requeue is one new round
-        b queue.order                | messages of one session run one after the other, over processes, and block no other
+        b queue.order                | messages of a session run one after the other, over processes, and block no other
         b queue.places               | a process works on so many jobs at once, the rest waits
-        b queue.stop                 | a stop hands runs back at their next stored step, and they go on after the restart
+        b queue.stop                 | a stop hands runs back at their next stored step; they go on after the restart
         b queue.takeover             | a silent process is replaced, and its late writes are refused
         b queue.elsewhere            | waiting, following and cancelling work wherever the task runs
         b queue.outage               | runs wait for a database that is away; nothing is lost, nothing done twice
@@ -436,7 +436,7 @@ _TABLE: Final[Mapping[str, str]] = {
         b approval.expires           | an approval that nobody gives in time counts as denied
         b approval.parallel          | calls that need no approval run before the run pauses for the others
         b approval.partial           | calls that nobody decided about are asked for again
-        b approval.fitting           | nobody is asked about a call that could not be carried out, and what is asked is shown as it is
+        b approval.fitting           | people are asked only about calls that can be carried out, shown as they are
         b proof.oracle               | the rules of the proofs see each kind of damage
         b proof.report               | a proof reports runs, lost, doubled, stuck, repeated and times of recovery
         b proof.crash-matrix         | killed at every named point, nothing is lost, doubled, stuck or repeated
