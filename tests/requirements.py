@@ -367,7 +367,7 @@ _TABLE: Final[Mapping[str, str]] = {
     """,
     "Milestone 3: queue": """
         b queue.settings             | server.queue, its flags and its variables set up the queue
-        b queue.backoff              | waits between attempts double up to a limit, are drawn at random, and heed the provider
+        b queue.backoff              | waits double up to a limit, are drawn at random, and heed the provider
         b queue.retry                | a failure that may pass is tried again by itself, and clients that watch are told
         b queue.dead-letters         | what is given up keeps its cause, and one requeue is one new round
         b queue.order                | messages of a session run one after the other, over processes, and block no other
