@@ -24,6 +24,8 @@ LOWEST: Final = -(1 << 31)
 """A priority below all that are in use."""
 LONGEST_HISTORY: Final = 20
 """Failed attempts of one job that are remembered."""
+LEFT: Final = "its end could not be stored"
+"""Why a job is taken back that its process had claimed and no longer works on."""
 LONGEST_DAMAGE: Final = 200
 """Characters of a damaged payload that are shown."""
 
@@ -140,9 +142,12 @@ class Jobs:
         """Declare processes dead that were silent for `lease` seconds, and free their jobs; how many jobs."""
         return self._database.write(lambda con: self._reap(con, instance, milliseconds(lease)))
 
-    def orphans(self, instance: str, known: Collection[int]) -> Awaitable[int]:
-        """Free those jobs of a process that it does not know of, as after an answer that got lost; how many."""
-        return self._database.write(lambda con: self._orphans(con, instance, frozenset(known)))
+    def orphans(self, instance: str, known: Collection[int], *, blamed: bool = False) -> Awaitable[int]:
+        """Free those jobs of a process that it does not know of; how many.
+
+        After an answer that got lost nothing of them was begun; otherwise, `blamed`, the attempt counts.
+        """
+        return self._database.write(lambda con: self._orphans(con, instance, frozenset(known), blamed=blamed))
 
     def instances(self) -> Awaitable[tuple[Instance, ...]]:
         """All serving processes, the oldest first."""
@@ -314,10 +319,17 @@ class Jobs:
             await con.notify(READY)
         return len(rows)
 
-    async def _orphans(self, con: Connection, instance: str, known: frozenset[int]) -> int:
+    async def _orphans(self, con: Connection, instance: str, known: frozenset[int], *, blamed: bool = False) -> int:
         rows = [row for row in await con.all(self._sql["running_of"], (instance,)) if row[0] not in known]
-        if rows:
+        if rows and not blamed:
             await self._release(con, [Claim(*row) for row in rows])
+        for place in rows if blamed else ():
+            found = await con.one(self._sql["attempt"], place)
+            if found is not None:
+                history = _blamed(found, milliseconds(self._clock.now()), LEFT)
+                await con.execute(self._sql["take_back"], (LEFT, history, *place))
+        if rows and blamed:
+            await con.notify(READY)
         return len(rows)
 
     async def _instances(self, con: Connection) -> tuple[Instance, ...]:

@@ -23,6 +23,8 @@ LOOK_SECONDS: Final = {"sqlite": 1.0, "postgres": 5.0}
 """How often to look without having been told; nobody tells of what another program does to an SQLite file."""
 OVERTAKEN: Final = 0.1
 """Seconds until the next look when others were quicker with everything that was due."""
+LEFT_SECONDS: Final = 60.0
+"""How often to look for jobs of ours that nobody here works on, because their end could not be stored."""
 AWAY: Final = 1.0
 """Seconds until the next try while the database is away."""
 
@@ -91,6 +93,7 @@ class Claims:
         self._began = clock.now(), time.monotonic()
         self._hungry = self._more = False
         self._doubt = False
+        self._compared = time.monotonic()
         self._waited_for: set[str] = set()
         self._recent: set[str] = set()
         self._every = LOOK_SECONDS.get(store.database.dialect, AWAY)
@@ -142,7 +145,7 @@ class Claims:
 
     async def _round(self) -> float:
         """One look; how many seconds until the next."""
-        if self._doubt:
+        if self._doubt or time.monotonic() - self._compared > LEFT_SECONDS:
             await self._recover()
         spare = self._spare()
         least = LOWEST if spare > 0 else 0
@@ -181,7 +184,8 @@ class Claims:
     async def _recover(self) -> None:
         async with self.gate.shut():
             known = {work.claim.key for work in self._works() if work.claim is not None}
-            freed = await self._store.jobs.orphans(self._owner(), known)
-        self._doubt = False
+            freed = await self._store.jobs.orphans(self._owner(), known, blamed=not self._doubt)
         if freed:
-            log.warning("took up work whose acceptance was never answered", extra={"count": freed})
+            log.warning("took up work of ours that nobody here knew of", extra={"count": freed})
+        self._doubt = False
+        self._compared = time.monotonic()

@@ -7,7 +7,7 @@ process, and by others once this process has fallen silent.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
@@ -141,7 +141,7 @@ class Worker:
             raise NotSupported(f"task {offer.task_id} is still working; wait for it")
         work = self._runs[offer.task_id] = Work()
         answer: asyncio.Future[Begun] = asyncio.get_running_loop().create_future()
-        work.task = self._group.create_task(self._accept(work, offer, lease, answer))
+        work.task = self._spawn(lambda: self._accept(work, offer, lease, answer))
         return answer
 
     async def cancel(self, task_id: str) -> bool:
@@ -174,6 +174,9 @@ class Worker:
                 task.cancel()
         self.channels.close()
 
+    def _spawn(self, work: Callable[[], Awaitable[None]]) -> "asyncio.Task[None]":
+        return self._group.create_task(_contained(work))
+
     def _works(self) -> tuple[Work, ...]:
         return (*self._runs.values(), *self._jobs.values())
 
@@ -192,7 +195,7 @@ class Worker:
         self.follower.nudge(task_id)
         work = self._runs.get(task_id)
         if work is not None and work.claim is not None:
-            self._group.create_task(self._stop_if_void(work))
+            self._spawn(lambda: self._stop_if_void(work))
 
     async def _stop_if_void(self, work: Work) -> None:
         """What was heard may be about an earlier claim: look before anything is stopped."""
@@ -240,11 +243,11 @@ class Worker:
         work = Work(job.lane or "", job.claim)
         if job.kind != RUN:
             self._jobs[job.claim.key] = work
-            work.task = self._group.create_task(self._handle(work, job))
+            work.task = self._spawn(lambda: self._handle(work, job))
             return
         before = self._runs.get(job.subject)
         self._runs[job.subject] = work
-        work.task = self._group.create_task(self._go_on(work, job, before))
+        work.task = self._spawn(lambda: self._go_on(work, job, before))
 
     async def _handle(self, work: Work, job: Job) -> None:
         try:
@@ -292,3 +295,11 @@ async def _over(work: Work) -> None:
             await work.ended.wait()
     work.stop(Ending.LOSE)
     await work.ended.wait()
+
+
+async def _contained(work: Callable[[], Awaitable[None]]) -> None:
+    """One piece of work; a defect in it must not end all others. What it leaves behind is found and taken up again."""
+    try:
+        await work()
+    except Exception:
+        log.exception("work ended in a way that nobody had foreseen")

@@ -12,7 +12,7 @@ from hector.core.job import DAMAGED, READY, STOP, Claim, Instance, Job, JobState
 from hector.core.task import Status, TaskState
 from hector.store import Store
 from hector.store.database import Connection
-from hector.store.jobs import Jobs
+from hector.store.jobs import LEFT, Jobs
 from tests.store.turns import ME, NOW, answer, begin, done, step
 
 HERE, THERE = "process-1", "process-2"
@@ -212,6 +212,16 @@ class TestProcesses:
         again = await only(store, owner=THERE)
         assert (again.attempts, again.cause) == (1, None)
         assert await store.jobs.instances() == ()
+
+    async def test_what_it_began_and_left_counts_as_an_attempt(self, store: Store) -> None:
+        await store.jobs.register(instance(HERE))
+        await store.jobs.add(job())
+        left = await only(store)
+        assert await store.jobs.orphans(HERE, (), blamed=True) == 1
+        with pytest.raises(LeaseLost):
+            await store.jobs.finish(left.claim)
+        again = await only(store, at=NOW * 2)
+        assert (again.claim.key, again.attempts, again.cause) == (left.claim.key, 2, LEFT)
 
     async def test_handing_back_costs_no_attempt(self, store: Store) -> None:
         await store.jobs.add(job())
