@@ -4,6 +4,7 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
+from hector.config import sqlite
 from hector.config.base import Duration, Section
 from hector.config.document import Document, at, matches
 from hector.config.findings import Where
@@ -46,12 +47,17 @@ class Database(Section):
     )
     connect_timeout: Duration = Field(5.0, gt=0, description="postgres: how long a connection may take to be made.")
     statement_timeout: Duration = Field(30.0, gt=0, description="postgres: how long a statement may take.")
+    synchronous: Literal["normal", "full"] = Field(
+        "normal",
+        description="sqlite: what was answered outlives the process (normal), or a power cut, too, at the price of a "
+        "flush for each commit (full).",
+    )
 
     @property
     def dsn(self) -> str:
         """As `--database` takes it."""
         if self.driver == "sqlite":
-            return f"sqlite://{self.database}"
+            return sqlite.compose(self.database, self.synchronous)
         options = {
             "sslmode": "" if self.ssl_mode == "disable" else self.ssl_mode,
             "sslrootcert": self.ssl_root_cert,
@@ -84,6 +90,8 @@ def _unfold(document: Document, where: Where, value: str, holder: dict[str, Any]
         document.written.setdefault(where, value)
         holder.setdefault("driver", {"sqlite3": "sqlite"}.get(scheme, scheme))
         holder["database"] = rest
+        if holder["driver"] == "sqlite":
+            _unfold_file(document, where, rest, holder)
         return
     document.written[where] = f"{scheme}://***"
     holder.setdefault("driver", "postgres")
@@ -115,6 +123,16 @@ def _unfold(document: Document, where: Where, value: str, holder: dict[str, Any]
             holder.setdefault(key, part)
 
 
+def _unfold_file(document: Document, where: Where, rest: str, holder: dict[str, Any]) -> None:
+    try:
+        holder["database"], mode = sqlite.parse(rest)
+    except ValueError as error:
+        document.report("range", where, str(error), allowed="sqlite://path/to/file.db?synchronous=full")
+        return
+    if mode != sqlite.FLUSHES[0]:
+        holder.setdefault("synchronous", mode)
+
+
 def check(document: Document) -> None:
     """Keys of a server beside a file, a server without a host, and settings that nothing here corresponds to."""
     for where in list(matches(document.value, "databases.*")):
@@ -131,6 +149,10 @@ def check(document: Document) -> None:
                 message = f"{key!r} is for a database server, and the driver is sqlite"
                 document.report("range", (*where, key), message, key=True, hint="remove it, or set driver: postgres")
                 del block[key]
+        elif "synchronous" in block:
+            message = "'synchronous' is for SQLite; PostgreSQL has synchronous_commit in its address"
+            document.report("range", (*where, "synchronous"), message, key=True, hint="remove it")
+            del block["synchronous"]
         elif driver == "postgres" and "host" not in block and "database" in block and block["database"] != "***":
             hint = "name the host of the server, or the folder of its socket"
             document.report("missing", (*where, "host"), "the host of the server is missing", hint=hint)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from hector.config import sqlite
 from hector.config.base import TIME, Section
 from hector.config.environment import Environment
 from hector.config.findings import Finding, InvalidConfig
@@ -211,9 +212,7 @@ def dsn(text: str) -> str:
         raise ValueError(f"{scheme} is not available in this version: use postgres:// or sqlite://")
     if not mark or scheme not in {"sqlite", "sqlite3"}:
         raise ValueError("this is no database address")
-    if not rest:
-        raise ValueError("the address names no file")
-    return f"sqlite://{rest}"
+    return sqlite.compose(*sqlite.parse(rest))
 
 
 def database_of(config: HectorConfig) -> str:

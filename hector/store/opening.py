@@ -1,6 +1,7 @@
 """From an address to an open store."""
 
 import hector.store.migrations as migrations
+from hector.config import sqlite
 from hector.config.postgres import is_postgres
 from hector.core.errors import HectorError, StartupError
 from hector.store.approvals import Approvals
@@ -67,7 +68,8 @@ async def connect(dsn: str, *, visitor: bool = False) -> Database:
     """The engine alone; that of a visitor whatever its schema is."""
     scheme, separator, rest = dsn.partition("://")
     if scheme == "sqlite" and rest:
-        return SqliteDatabase(rest, visitor=visitor)
+        path, synchronous = sqlite_of(dsn)
+        return SqliteDatabase(path, visitor=visitor, synchronous=synchronous)
     if is_postgres(dsn):
         from hector.store.postgres import PostgresDatabase  # noqa: PLC0415 - its driver is loaded on first use
 
@@ -77,6 +79,14 @@ async def connect(dsn: str, *, visitor: bool = False) -> Database:
     raise StartupError(
         f"the database address must be sqlite://<path>, sqlite://:memory: or postgres://..., not {found}"
     )
+
+
+def sqlite_of(dsn: str) -> tuple[str, str]:
+    """Path and mode of an SQLite address. Raises StartupError."""
+    try:
+        return sqlite.parse(dsn.partition("://")[2])
+    except ValueError as error:
+        raise StartupError(f"the database address is wrong: {error}") from None
 
 
 def _place(dsn: str) -> str:

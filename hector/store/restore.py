@@ -17,7 +17,7 @@ from hector.store.codec import milliseconds
 from hector.store.database import Connection
 from hector.store.faults import translate
 from hector.store.lock import FileLock
-from hector.store.opening import connect
+from hector.store.opening import connect, sqlite_of
 from hector.store.queries import load
 from hector.store.sqlite import SqliteConnection, complete, statements
 from hector.store.tables import Table, drop, follow, insert, ours, pages, tables
@@ -48,10 +48,10 @@ async def restore(dsn: str, archive: Archive, clock: Clock, watcher: Watcher, *,
             f"backup {archive.path} has schema {archive.manifest.schema}, made by Hector {archive.manifest.hector}, "
             f"and this one knows schema {newest}\nRestore it with the newer Hector"
         )
-    scheme, _, place = dsn.partition("://")
+    scheme = dsn.partition("://")[0]
     task = _Restoration(archive, milliseconds(clock.now()), Stoppable(watcher))
     if scheme == "sqlite":
-        return _into_file(place, task, replace)
+        return _into_file(sqlite_of(dsn)[0], task, replace)
     return await _into_server(dsn, task, replace)
 
 

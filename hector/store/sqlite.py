@@ -174,17 +174,19 @@ class SqliteDatabase:
     dialect = "sqlite"
     writing: ClassVar[type[Writer]] = Writer
     synchronous: ClassVar[str] = "NORMAL"
-    """NORMAL outlives the death of the process, FULL also that of the machine, at one disk flush per commit."""
+    """Unless an address asks for FULL: NORMAL outlives the death of the process, FULL also that of the machine."""
 
-    def __init__(self, path: str, *, visitor: bool = False) -> None:
+    def __init__(self, path: str, *, visitor: bool = False, synchronous: str = "normal") -> None:
         """Open, create and migrate. Raises StartupError or SchemaTooNew.
 
         A visitor opens a file that is there, beside the process that serves from it: neither locks nor migrates it.
         """
         self._place = path if path == MEMORY else str(Path(path).absolute())
+        mode = self.synchronous if synchronous == "normal" else synchronous.upper()
+        self._flushed = mode == "FULL"
         self._lock = None if visitor or path == MEMORY else prepare(Path(self._place))
         try:
-            writer, *readers = _open_all(self._place, self.synchronous, visitor=visitor)
+            writer, *readers = _open_all(self._place, mode, visitor=visitor)
         except HectorError:
             self._unlock()
             raise
@@ -200,7 +202,8 @@ class SqliteDatabase:
 
     def describe(self) -> str:
         """Engine, version and place."""
-        return f"SQLite {sqlite3.sqlite_version}, {'in memory' if self._place == MEMORY else self._place}"
+        place = "in memory" if self._place == MEMORY else self._place
+        return f"SQLite {sqlite3.sqlite_version}, {place}" + (", flushed at each commit" if self._flushed else "")
 
     def write(self, work: Work[T], key: Hashable = None) -> Awaitable[T]:
         """One unit, committed together with its neighbours and run after those that came before it."""

@@ -2,10 +2,12 @@
 
 import pytest
 
+from hector.config.databases import Database
 from hector.config.findings import InvalidConfig
 from hector.config.load import parse_config
 from hector.config.masking import printable, to_yaml
 from hector.config.postgres import PostgresAddress, parse
+from hector.config.startup import dsn
 
 A: dict[str, object] = {"hosts": (("h", 5432),), "database": "d"}
 
@@ -96,3 +98,22 @@ def test_a_printed_configuration_holds_no_password() -> None:
     assert "geheim" not in shown
     assert "username: u" in shown
     assert "password: '***'" in shown
+
+
+class TestSqlite:
+    @pytest.mark.parametrize(
+        ("written", "meant"),
+        [
+            ("sqlite://a.db", "sqlite://a.db"),
+            ("sqlite://a.db?synchronous=FULL", "sqlite://a.db?synchronous=full"),
+            ("sqlite:///a/b.db?synchronous=normal", "sqlite:///a/b.db"),
+        ],
+    )
+    def test_how_far_a_commit_goes_stands_in_the_address(self, written: str, meant: str) -> None:
+        assert dsn(written) == meant
+        assert Database(driver="sqlite", database="a.db", synchronous="full").dsn == "sqlite://a.db?synchronous=full"
+
+    @pytest.mark.parametrize("wrong", ["sqlite://a.db?sync=full", "sqlite://a.db?synchronous=off", "sqlite://?x"])
+    def test_nothing_else_may_stand_there(self, wrong: str) -> None:
+        with pytest.raises(ValueError, match=r"synchronous|no file"):
+            dsn(wrong)

@@ -6,11 +6,13 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hector.core.errors import HectorError, StartupError, StoreUnavailable
 from hector.store import open_store
+from hector.store.database import Connection
 from tests.store.turns import begin
 
 ROOT = Path(__file__).parents[2]
@@ -20,6 +22,7 @@ OPEN = LOAD + "asyncio.run(open_store(sys.argv[1]))"
 PING_WITHOUT_ROOM = """
 import asyncio, os, resource, sys
 from hector.store import open_store
+from hector.store.database import Connection
 
 async def ping(dsn):
     store = await open_store(dsn)
@@ -221,3 +224,15 @@ class TestLock:
         await store.aclose()
         again = await open_store(f"sqlite://{tmp_path}/link.db")
         await again.aclose()
+
+
+@pytest.mark.parametrize(("option", "level"), [("", 1), ("?synchronous=full", 2)])
+async def test_an_address_says_how_far_a_commit_goes(file: Path, option: str, level: int) -> None:
+    store = await open_store(f"sqlite://{file}{option}")
+
+    async def mode(con: Connection) -> Any:
+        return await con.one("PRAGMA synchronous")
+
+    assert await store.database.write(mode) == (level,)
+    assert ("flushed at each commit" in store.describe()) == (level == 2)
+    await store.aclose()
