@@ -87,8 +87,11 @@ def stored(folder: Path, text: str) -> bool:
         return bool(con.execute("SELECT count(*) FROM events WHERE instr(body, ?)", (text,)).fetchone()[0])
 
 
-def killed_in_the_middle(hector: Hector, config: str) -> str:
-    """The id of a task whose server died after `pay` took effect and before it had a result."""
+def killed_in_the_middle(hector: Hector, config: str, *, written: bool = True) -> str:
+    """The id of a task whose server died after `pay` took effect and before it had a result.
+
+    `written`: not before the result of the other call has been stored.
+    """
     (hector.folder / "hang").touch()
     with hector.serve("--config", config) as server:
         task = post(server, {"parts": [{"text": "pay"}]}, returnImmediately=True)
@@ -96,7 +99,7 @@ def killed_in_the_middle(hector: Hector, config: str) -> str:
         while "pay" not in [line[0] for line in effects(hector.folder)]:
             assert time.monotonic() < deadline, server.text()
             time.sleep(0.02)  # the tool writes a file and tells nobody
-        while not stored(hector.folder, '"tool_result"'):
+        while written and not stored(hector.folder, '"tool_result"'):
             assert time.monotonic() < deadline, server.text()
             time.sleep(0.02)  # the other one's result is on its way to the disk
         server.stop(signal.SIGKILL)
@@ -162,7 +165,7 @@ def test_results_that_were_not_written_down_are_fetched_again(tmp_path: Path, af
         CONFIG % "retry" + f"storage: {{checkpoint: {{after_tools: {str(after_tools).lower()}}}}}\n"
     )
     hector = Hector((sys.executable, "shop.py"), tmp_path)
-    task = killed_in_the_middle(hector, "config.yaml")
+    task = killed_in_the_middle(hector, "config.yaml", written=after_tools)
     with hector.serve("--config", "config.yaml") as server:
         state_of(server, task, {"COMPLETED"})
     assert len([line for line in effects(tmp_path) if line[0] == "look"]) == (1 if after_tools else 2)
