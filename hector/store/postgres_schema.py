@@ -4,10 +4,10 @@ from typing import Final
 
 import asyncpg
 
+import hector.store.migrations as migrations
 from hector.core import points
 from hector.core.clock import SystemClock
 from hector.core.errors import StartupError
-from hector.store import migrations
 from hector.store.codec import milliseconds
 from hector.store.postgres_connection import PostgresConnection
 
