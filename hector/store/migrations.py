@@ -9,7 +9,7 @@ from hector.core.errors import SchemaTooNew, StartupError
 from hector.store.database import Connection
 from hector.store.queries import text
 
-NAMES: Final = ("0001_base", "0002_durable")
+NAMES: Final = ("0001_base", "0002_durable", "0003_tenants")
 """All migrations; a list and not a folder's content, because a packed installation has no folder to read."""
 
 TABLE: Final = """

@@ -81,7 +81,11 @@ CORRUPT: Final = "UPDATE jobs SET state = 'dead', ended = 1, payload = 'nonsense
 SCHEMAS: Final = [
     (NEWER, BOTH, r"has schema 99, made by Hector 9\.0\.0; .*: use the newer Hector, or choose another database"),
     (CHANGED, BOTH, r"migration 0001_base, applied by Hector .*: reinstall Hector, or restore the database from a"),
-    (HALF, ("status",), r"lacks the migration 0002_durable.*\nRun `hector migrate`, or start `hector serve`"),
+    (
+        HALF,
+        ("status",),
+        r"lacks the migrations 0002_durable, 0003_tenants.*\nRun `hector migrate`, or start `hector serve`",
+    ),
     (HALF, ("migrate",), r"0002_durable does not fit .*jobs.*exists.*; nothing was changed\nRestore the database from"),
 ]
 

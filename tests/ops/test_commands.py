@@ -349,12 +349,12 @@ class TestMigrate:
         assert hector("migrate", "--check").code == 1
         status = hector("migrate", "--status", "--json")
         assert status.code == 0
-        assert [one["applied"] is None for one in status.json()["migrations"]] == [False, True]
+        assert [one["applied"] is None for one in status.json()["migrations"]] == [False, True, True]
         refused = hector("status")
         assert refused.code == 2
-        assert "lacks the migration 0002_durable\nRun `hector migrate`" in refused.err
+        assert "lacks the migrations 0002_durable, 0003_tenants\nRun `hector migrate`" in refused.err
         done_ = hector("migrate", "--json").json()
-        assert done_["applied"] == ["0002_durable"]
+        assert done_["applied"] == ["0002_durable", "0003_tenants"]
         assert hector("status").code == 0
 
     def test_a_newer_schema_is_refused(self, hector: Hector, dsn: str) -> None:
