@@ -237,6 +237,8 @@ _TABLE: Final[Mapping[str, str]] = {
         p cli.auth-issuer            | `--auth-issuer`
         p cli.auth-audience          | `--auth-audience`
         p auth.secret                | a simple shared secret
+        b auth.roles                 | admin, operator, app, user: one table says who may do what, checked before any endpoint
+        b auth.visibility            | public, internal, private: internal agents exist for authenticated callers only
     """,
     "Observability": """
         p cli.metrics                | `--metrics` serves /metrics for Prometheus
@@ -392,6 +394,12 @@ _TABLE: Final[Mapping[str, str]] = {
         b ops.bad-database           | what is wrong with a database is said with its remedy, on both engines
         b ops.readiness              | while the database is away, readiness says why, and heals by itself
         b ops.progress               | what takes long shows how far it has come
+    """,
+    "Milestone 4: transport": """
+        b ops.tls                    | TLS by the server itself; a renewed certificate counts without a restart
+        b ops.request-heads          | request heads are bounded in size, number and time
+        b ops.security-headers       | answers tell browsers that they are data and nothing to frame
+        p ops.cors                   | pages of listed origins may use the server, others may not
     """,
     "Milestone 1: chat": """
         b cli.chat                   | `hector chat` streams with a running or an in-process agent

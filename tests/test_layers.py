@@ -12,6 +12,7 @@ LAYERS: list[set[str]] = [  # lowest first
     {"observe"},
     {"net"},
     {"store"},
+    {"auth"},
     {"models", "tools", "a2a"},
     {"agents"},
     {"runner"},
@@ -30,6 +31,8 @@ OWNERS = {
     "starlette": {"web"},
     "uvicorn": {"cli"},
     "jsonschema": {"tools", "agents"},
+    "jwt": {"auth"},
+    "cryptography": {"auth"},
 }
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path.parent != ROOT)
 

@@ -38,6 +38,9 @@ NO_SUCH_PATH: Final = Fault("PATH_NOT_FOUND", -32601, 404, "NOT_FOUND")
 NO_SUCH_VERB: Final = Fault("HTTP_METHOD_NOT_ALLOWED", -32601, 405, "UNIMPLEMENTED")
 FORBIDDEN: Final = Fault("CROSS_ORIGIN", -32600, 403, "PERMISSION_DENIED")
 NOT_FROM_THERE: Final = Fault("LOCAL_ONLY", -32600, 403, "PERMISSION_DENIED")
+UNAUTHENTICATED: Final = Fault("UNAUTHENTICATED", -32600, 401, "UNAUTHENTICATED")
+PERMISSION_DENIED: Final = Fault("PERMISSION_DENIED", -32600, 403, "PERMISSION_DENIED")
+THROTTLED: Final = Fault("RATE_LIMIT_EXCEEDED", -32603, 429, "RESOURCE_EXHAUSTED")
 AGENT_NOT_FOUND: Final = Fault("AGENT_NOT_FOUND", -32602, 404, "NOT_FOUND")
 TASK_NOT_FOUND: Final = Fault("TASK_NOT_FOUND", -32001, 404, "NOT_FOUND")
 TASK_NOT_CANCELABLE: Final = Fault("TASK_NOT_CANCELABLE", -32002, 400, "FAILED_PRECONDITION")
@@ -54,7 +57,11 @@ _BY_CLASS: Final[Mapping[type[errors.HectorError], Fault]] = {
     errors.TaskNotCancelable: TASK_NOT_CANCELABLE,
     errors.ContentNotAccepted: CONTENT_NOT_SUPPORTED,
     errors.TooLarge: TOO_LARGE,
+    errors.Unauthenticated: UNAUTHENTICATED,
+    errors.Forbidden: PERMISSION_DENIED,
+    errors.Throttled: THROTTLED,
     errors.RequestError: INVALID_REQUEST,
+    errors.IdentityUnavailable: UNAVAILABLE,
     errors.StoreUnavailable: UNAVAILABLE,
 }
 _NOT_FOUND: Final[Mapping[str, Fault]] = {"agent": AGENT_NOT_FOUND, "task": TASK_NOT_FOUND}

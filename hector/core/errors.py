@@ -14,6 +14,10 @@ HectorError
     TaskNotCancelable    it has already ended
     TooLarge             a body or a part is over the limit
     ContentNotAccepted   a part has a media type that the agent does not take
+    Unauthenticated      nobody knows who asks: no credential, or a wrong one
+    Forbidden            it is known who asks, and they have no right to this
+    Throttled            too often, or too much: again in `retry_after` seconds
+  IdentityUnavailable    whose credential it is cannot be found out at the moment
   ModelError             a model call failed
     ModelUnavailable     down, overloaded, rate limited, cut off: retryable
     ModelRejected        the provider refuses this request
@@ -131,6 +135,34 @@ class ContentNotAccepted(RequestError):  # noqa: N818
     """A part has a media type that the agent does not take (and enforces that)."""
 
     code = "content_not_accepted"
+
+
+class Unauthenticated(RequestError):  # noqa: N818
+    """No credential, or one that is not valid (any more)."""
+
+    code, http_status = "unauthenticated", 401
+
+
+class Forbidden(RequestError):  # noqa: N818
+    """The caller is known and has no right to this."""
+
+    code, http_status = "forbidden", 403
+
+
+class Throttled(RequestError):  # noqa: N818
+    """Too often or too much. `retry_after` is in seconds."""
+
+    code, http_status, retryable = "throttled", 429, True
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class IdentityUnavailable(HectorError):  # noqa: N818
+    """Whose credential it is cannot be found out now: the identity provider is away."""
+
+    code, http_status, retryable = "identity_unavailable", 503, True
 
 
 class ModelError(HectorError):

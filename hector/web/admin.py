@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 from starlette.types import Message
 
 from hector.a2a import wire
 from hector.a2a.errors import NOT_FROM_THERE, ProtocolError
+from hector.auth.access import Access
 from hector.config.server import Server
 from hector.core.clock import Clock
 from hector.core.content import JsonObject
@@ -25,6 +25,7 @@ from hector.store.approvals import ApprovalState
 from hector.tasks.decisions import WORDS, continuation, decide, shown
 from hector.web.answers import reply_json
 from hector.web.asgi import Exchange
+from hector.web.identity import Guarded
 from hector.web.origin import host_of, is_local, is_loopback
 
 PATHS: Final = ("/admin/approvals", "/admin/approvals/{key}")
@@ -48,12 +49,12 @@ class Admin:
         self._settings = settings
         self._clock = clock
 
-    def routes(self) -> list[Route]:
+    def routes(self) -> list[Guarded]:
         """Where they are."""
         return [
-            Route("/admin/approvals{end:end}", self.approvals, methods=["GET"]),
-            Route("/admin/approvals/{key}{end:end}", self.approval, methods=["GET"]),
-            Route("/admin/approvals/{key}{end:end}", self.decide, methods=["POST"]),
+            Guarded("/admin/approvals{end:end}", self.approvals, Access.AGENTS),
+            Guarded("/admin/approvals/{key}{end:end}", self.approval, Access.AGENTS),
+            Guarded("/admin/approvals/{key}{end:end}", self.decide, Access.AGENTS, "POST"),
         ]
 
     async def approvals(self, request: Request) -> Response:

@@ -5,6 +5,8 @@ layers around its router, which contain and word what goes wrong, would have to 
 80 microseconds that a small request takes beside its service.
 """
 
+from math import ceil
+
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -14,25 +16,38 @@ from hector.a2a.errors import NO_SUCH_PATH, NO_SUCH_VERB, ProtocolError
 from hector.apps.registry import Apps
 from hector.config.server import Server
 from hector.core.clock import Clock, SystemClock
-from hector.core.errors import HectorError
+from hector.core.errors import HectorError, Throttled, Unauthenticated
 from hector.store import Store
 from hector.tasks.push import PushService
 from hector.tasks.service import TaskService
 from hector.web.admin import Admin
-from hector.web.answers import refusal
+from hector.web.answers import Headers, refusal
+from hector.web.identity import Gate, Nobody
 from hector.web.origin import OwnPagesOnly
 from hector.web.pages import PATHS, Pages
 from hector.web.protocol import Protocol
 from hector.web.routes import allowed, make_routes
 
 
-def create_app(tasks: TaskService, apps: Apps, store: Store, settings: Server, clock: Clock | None = None) -> Starlette:
-    """The application over a running task service. It owns nothing: whoever made its parts closes them."""
+def create_app(
+    tasks: TaskService,
+    apps: Apps,
+    store: Store,
+    settings: Server,
+    clock: Clock | None = None,
+    gate: Gate | None = None,
+) -> Starlette:
+    """The application over a running task service. It owns nothing: whoever made its parts closes them.
+
+    Without a gate it asks nobody who they are, and nobody has more rights than everybody.
+    """
     push = PushService(store, settings.push_notifications)
     clock = clock or SystemClock()
     pages = Pages(apps, tasks, store, settings, clock)
+    gate = gate or Gate(Nobody())
+    routes = make_routes(Protocol(apps, tasks, push, settings), pages) + Admin(store, settings, clock).routes()
     app = Starlette(
-        routes=make_routes(Protocol(apps, tasks, push, settings), pages) + Admin(store, settings, clock).routes(),
+        routes=[one.behind(gate) for one in routes],
         middleware=[Middleware(OwnPagesOnly, settings.public_url)],
         exception_handlers={404: _no_such_path, 405: _no_such_verb, HectorError: _refused, Exception: _broken},
     )
@@ -54,7 +69,16 @@ async def _no_such_verb(request: Request, _: Exception) -> Response:
 async def _refused(request: Request, error: Exception) -> Response:
     """What a service refuses, or could not do."""
     assert isinstance(error, HectorError)  # noqa: S101 - that is what it is registered for
-    return refusal(request, error)
+    return refusal(request, error, _demands(error))
+
+
+def _demands(error: HectorError) -> Headers:
+    """What a refused client has to do, as HTTP says it."""
+    if isinstance(error, Unauthenticated):
+        return ((b"www-authenticate", b'Bearer realm="hector"'),)
+    if isinstance(error, Throttled):
+        return ((b"retry-after", str(max(1, ceil(error.retry_after))).encode()),)
+    return ()
 
 
 async def _broken(request: Request, error: Exception) -> Response:

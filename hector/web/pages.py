@@ -11,6 +11,7 @@ from hector import __version__
 from hector.a2a.card import Document, agent_card, document
 from hector.apps.app import App
 from hector.apps.registry import Apps
+from hector.auth.access import sees
 from hector.config.server import Server
 from hector.core.clock import Clock
 from hector.core.errors import StoreError
@@ -18,6 +19,7 @@ from hector.store import Store
 from hector.tasks.service import TaskService
 from hector.web.address import base_url
 from hector.web.answers import JSON, reply, reply_json
+from hector.web.identity import principal_of
 from hector.web.protocol import visible_agent
 
 log = logging.getLogger("hector.web")
@@ -67,7 +69,8 @@ class Pages:
         """The cards of all agents that may be seen."""
         config = self._apps.current.config
         base = base_url(request, self._settings)
-        names = [name for name, agent in config.agents.items() if agent.visibility != "private"]
+        who = principal_of(request.scope)
+        names = [name for name, agent in config.agents.items() if sees(who, agent.visibility)]
         legacy, push = self._settings.legacy_card, self._settings.push_notifications.enabled
         cards = [agent_card(config, name, base, legacy=legacy, push=push) for name in names]
         return reply_json(request, {"agents": cards, "total": len(cards)})
@@ -82,7 +85,7 @@ class Pages:
 
     def _card(self, request: Request, *, legacy: bool) -> Response:
         app = self._apps.current
-        agent = visible_agent(app, request.path_params["agent"])
+        agent = visible_agent(app, request.path_params["agent"], principal_of(request.scope))
         found = self._document(app, agent, base_url(request, self._settings), legacy=legacy)
         headers = (*found.headers, (b"vary", b"host"))
         if found.is_fresh(request.headers.get("if-none-match"), request.headers.get("if-modified-since")):
@@ -106,11 +109,12 @@ class Pages:
 
     async def health(self, request: Request) -> Response:
         """That it lives and how busy it is; nothing about how it is set up."""
+        who = principal_of(request.scope)
         agents = self._apps.current.config.agents.values()
         report = {
             "status": "ok",
             "version": __version__,
-            "agents": sum(agent.visibility != "private" for agent in agents),
+            "agents": sum(sees(who, agent.visibility) for agent in agents),
             "tasks": {"running": self._tasks.running},
             "auth": {"enabled": False},
         }

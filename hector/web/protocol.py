@@ -14,9 +14,11 @@ from hector.a2a.jsonrpc import Call, Operation
 from hector.a2a.stream import Dialect, EventStream, failure
 from hector.apps.app import App
 from hector.apps.registry import Apps
+from hector.auth.access import sees
 from hector.config.server import Server
 from hector.core.content import JsonObject
 from hector.core.errors import HectorError, InvalidRequest, NotFound, Violation
+from hector.core.identity import Principal
 from hector.core.record import dataclass
 from hector.core.task import Caller, Task
 from hector.tasks.follow import TaskStream
@@ -25,6 +27,7 @@ from hector.tasks.push import PushService
 from hector.tasks.service import SendOptions, TaskService
 from hector.web.answers import JSON, NO_CACHE, json_type, note
 from hector.web.asgi import Exchange
+from hector.web.identity import principal_of
 from hector.web.push import OPERATIONS as PUSH
 from hector.web.push import PushOperations
 from hector.web.streams import Follower
@@ -60,7 +63,8 @@ class Protocol:
             dialect: Dialect = v03 if call.old else render
             assert call.operation is not None  # noqa: S101 - read() has set it or raised
             params, behind = call.params or {}, _behind(exchange)
-            done = await self.perform(call.operation, exchange.place("agent"), params, behind, old=call.old)
+            who, agent = principal_of(exchange.scope), exchange.place("agent")
+            done = await self.perform(who, call.operation, agent, params, behind, old=call.old)
             if isinstance(done, TaskStream):
                 events = _events(dialect, done, call.id)
                 await self._follow(exchange, done, events, call.operation, lambda error: failure(call.error(error)))
@@ -76,7 +80,8 @@ class Protocol:
         query = exchange.query()
         versions.check(exchange.header(b"a2a-version") or query.get("A2A-Version", ""), old=False)
         params = await self._rest_params(exchange, operation, query)
-        done = await self.perform(operation, exchange.place("agent"), params, _behind(exchange), old=False)
+        who, agent = principal_of(exchange.scope), exchange.place("agent")
+        done = await self.perform(who, operation, agent, params, _behind(exchange), old=False)
         if isinstance(done, TaskStream):
             events = _events(render, done, None)
             await self._follow(exchange, done, events, operation, lambda error: failure(rest_error(error)))
@@ -96,6 +101,7 @@ class Protocol:
 
     async def perform(
         self,
+        who: Principal,
         operation: Operation,
         agent_id: str | None,
         params: JsonObject,
@@ -103,10 +109,10 @@ class Protocol:
         *,
         old: bool,
     ) -> Any:
-        """Do what was asked. The answer is a JSON value, or a TaskStream, which goes on behind a position if it can."""
+        """Do what `who` asks for: a JSON value, or a TaskStream, which goes on behind a position if it can."""
         app = self._apps.current
-        agent = visible_agent(app, agent_id)
-        caller = Caller(app.id)
+        agent = visible_agent(app, agent_id, who)
+        caller = who.caller(app.id)
         if operation in _STREAMED and self._streams >= MOST_STREAMS:
             raise ProtocolError(
                 TOO_MANY_STREAMS, f"{MOST_STREAMS} streams are open already; close some, or poll the task"
@@ -214,14 +220,14 @@ class Rest:
             await self.protocol.rest(Exchange(scope, receive, send), self.operation)
 
 
-def visible_agent(app: App, agent_id: str | None) -> str:
-    """The agent that a path means; None is the default one: the first that is not private. Raises NotFound."""
+def visible_agent(app: App, agent_id: str | None, who: Principal) -> str:
+    """The agent that a path means; None is the default one: the first that `who` may see. Raises NotFound."""
     agents = app.config.agents
     if agent_id is None:
-        agent_id = next((name for name, agent in agents.items() if agent.visibility != "private"), None)
+        agent_id = next((name for name, agent in agents.items() if sees(who, agent.visibility)), None)
         if agent_id is None:
             raise NotFound("agent", "default")
-    elif agent_id not in agents or agents[agent_id].visibility == "private":
+    elif agent_id not in agents or not sees(who, agents[agent_id].visibility):
         raise NotFound("agent", agent_id)
     return agent_id
 

@@ -11,6 +11,8 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
 from hector.a2a.jsonrpc import Operation
+from hector.auth.access import Access
+from hector.web.identity import Guarded
 from hector.web.pages import Pages
 from hector.web.protocol import Protocol, Rest, Rpc
 
@@ -73,33 +75,33 @@ _OPERATIONS: Final = (  # the order is that of their number on a busy server
 )
 
 
-def make_routes(protocol: Protocol, pages: Pages) -> list[Route]:
+def make_routes(protocol: Protocol, pages: Pages) -> list[Guarded]:
     """All routes, the busiest first. Those of A2A's operations are bare ASGI (see asgi.py)."""
     rpc = Rpc(protocol)
     operations = [
-        _route(f"/{{agent:agent}}{{tenant:tenant}}{path}", Rest(protocol, operation), *methods)
+        route(f"/{{agent:agent}}{{tenant:tenant}}{path}", Rest(protocol, operation), Access.AGENTS, *methods)
         for path, operation, methods in _OPERATIONS
     ]
     return [
-        _route("/agents/{agent}", rpc, POST),
+        route("/agents/{agent}", rpc, Access.AGENTS, POST),
         *operations[:3],
-        _route("/", rpc, POST),
-        _route("/agents/{agent}", pages.card),
-        _route("/{agent:agent}.well-known/agent-card.json", pages.card),
-        _route("/{agent:agent}.well-known/agent.json", pages.old_card),
-        _route("/livez", pages.live),
-        _route("/readyz", pages.ready),
-        _route("/health", pages.health),
-        _route("/agents", pages.agents),
-        _route("/schema", pages.schema),
-        _route("/", pages.index),
+        route("/", rpc, Access.AGENTS, POST),
+        route("/agents/{agent}", pages.card, Access.PUBLIC),
+        route("/{agent:agent}.well-known/agent-card.json", pages.card, Access.PUBLIC),
+        route("/{agent:agent}.well-known/agent.json", pages.old_card, Access.PUBLIC),
+        route("/livez", pages.live, Access.PUBLIC),
+        route("/readyz", pages.ready, Access.PUBLIC),
+        route("/health", pages.health, Access.PUBLIC),
+        route("/agents", pages.agents, Access.AGENTS),
+        route("/schema", pages.schema, Access.PUBLIC),
+        route("/", pages.index, Access.PUBLIC),
         *operations[3:],
     ]
 
 
-def _route(path: str, endpoint: Any, *methods: str) -> Route:
-    end = "" if path.endswith("/") else "{end:end}"
-    return Route(path + end, endpoint, methods=methods or (GET,))
+def route(path: str, endpoint: Any, access: Access, *methods: str) -> Guarded:
+    """A path with or without a slash at its end, the endpoint there, the right that it takes, the methods (GET)."""
+    return Guarded(path if path.endswith("/") else f"{path}{{end:end}}", endpoint, access, *methods)
 
 
 def allowed(routes: Sequence[BaseRoute], scope: Scope) -> str:

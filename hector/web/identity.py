@@ -1,0 +1,144 @@
+"""The one place that finds out who sends a request, and whether that lets them in: before any endpoint runs.
+
+The principal comes from a credential in the head of the request, never from what a message or a path says.
+"""
+
+from collections.abc import Collection
+from typing import Final, Protocol
+
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from hector.auth.access import Access, may
+from hector.core.errors import Forbidden, HectorError, Unauthenticated
+from hector.core.identity import OPEN, Principal
+from hector.core.record import dataclass
+
+_PRINCIPAL: Final = "hector.principal"
+_BEARER: Final = "bearer "
+_ASK: Final = "send a credential as `Authorization: Bearer <token>` or in the header X-API-Key"
+
+
+class Authenticator(Protocol):
+    """Turns credentials into principals."""
+
+    def known(self, credential: str) -> Principal | None:
+        """Whose it is, if it was checked a moment ago; waits for nothing."""
+
+    async def check(self, credential: str, address: str) -> Principal:
+        """Whose it is. Raises Unauthenticated, Throttled, and IdentityUnavailable if that cannot be found out now."""
+
+
+class Nobody:
+    """Knows no credential at all."""
+
+    def known(self, credential: str) -> Principal | None:
+        """None."""
+        return None
+
+    async def check(self, credential: str, address: str) -> Principal:
+        """Raises Unauthenticated."""
+        raise Unauthenticated("this credential is not valid here")
+
+
+def principal_of(scope: Scope) -> Principal:
+    """Who sends this request, on every route and for every endpoint."""
+    found: Principal = scope[_PRINCIPAL]
+    return found
+
+
+def credential_of(scope: Scope) -> str | None:
+    """What the request presents: a bearer token, a bare one, or an API key; None for nothing that we know.
+
+    Credentials of other schemes, such as those that a proxy has asked for, are not meant for us.
+    """
+    key = None
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            text: str = value.decode("latin-1").strip()
+            if text[:7].lower() == _BEARER:
+                return text[7:].strip()
+            if text and " " not in text:
+                return text
+        elif name == b"x-api-key":
+            key = value.decode("latin-1").strip()
+    return key or None
+
+
+def address_of(scope: Scope) -> str:
+    """Where the connection comes from."""
+    client = scope.get("client")
+    return client[0] if client else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Lets requests in. `asks`: whether agents take a credential; `excluded`: paths on which they do not.
+
+    Rights above AGENTS always take one.
+    """
+
+    authenticator: Authenticator
+    asks: bool = False
+    excluded: Collection[str] = ()
+
+    async def admit(self, scope: Scope, access: Access) -> Principal:
+        """Who it is. Raises Unauthenticated, Forbidden, Throttled, IdentityUnavailable."""
+        credential = credential_of(scope)
+        if credential is None:
+            return self._anonymous(scope, access)
+        principal = self.authenticator.known(credential)
+        if principal is None:
+            principal = await self._checked(scope, access, credential)
+        if not may(principal.role, access):
+            raise Forbidden(f"the role {principal.role} has no right to this; it takes the right {access!r}")
+        return principal
+
+    def _anonymous(self, scope: Scope, access: Access) -> Principal:
+        free = access is Access.PUBLIC or (access is Access.AGENTS and (not self.asks or self._is_excluded(scope)))
+        if not free:
+            raise Unauthenticated(f"this needs authentication: {_ASK}")
+        return OPEN
+
+    async def _checked(self, scope: Scope, access: Access, credential: str) -> Principal:
+        """What is public stays so for those who come with a credential that is no good."""
+        try:
+            return await self.authenticator.check(credential, address_of(scope))
+        except HectorError:
+            if access is Access.PUBLIC:
+                return OPEN
+            raise
+
+    def _is_excluded(self, scope: Scope) -> bool:
+        path: str = scope["path"]
+        return any(
+            path == one or path == f"{one}/" or (one.endswith("/*") and path.startswith(one[:-1]))
+            for one in self.excluded
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Guard:
+    """The gate in front of one endpoint."""
+
+    gate: Gate
+    access: Access
+    endpoint: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through. Raises what `Gate.admit` raises, for the application to word."""
+        scope[_PRINCIPAL] = await self.gate.admit(scope, self.access)
+        await self.endpoint(scope, receive, send)
+
+
+class Guarded(Route):
+    """A route that says which right it takes. The application has no others."""
+
+    def __init__(self, path: str, endpoint: object, access: Access, *methods: str) -> None:
+        super().__init__(path, endpoint, methods=methods or ("GET",))  # type: ignore[arg-type]
+        self.access = access
+
+    def behind(self, gate: Gate) -> "Guarded":
+        """The same, with the gate in front of it."""
+        self.app = _Guard(gate, self.access, self.app)
+        return self

@@ -1,0 +1,37 @@
+"""The table of roles and rights."""
+
+import pytest
+
+from hector.auth.access import Access, may, sees, table
+from hector.core.identity import OPEN, Principal, Role, Via
+
+RIGHTS = {
+    Role.ADMIN: {Access.PUBLIC, Access.AGENTS, Access.APP, Access.OPERATOR, Access.ADMIN},
+    Role.OPERATOR: {Access.PUBLIC, Access.AGENTS, Access.APP, Access.OPERATOR},
+    Role.APP: {Access.PUBLIC, Access.AGENTS, Access.APP},
+    Role.USER: {Access.PUBLIC, Access.AGENTS},
+}
+
+
+@pytest.mark.proves("auth.roles")
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("access", Access)
+def test_a_role_has_its_rights_and_no_others(role: Role, access: Access) -> None:
+    assert may(role, access) is (access in RIGHTS[role])
+
+
+@pytest.mark.proves("auth.visibility")
+@pytest.mark.parametrize(
+    ("visibility", "anonymous", "known"),
+    [("public", True, True), ("internal", False, True), ("private", False, False), ("other", False, False)],
+)
+def test_who_sees_an_agent(visibility: str, anonymous: bool, known: bool) -> None:
+    assert sees(OPEN, visibility) is anonymous
+    assert sees(Principal("somebody", Role.USER, Via.API_KEY), visibility) is known
+
+
+def test_the_table_has_a_row_for_each_right() -> None:
+    header, *rows = table()
+    assert header == ("right", "for", "admin", "operator", "app", "user")
+    assert [row[0] for row in rows] == list(Access)
+    assert rows[-1][2:] == ("yes", "", "", "")
