@@ -45,6 +45,7 @@ CREATE TABLE counters (
     what TEXT NOT NULL,
     period INTEGER NOT NULL,
     used INTEGER NOT NULL,
+    held INTEGER NOT NULL,
     ends INTEGER NOT NULL,
     PRIMARY KEY (subject, what, period)
 ) WITHOUT ROWID;
@@ -52,12 +53,13 @@ CREATE TABLE counters (
 CREATE INDEX counters_ended ON counters (ends);
 
 CREATE TABLE reservations (
-    key INTEGER PRIMARY KEY,
+    id TEXT PRIMARY KEY,
     owner TEXT NOT NULL,
     task TEXT NOT NULL,
-    body TEXT NOT NULL,
+    held TEXT NOT NULL,
+    paid TEXT,
     created INTEGER NOT NULL
-);
+) WITHOUT ROWID;
 
 CREATE TABLE usage (
     app TEXT NOT NULL,
