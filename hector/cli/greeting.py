@@ -23,17 +23,18 @@ class Address:
 
     host: str
     port: int
+    scheme: str = "http"
 
     @classmethod
-    def of(cls, listener: socket.socket, host: str) -> "Address":
+    def of(cls, listener: socket.socket, host: str, *, secure: bool = False) -> "Address":
         """The port that was really taken."""
-        return cls(host, listener.getsockname()[1])
+        return cls(host, listener.getsockname()[1], "https" if secure else "http")
 
     @property
     def url(self) -> str:
         """As a person on this machine would open it."""
         host = "127.0.0.1" if self.host in ("0.0.0.0", "::", "") else self.host  # noqa: S104 - it is only printed
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        return f"{self.scheme}://[{host}]:{self.port}" if ":" in host else f"{self.scheme}://{host}:{self.port}"
 
     @property
     def exposed(self) -> bool:

@@ -5,18 +5,22 @@ import asyncio
 import logging
 import socket
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from hector.cli import server
 from hector.cli.greeting import Address, greet
 from hector.cli.instance import Instance
 from hector.config.environment import Environment
 from hector.config.load import DEFAULT_PATH, Loaded, load_config, parse_config
+from hector.config.server import Server
 from hector.config.startup import Startup, add_serve_arguments, config_path, merge, refuse_wishes
 from hector.core.errors import ConfigError, StartupError
 from hector.observe.log import set_up
 from hector.observe.redact import remember
 from hector.tools.catalog import Catalog
+
+if TYPE_CHECKING:
+    from hector.cli.tls import ServerTls
 
 log = logging.getLogger("hector.server")
 
@@ -35,9 +39,19 @@ def run(arguments: argparse.Namespace) -> int:
     loaded, notes = configuration(arguments, environment, catalog)
     startup = merge(arguments, environment, loaded.config, loaded.path)
     _start_log(startup)
+    tls = _tls(loaded.config.server)
     with server.bind(startup.host, startup.port) as listener:
-        asyncio.run(_serve(environment, catalog, loaded, startup, listener, notes))
+        asyncio.run(_serve(environment, catalog, loaded, startup, listener, tls, notes))
     return 0
+
+
+def _tls(settings: Server) -> "ServerTls | None":
+    """What connections are secured with, if the file says so. Raises StartupError."""
+    if settings.tls is None or not settings.tls.enabled:
+        return None
+    from hector.cli.tls import ServerTls  # noqa: PLC0415 - only needed with TLS
+
+    return ServerTls(settings.tls)
 
 
 def configuration(
@@ -75,11 +89,12 @@ async def _serve(
     loaded: Loaded,
     startup: Startup,
     listener: socket.socket,
+    tls: "ServerTls | None",
     notes: tuple[str, ...],
 ) -> None:
     settings = loaded.config.server.with_changes(queue=startup.queue)
     async with Instance.open(startup.database, environment, catalog, loaded, settings) as instance:
-        address = Address.of(listener, startup.host)
+        address = Address.of(listener, startup.host, secure=tls is not None)
 
         async with asyncio.TaskGroup() as group:
             background = [group.create_task(instance.start())]
@@ -89,13 +104,20 @@ async def _serve(
                 background.append(group.create_task(instance.warm_up()))
                 background.append(group.create_task(instance.tidy()))
 
+            async def reload() -> None:
+                if tls is not None:
+                    tls.renew()
+                await instance.reload()
+
             if startup.watch:
                 background.append(group.create_task(instance.watch()))
             await server.serve(
                 instance.web(loaded.config.server),
                 listener,
+                heads=loaded.config.server.request_headers,
+                tls=tls,
                 drain=lambda: instance.tasks.drain(loaded.config.server.shutdown_grace),
-                reload=instance.reload,
+                reload=reload,
                 ready=ready,
             )
             for task in background:

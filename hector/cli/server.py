@@ -8,14 +8,20 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hector.cli.lean import skip_command_line
+from hector.config.transport import Heads
 from hector.core.errors import StartupError
 
 skip_command_line()
 from uvicorn.config import Config  # noqa: E402 - only now without its command line
 from uvicorn.server import Server  # noqa: E402 - likewise
+
+from hector.cli.http import bounded  # noqa: E402 - likewise
+
+if TYPE_CHECKING:
+    from hector.cli.tls import ServerTls
 
 log = logging.getLogger("hector.server")
 
@@ -66,6 +72,8 @@ async def serve(
     app: Any,
     listener: socket.socket,
     *,
+    heads: Heads | None = None,
+    tls: "ServerTls | None" = None,
     drain: Callable[[], Awaitable[None]],
     reload: Callable[[], Coroutine[Any, Any, None]],
     ready: Callable[[], None],
@@ -74,6 +82,7 @@ async def serve(
     config = Config(
         app,
         loop="asyncio",
+        http=bounded(heads or Heads()),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -82,10 +91,12 @@ async def serve(
         date_header=True,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=5,
+        ssl_context_factory=None if tls is None else lambda *_: tls.context,
     )
     server = _Server(config)
     stopping = asyncio.Event()
     async with _signals(stopping, reload), asyncio.TaskGroup() as group:
+        keeping = group.create_task(tls.keep()) if tls is not None else None
         group.create_task(server.serve(sockets=[listener]))
         await server.up.wait()
         ready()
@@ -94,6 +105,8 @@ async def serve(
         for accepting in server.servers:
             accepting.close()
         await drain()
+        if keeping is not None:
+            keeping.cancel()
         server.should_exit = True
 
 

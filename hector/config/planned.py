@@ -100,8 +100,6 @@ OPERATIONS: Final = (
     Planned("server.grpc_port", "gRPC", (None, 0)),
     Planned("server.transport", "gRPC", (None, "json-rpc", "jsonrpc", "http", "rest", "http+json"),
             "JSON-RPC and HTTP+JSON are both always served"),
-    Planned("server.tls", "TLS", (None, {}, {"enabled": False}), "put a TLS proxy in front"),
-    Planned("server.cors", "cross-origin access"),
     Planned("server.auth", "authentication", (None, {}, {"enabled": False}), "listen on 127.0.0.1 only"),
     Planned("server.studio", "Studio", (None, {}, {"enabled": False})),
     Planned("server.rate_limiting", "rate limiting", (*_NONE, {"enabled": False})),

@@ -24,7 +24,14 @@ NO_CACHE: Final = ((b"cache-control", b"no-store"),)
 
 _ID: Final = "hector.request_id"
 _ID_SHAPE: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-_SAFE: Final = (b"x-content-type-options", b"nosniff")
+_SAFE: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+)
+"""What browsers are to make of an answer: data, never a page, a frame or a trail."""
+_SECURE: Final = (*_SAFE, (b"strict-transport-security", b"max-age=31536000"))
+"""The same for connections with TLS, which browsers then insist on."""
 
 
 def request_id(scope: Scope) -> bytes:
@@ -38,7 +45,7 @@ def request_id(scope: Scope) -> bytes:
 
 def marks(scope: Scope) -> Headers:
     """The headers of every answer."""
-    return (b"x-request-id", request_id(scope)), _SAFE
+    return (b"x-request-id", request_id(scope)), *(_SECURE if scope.get("scheme") == "https" else _SAFE)
 
 
 def reply(request: Request, status: int, body: bytes, content_type: bytes = JSON, extra: Headers = ()) -> Response:

@@ -128,8 +128,8 @@ class Hector:
         )
 
     @contextmanager
-    def serve(self, *arguments: str, port: int = 0) -> Iterator[Server]:
-        """A ready server; killed at the end unless the test stopped it."""
+    def serve(self, *arguments: str, port: int = 0, ready: bool = True) -> Iterator[Server]:
+        """A server, `ready` unless the test waits itself; killed at the end unless the test stopped it."""
         port = port or free_port()
         output = self.folder / f"serve-{port}.log"
         with output.open("a", encoding="utf-8") as log:
@@ -144,7 +144,8 @@ class Hector:
             )
         server = Server(process, f"http://127.0.0.1:{port}", output)
         try:
-            server.wait_until_ready()
+            if ready:
+                server.wait_until_ready()
             yield server
         finally:
             process.kill()

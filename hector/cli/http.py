@@ -1,0 +1,106 @@
+"""HTTP connections as uvicorn parses them, with bounds on request heads: their size, their headers, their time."""
+
+import asyncio
+from typing import Any, Final, cast
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from hector.config.transport import Heads
+
+TOO_LARGE: Final = "431 Request Header Fields Too Large"
+TOO_SLOW: Final = "408 Request Timeout"
+
+
+class HeadRefusedError(Exception):
+    """Ends the parsing of a head that is over its bounds."""
+
+
+class BoundedHttp(HttpToolsProtocol):
+    """uvicorn's protocol. A head that is too large or too slow is answered and its connection closed.
+
+    llhttp bounds nothing, and uvicorn waits for ever for the rest of a head. A timer runs only while there is an
+    incomplete head, which for almost all requests there never is: they arrive in one piece.
+    """
+
+    heads = Heads()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client has come; its first head is awaited."""
+        super().connection_made(cast(asyncio.Transport, transport))
+        self._refusal = ""
+        self._unread = 0
+        self._inside = True
+        self._timer: asyncio.TimerHandle | None = None
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client has gone."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what has come, unless there has been too much of a head already."""
+        if self._inside:
+            self._unread += len(data)
+        super().data_received(data)
+        if self._inside and not self.transport.is_closing():
+            if self._unread > self.heads.max_bytes:
+                self._refuse(TOO_LARGE)
+            elif self._unread and self._timer is None:
+                self._await_head()
+
+    def on_message_begin(self) -> None:
+        """A head begins."""
+        self._inside = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """The head is there: judge its size."""
+        self._inside = False
+        self._unread = 0
+        self._stop_waiting()
+        most = self.heads
+        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if size > most.max_bytes or len(self.headers) > most.max_count:
+            self._refusal = TOO_LARGE
+            raise HeadRefusedError
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """What uvicorn calls when the parser gave up, which it also did if we have refused."""
+        if self._refusal:
+            self._refuse(self._refusal)
+        else:
+            super().send_400_response(msg)
+
+    def _await_head(self) -> None:
+        self._timer = self.loop.call_later(self.heads.timeout, self._too_slow)
+
+    def _stop_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _too_slow(self) -> None:
+        self._timer = None
+        if self._unread:
+            self._refuse(TOO_SLOW)
+        else:
+            self.transport.close()
+
+    def _refuse(self, status: str) -> None:
+        """Answer and close. While an earlier request waits for its answer, only close: it must not get this one."""
+        if self.transport.is_closing():
+            return
+        if self.cycle is None or self.cycle.response_complete:
+            text = status.encode()
+            self.transport.write(
+                b"HTTP/1.1 %b\r\ncontent-type: text/plain\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
+                % (text, len(text), text)
+            )
+        self.transport.close()
+
+
+def bounded(heads: Heads) -> type[Any]:
+    """The protocol with other bounds."""
+    return type("BoundedHttp", (BoundedHttp,), {"heads": heads})
