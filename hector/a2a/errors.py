@@ -41,6 +41,8 @@ NOT_FROM_THERE: Final = Fault("LOCAL_ONLY", -32600, 403, "PERMISSION_DENIED")
 UNAUTHENTICATED: Final = Fault("UNAUTHENTICATED", -32600, 401, "UNAUTHENTICATED")
 PERMISSION_DENIED: Final = Fault("PERMISSION_DENIED", -32600, 403, "PERMISSION_DENIED")
 THROTTLED: Final = Fault("RATE_LIMIT_EXCEEDED", -32603, 429, "RESOURCE_EXHAUSTED")
+CONFLICT: Final = Fault("CONFLICT", -32600, 409, "ABORTED")
+APP_UNAVAILABLE: Final = Fault("APP_UNAVAILABLE", -32603, 503, "UNAVAILABLE")
 AGENT_NOT_FOUND: Final = Fault("AGENT_NOT_FOUND", -32602, 404, "NOT_FOUND")
 TASK_NOT_FOUND: Final = Fault("TASK_NOT_FOUND", -32001, 404, "NOT_FOUND")
 TASK_NOT_CANCELABLE: Final = Fault("TASK_NOT_CANCELABLE", -32002, 400, "FAILED_PRECONDITION")
@@ -60,7 +62,9 @@ _BY_CLASS: Final[Mapping[type[errors.HectorError], Fault]] = {
     errors.Unauthenticated: UNAUTHENTICATED,
     errors.Forbidden: PERMISSION_DENIED,
     errors.Throttled: THROTTLED,
+    errors.Conflict: CONFLICT,
     errors.RequestError: INVALID_REQUEST,
+    errors.AppUnavailable: APP_UNAVAILABLE,
     errors.IdentityUnavailable: UNAVAILABLE,
     errors.StoreUnavailable: UNAVAILABLE,
 }

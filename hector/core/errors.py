@@ -17,6 +17,8 @@ HectorError
     Unauthenticated      nobody knows who asks: no credential, or a wrong one
     Forbidden            it is known who asks, and they have no right to this
     Throttled            too often, or too much: again in `retry_after` seconds
+    Conflict             the object is no longer, or not yet, in the state that this needs
+  AppUnavailable         this app cannot be loaded at the moment; others can
   IdentityUnavailable    whose credential it is cannot be found out at the moment
   ModelError             a model call failed
     ModelUnavailable     down, overloaded, rate limited, cut off: retryable
@@ -157,6 +159,18 @@ class Throttled(RequestError):  # noqa: N818
     def __init__(self, message: str, retry_after: float) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class Conflict(RequestError):  # noqa: N818
+    """The object is not in the state that this needs: changed meanwhile, there already, or on its way out."""
+
+    code, http_status = "conflict", 409
+
+
+class AppUnavailable(HectorError):  # noqa: N818
+    """One app cannot be loaded here and now: its stored configuration does not hold, or too many apps are at work."""
+
+    code, http_status, retryable = "app_unavailable", 503, True
 
 
 class IdentityUnavailable(HectorError):  # noqa: N818

@@ -117,6 +117,13 @@ class Jobs:
         """Hand jobs back as if they had not been claimed; those that are no longer ours are passed over."""
         return self._database.write(lambda con: self._release(con, claims))
 
+    def hold(self, claim: Claim, run_at: float) -> Awaitable[None]:
+        """Hand a job back as if it had not been claimed, and let it and all that waits of its app rest until `run_at`.
+
+        For an app that nobody can work for now: its jobs must neither use their attempts up nor be claimed in vain.
+        """
+        return self._database.write(lambda con: self._hold(con, claim, milliseconds(run_at)))
+
     def next_due(self, least: int = LOWEST) -> Awaitable[float | None]:
         """When (epoch) the next job of at least this priority may be claimed; None while there is none."""
         return self._database.read(lambda con: self._next_due(con, least))
@@ -282,6 +289,10 @@ class Jobs:
     async def _release(self, con: Connection, claims: Sequence[Claim]) -> None:
         await con.many(self._sql["release"], [(claim.key, claim.fence) for claim in claims])
         await con.notify(READY)
+
+    async def _hold(self, con: Connection, claim: Claim, run_at: int) -> None:
+        await con.execute(self._sql["release"], (claim.key, claim.fence))
+        await con.execute(self._sql["hold"], (run_at, claim.key, run_at))
 
     async def _next_due(self, con: Connection, least: int) -> float | None:
         found = await con.one(self._sql["next_due"], (least,))

@@ -5,6 +5,7 @@ from hector.config import sqlite
 from hector.config.postgres import is_postgres
 from hector.core.errors import HectorError, StartupError
 from hector.store.approvals import Approvals
+from hector.store.apps import AppConfigs
 from hector.store.database import Database
 from hector.store.jobs import Jobs
 from hector.store.push import PushConfigs
@@ -18,6 +19,7 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self.apps = AppConfigs(database)
         self.jobs = Jobs(database)
         self.sessions = Sessions(database, self.jobs)
         self.push = PushConfigs(database, self.jobs)

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from hector.core.errors import InvalidRequest, Violation
 
@@ -22,17 +22,37 @@ def encode_token(position: Position) -> str:
     return base64.urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
 
 
+def encode_name(name: str) -> str:
+    """The token of a page that ended with this name, for listings in the order of names."""
+    return base64.urlsafe_b64encode(json.dumps(name).encode()).decode().rstrip("=")
+
+
+def decode_name(token: str | None) -> str:
+    """The reverse; the empty text for no token. Raises InvalidRequest on one that we did not make."""
+    found = _decoded(token) if token else ""
+    if not isinstance(found, str) or not (found.isascii() and found.isprintable()):
+        raise _no_token()
+    return found
+
+
 def decode_token(token: str | None) -> Position | None:
     """The reverse; None for no token. Raises InvalidRequest on one that we did not make."""
     if not token:
         return None
-    try:
-        found = json.loads(base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True))
-    except (ValueError, RecursionError):
-        found = None
-    match found:
+    match _decoded(token):
         case [int(at), int(key)] if abs(at) < 1 << 62 and abs(key) < 1 << 62:
             return at, key
         case _:
-            said = "is not a token of an earlier page; leave it out to begin with the first one"
-            raise InvalidRequest(f"pageToken {said}", [Violation("pageToken", said)])
+            raise _no_token()
+
+
+def _decoded(token: str) -> Any:
+    try:
+        return json.loads(base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _no_token() -> InvalidRequest:
+    said = "is not a token of an earlier page; leave it out to begin with the first one"
+    return InvalidRequest(f"pageToken {said}", [Violation("pageToken", said)])

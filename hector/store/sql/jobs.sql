@@ -78,6 +78,10 @@ UPDATE jobs SET history = ? WHERE key = ?;
 UPDATE jobs SET state = 'ready', owner = NULL, attempts = attempts - 1
 WHERE key = ? AND fence = ? AND state || '' = 'running';
 
+-- hold
+-- Everything that waits of the app that a job belongs to rests until a time.
+UPDATE jobs SET run_at = ? WHERE state = 'ready' AND app = (SELECT app FROM jobs WHERE key = ?) AND run_at < ?;
+
 -- cancel_of
 -- Whatever is still to be done for a subject within its lane.
 UPDATE jobs SET state = 'canceled', fence = fence + 1, ended = ?
