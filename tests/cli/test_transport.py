@@ -72,7 +72,10 @@ def test_too_large_a_head_behind_a_good_request_never_answers_that_one(bounded: 
     url = httpx.URL(bounded.url)
     with socket.create_connection((url.host, url.port or 0), PATIENCE) as connection:
         connection.sendall(HEAD + b"\r\n")
-        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+        answer = b""
+        while not answer.endswith(b"}"):
+            answer += connection.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 200 ")
         connection.sendall(too_large)
         assert connection.recv(65536).startswith(b"HTTP/1.1 431 ")
 
