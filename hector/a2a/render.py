@@ -5,8 +5,9 @@ from typing import Final
 
 from hector.core.clock import iso
 from hector.core.content import Data, JsonObject, Media, Message, Part, Text, Thinking, ToolCall, ToolResult
-from hector.core.event import Artifact
+from hector.core.event import Artifact, TextDelta
 from hector.core.task import (
+    AgentDelta,
     ArtifactUpdate,
     ClientMessage,
     Status,
@@ -124,7 +125,7 @@ def page(value: TaskPage, page_size: int, *, artifacts: bool) -> JsonObject:
     return {"tasks": tasks, "nextPageToken": value.next_token, "pageSize": page_size, "totalSize": value.total}
 
 
-def event(owner: Task, value: StatusUpdate | ArtifactUpdate | ToolProgress) -> JsonObject:
+def event(owner: Task, value: StatusUpdate | ArtifactUpdate | ToolProgress | AgentDelta) -> JsonObject:
     """The stream event of one update. Equal for every subscriber: nothing in it is made up on the way."""
     match value:
         case StatusUpdate(found):
@@ -132,7 +133,9 @@ def event(owner: Task, value: StatusUpdate | ArtifactUpdate | ToolProgress) -> J
         case ArtifactUpdate(found_artifact, append, last):
             return artifact_update(owner, artifact(found_artifact), append=append, last=last)
         case ToolProgress(call, result):
-            return said(owner, *progress(call, result))
+            return said(owner, *progress(call, result), whose(value))
+        case AgentDelta():
+            return said(owner, *agent_progress(value), whose(value))
 
 
 def status_update(owner: Task, found: JsonObject) -> JsonObject:
@@ -161,9 +164,9 @@ def thought(owner: Task, artifact_id: str, text: str) -> JsonObject:
     return said(owner, f"{owner.id}-{artifact_id}-thinking", Thinking(text))
 
 
-def said(owner: Task, message_id: str, found: Part) -> JsonObject:
+def said(owner: Task, message_id: str, found: Part, metadata: JsonObject | None = None) -> JsonObject:
     """Progress: the task keeps working and says something meanwhile."""
-    words = ClientMessage(message_id, Message("assistant", (found,)), owner.context_id, owner.id)
+    words = ClientMessage(message_id, Message("assistant", (found,)), owner.context_id, owner.id, metadata)
     return status_update(owner, {"state": STATES[TaskState.WORKING], "message": message(words)})
 
 
@@ -174,3 +177,18 @@ def progress(call: ToolCall | None, result: ToolResult | None) -> tuple[str, Par
     if call is not None:
         return f"{call.id}-call", call
     raise ValueError("tool progress without a call and without a result")
+
+
+def whose(value: ToolProgress | AgentDelta) -> JsonObject | None:
+    """Which agent progress comes from, if that is not the task's own one."""
+    return {"author": value.author, "branch": value.branch} if value.author else None
+
+
+def agent_progress(value: AgentDelta) -> tuple[str, Part]:
+    """What a called agent says meanwhile, as a part of its result that is still to come."""
+    content = [
+        {"text": delta.text} if isinstance(delta, TextDelta) else {"text": delta.text, "metadata": {"kind": "thinking"}}
+        for delta in value.deltas
+    ]
+    shown = {"id": value.call_id, "name": value.author, "content": content, "status": "working"}
+    return f"{value.call_id}-progress", Data(shown, metadata={"kind": "toolProgress"})

@@ -12,6 +12,7 @@ from hector.a2a import wire
 from hector.core.content import JsonObject
 from hector.core.event import TextDelta
 from hector.core.task import (
+    AgentDelta,
     AnswerDelta,
     ArtifactUpdate,
     ClientMessage,
@@ -36,7 +37,7 @@ class Dialect(Protocol):
     def answer(self, value: Task | ClientMessage, /) -> JsonObject:
         """What a send gives, and the first event of a stream."""
 
-    def event(self, owner: Task, value: StatusUpdate | ArtifactUpdate | ToolProgress, /) -> JsonObject:
+    def event(self, owner: Task, value: StatusUpdate | ArtifactUpdate | ToolProgress | AgentDelta, /) -> JsonObject:
         """An update."""
 
     def text_chunk(self, owner: Task, artifact_id: str, text: str, /, *, append: bool) -> JsonObject:

@@ -14,7 +14,16 @@ from hector.core.clock import iso
 from hector.core.content import JsonObject, Message, Part, Thinking
 from hector.core.event import Artifact
 from hector.core.ids import new_id
-from hector.core.task import ArtifactUpdate, ClientMessage, Status, StatusUpdate, Task, TaskState, ToolProgress
+from hector.core.task import (
+    AgentDelta,
+    ArtifactUpdate,
+    ClientMessage,
+    Status,
+    StatusUpdate,
+    Task,
+    TaskState,
+    ToolProgress,
+)
 
 _ROLES: Final[Mapping[object, str]] = {"user": "ROLE_USER", "agent": "ROLE_AGENT"}
 _FIRST_NEW_CODE: Final = -32008
@@ -139,7 +148,7 @@ def _file(new: Mapping[str, Any]) -> JsonObject:
     return {old: new[key] for key, old in names if key in new}
 
 
-def event(owner: Task, value: StatusUpdate | ArtifactUpdate | ToolProgress) -> JsonObject:
+def event(owner: Task, value: StatusUpdate | ArtifactUpdate | ToolProgress | AgentDelta) -> JsonObject:
     """The stream event of one update."""
     match value:
         case StatusUpdate(found):
@@ -148,7 +157,9 @@ def event(owner: Task, value: StatusUpdate | ArtifactUpdate | ToolProgress) -> J
         case ArtifactUpdate(found_artifact, append, last):
             return _artifact_update(owner, artifact(found_artifact), append=append, last=last)
         case ToolProgress(call, result):
-            return _said(owner, *render.progress(call, result))
+            return _said(owner, *render.progress(call, result), render.whose(value))
+        case AgentDelta():
+            return _said(owner, *render.agent_progress(value), render.whose(value))
 
 
 def text_chunk(owner: Task, artifact_id: str, text: str, *, append: bool) -> JsonObject:
@@ -162,8 +173,8 @@ def thought(owner: Task, artifact_id: str, text: str) -> JsonObject:
     return _said(owner, f"{owner.id}-{artifact_id}-thinking", Thinking(text))
 
 
-def _said(owner: Task, message_id: str, found: Part) -> JsonObject:
-    words = ClientMessage(message_id, Message("assistant", (found,)), owner.context_id, owner.id)
+def _said(owner: Task, message_id: str, found: Part, metadata: JsonObject | None = None) -> JsonObject:
+    words = ClientMessage(message_id, Message("assistant", (found,)), owner.context_id, owner.id, metadata)
     return _status_update(owner, {"state": TaskState.WORKING.value, "message": message(words)}, final=False)
 
 

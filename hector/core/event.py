@@ -43,10 +43,15 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """What came out of the model since the last read of its stream. Never stored."""
+    """What came out of the model since the last read of its stream. Never stored.
+
+    In a branch, `call` names the agent call that the branch serves, as its watchers know it.
+    """
 
     author: str
     deltas: tuple[Delta, ...]
+    branch: str = ""
+    call: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +60,21 @@ class ToolStarted:
 
     author: str
     call: ToolCall
+    branch: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class InputRequired:
-    """The run pauses until the user answers call `call_id`."""
+    """The run pauses until the user answers call `call_id` (see `call_name`).
+
+    `agent` and `branch` say who asks, unless that is the task's own agent. In a branch, an event with this control only
+    notes that a question is open; the run pauses with an event of the session itself that asks it.
+    """
 
     call_id: str
     prompt: str
+    agent: str = ""
+    branch: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +82,7 @@ class PendingCall:
     """A call that waits for somebody's word. `args_hash` binds that word to exactly these arguments.
 
     `interrupted`: it had begun when the process died, and nobody knows whether it took effect. `expires_at` is in
-    seconds since the epoch, None for never.
+    seconds since the epoch, None for never. `agent` and `branch` say who asks, unless that is the task's own agent.
     """
 
     call_id: str
@@ -80,6 +92,8 @@ class PendingCall:
     prompt: str
     expires_at: float | None = None
     interrupted: bool = False
+    agent: str = ""
+    branch: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +117,15 @@ class DirectReply:
     text: str
 
 
-Control: TypeAlias = InputRequired | ApprovalRequired | Rejected | DirectReply
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """The agent hands the conversation to another one, with what it is asked to do."""
+
+    agent: str
+    request: str
+
+
+Control: TypeAlias = InputRequired | ApprovalRequired | Rejected | DirectReply | Transfer
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +133,11 @@ class Event:
     """One appended fact of a session: who said what, what it cost, what it changed.
 
     `state` holds changed keys with their scope prefix (`app:`, `user:`, none; `temp:` never reaches the store); None
-    deletes a key. `control` ends the run's own loop in the way it names. `started` are the ids of the calls whose
+    deletes a key. `control` ends the agent's own loop in the way it names. `started` are the ids of the calls whose
     execution begins right after this event has been stored: a call that is named there and has no result was cut off.
+
+    `branch` is empty for the conversation itself. An agent that another one calls works in a branch of its own, named
+    after the caller's branch and "<agent>@<call>", steps set apart by dots; others are not shown its events.
     """
 
     id: str
@@ -136,3 +161,13 @@ class Event:
 
 Output: TypeAlias = Partial | ToolStarted | Event
 """What an agent yields."""
+
+
+def call_name(call_id: str, author: str, branch: str, root: str) -> str:
+    """What a call is known by outside of its agent: models count their calls each for itself, so ids may repeat.
+
+    `root` is the task's own agent, whose calls go by their plain ids.
+    """
+    owner = branch.rpartition(".")[2].partition("@")[0] if branch else root
+    place = branch if author == owner else f"{branch}.{author}" if branch else author
+    return f"{place}.{call_id}" if place else call_id

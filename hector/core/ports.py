@@ -75,12 +75,16 @@ OnUnknown: TypeAlias = Literal["ask", "retry", "fail"]
 
 @dataclass(frozen=True, slots=True)
 class ToolPolicy:
-    """Under which conditions a tool is called. `expires`: seconds that an approval is waited for, None for ever."""
+    """Under which conditions a tool is called. `expires`: seconds that an approval is waited for, None for ever.
+
+    A `reentrant` call goes on from events of its own wherever it was cut off, so its start is nothing to announce.
+    """
 
     approval: bool = False
     prompt: str = ""
     expires: float | None = None
     on_unknown: OnUnknown = "ask"
+    reentrant: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,10 +104,22 @@ class AnswerDelta:
 
 @dataclass(frozen=True, slots=True)
 class ToolProgress:
-    """A tool call that begins (`result` is None) or has ended."""
+    """A tool call that begins (`result` is None) or has ended. `author` calls it, if not the task's own agent."""
 
     call: ToolCall | None
     result: ToolResult | None = None
+    author: str = ""
+    branch: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentDelta:
+    """Pieces of what an agent says that was called as the tool call `call_id`; its result will follow."""
+
+    call_id: str
+    author: str
+    branch: str
+    deltas: tuple[Delta, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +129,7 @@ class Reply:
     message: ClientMessage
 
 
-Update: TypeAlias = StatusUpdate | ArtifactUpdate | AnswerDelta | ToolProgress
+Update: TypeAlias = StatusUpdate | ArtifactUpdate | AnswerDelta | ToolProgress | AgentDelta
 """What subscribers of a task see after its snapshot, in this order for all of them."""
 
 

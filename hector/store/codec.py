@@ -15,6 +15,7 @@ from hector.core.event import (
     InputRequired,
     PendingCall,
     Rejected,
+    Transfer,
 )
 from hector.core.task import ClientMessage
 from hector.core.usage import Usage
@@ -38,7 +39,7 @@ def event_row(event: Event) -> EventRow:
     """The columns of an event that do not depend on where it is appended."""
     shown = int(
         (event.metadata is not None and "a2a" in event.metadata)
-        or isinstance(event.control, InputRequired | ApprovalRequired)
+        or (isinstance(event.control, InputRequired | ApprovalRequired) and not event.branch)
     )
     return shown, event.id, event.invocation_id, event.author, event.branch, event.at, dumps(_event_body(event))
 
@@ -102,16 +103,18 @@ def _usage_from_json(value: JsonObject) -> Usage:
 
 
 def control_to_json(control: Control) -> JsonObject:
-    """`{"type": "input_required" | "approval_required" | "rejected" | "direct_reply", ...}`."""
+    """`{"type": "input_required" | "approval_required" | "rejected" | "direct_reply" | "transfer", ...}`."""
     match control:
         case InputRequired(call_id, prompt):
-            return {"type": "input_required", "call_id": call_id, "prompt": prompt}
+            return {"type": "input_required", "call_id": call_id, "prompt": prompt} | _asker(control)
         case ApprovalRequired(calls):
             return {"type": "approval_required", "calls": [_pending_to_json(call) for call in calls]}
         case Rejected(reason):
             return {"type": "rejected", "reason": reason}
         case DirectReply(text):
             return {"type": "direct_reply", "text": text}
+        case Transfer(agent, request):
+            return {"type": "transfer", "agent": agent, "request": request}
         case _:
             assert_never(control)
 
@@ -120,13 +123,15 @@ def control_from_json(value: JsonObject) -> Control:
     """The reverse. Raises KeyError or ValueError on a foreign shape."""
     match value["type"]:
         case "input_required":
-            return InputRequired(value["call_id"], value["prompt"])
+            return InputRequired(value["call_id"], value["prompt"], value.get("agent", ""), value.get("branch", ""))
         case "approval_required":
             return ApprovalRequired(tuple(_pending_from_json(call) for call in value["calls"]))
         case "rejected":
             return Rejected(value["reason"])
         case "direct_reply":
             return DirectReply(value["text"])
+        case "transfer":
+            return Transfer(value["agent"], value["request"])
         case other:
             raise ValueError(f"{other!r} is not the type of a control")
 
@@ -143,7 +148,11 @@ def _pending_to_json(call: PendingCall) -> JsonObject:
         value["expires_at"] = call.expires_at
     if call.interrupted:
         value["interrupted"] = True
-    return value
+    return value | _asker(call)
+
+
+def _asker(asked: InputRequired | PendingCall) -> JsonObject:
+    return {"agent": asked.agent, "branch": asked.branch} if asked.agent else {}
 
 
 def _pending_from_json(value: JsonObject) -> PendingCall:
@@ -155,6 +164,8 @@ def _pending_from_json(value: JsonObject) -> PendingCall:
         value["prompt"],
         value.get("expires_at"),
         value.get("interrupted", False),
+        value.get("agent", ""),
+        value.get("branch", ""),
     )
 
 

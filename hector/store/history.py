@@ -39,7 +39,7 @@ def client_message(event: Event, *, context_id: str, task_id: str) -> ClientMess
             tuple(envelope.get("extensions", ())),
             tuple(envelope.get("reference_task_ids", ())),
         )
-    if isinstance(event.control, InputRequired | ApprovalRequired):
+    if isinstance(event.control, InputRequired | ApprovalRequired) and not event.branch:
         return question(event.id, event.control, context_id=context_id, task_id=task_id)
     return None
 
@@ -47,7 +47,9 @@ def client_message(event: Event, *, context_id: str, task_id: str) -> ClientMess
 def question(event_id: str, asked: InputRequired | ApprovalRequired, *, context_id: str, task_id: str) -> ClientMessage:
     """The agent's message of a task that waits, as it stands in the status and later in the history."""
     if isinstance(asked, InputRequired):
-        return ClientMessage(event_id, Message("assistant", (Text(asked.prompt),)), context_id, task_id)
+        said = Message("assistant", (Text(asked.prompt),))
+        asker: JsonObject | None = {"author": asked.agent, "branch": asked.branch} if asked.agent else None
+        return ClientMessage(event_id, said, context_id, task_id, asker)
     prompt = "\n\n".join(call.prompt for call in asked.calls)
     parts: tuple[Part, ...] = (Text(prompt), *(Data(_request(call)) for call in asked.calls))
     facts: JsonObject = {
@@ -71,6 +73,8 @@ def _request(call: PendingCall) -> JsonObject:
         shown["expires_at"] = iso(call.expires_at)
     if call.interrupted:
         shown["interrupted"] = True
+    if call.agent:
+        shown["agent"] = call.agent
     return shown
 
 

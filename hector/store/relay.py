@@ -13,6 +13,7 @@ from hector.core.errors import StoreError
 from hector.core.event import Delta, TextDelta, ThinkingDelta
 from hector.core.record import dataclass
 from hector.core.task import (
+    AgentDelta,
     AnswerDelta,
     ArtifactUpdate,
     Status,
@@ -171,7 +172,11 @@ def _update_to_json(update: Update) -> JsonObject:
             return {"type": "artifact", "artifact": artifact_to_text(artifact), "append": append, "last": last}
         case ToolProgress(call, result):
             found = {"call": call, "result": result}
-            return {"type": "tool", **{name: part_to_json(part) for name, part in found.items() if part}}
+            said = {"type": "tool", **{name: part_to_json(part) for name, part in found.items() if part}}
+            return said | ({"author": update.author, "branch": update.branch} if update.author else {})
+        case AgentDelta(call_id, author, branch, deltas):
+            pieces = [[isinstance(delta, TextDelta), delta.text] for delta in deltas]
+            return {"type": "agent", "call": call_id, "author": author, "branch": branch, "deltas": pieces}
         case _:
             assert_never(update)
 
@@ -187,8 +192,14 @@ def _update_from_json(value: JsonObject) -> Update:
         case "tool":
             call, result = _part(value, "call"), _part(value, "result")
             return ToolProgress(
-                call if isinstance(call, ToolCall) else None, result if isinstance(result, ToolResult) else None
+                call if isinstance(call, ToolCall) else None,
+                result if isinstance(result, ToolResult) else None,
+                value.get("author", ""),
+                value.get("branch", ""),
             )
+        case "agent":
+            deltas = tuple(_delta(*piece) for piece in value["deltas"])
+            return AgentDelta(value["call"], value["author"], value["branch"], deltas)
         case other:
             raise ValueError(f"{other!r} is not the type of an update")
 

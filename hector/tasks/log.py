@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from hector.core.content import Data, Media, Part, Text, Thinking, ToolCall, ToolResult
 from hector.core.event import TextDelta
-from hector.core.task import AnswerDelta, ArtifactUpdate, StatusUpdate, ToolProgress, Update
+from hector.core.task import AgentDelta, AnswerDelta, ArtifactUpdate, StatusUpdate, ToolProgress, Update
 from hector.tasks.positions import NOWHERE, Epoch, Position
 
 MOST_UPDATES: Final = 20_000
@@ -147,7 +147,7 @@ def _weight(update: Update) -> int:
             parts = artifact.parts
         case ToolProgress(call, result):
             parts = (call, result)
-        case AnswerDelta(deltas=deltas):
+        case AnswerDelta(deltas=deltas) | AgentDelta(deltas=deltas):
             return _OVERHEAD + sum(len(delta.text) for delta in deltas)
     return _OVERHEAD + sum(_weight_of(part) for part in parts if part is not None)
 
