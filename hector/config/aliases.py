@@ -39,11 +39,14 @@ MOVES: Final[tuple[tuple[Where, Where], ...]] = (
     (("server", "tasks"), ("storage", "tasks")),
     (("server", "sessions"), ("storage", "sessions")),
     (("server", "storage"), ("storage",)),
+    (("server", "rate_limiting"), ("rate_limiting",)),
 )
 
 VALUES: Final[tuple[Respelled, ...]] = (
     Respelled("databases.*.driver", {"sqlite3": "sqlite"}),
     Respelled("storage.*.backend", {"memory": "inmemory", "in_memory": "inmemory", "sqlite": "sql"}),
+    Respelled("rate_limiting.backend", {"inmemory": "memory", "in_memory": "memory"}),
+    Respelled("rate_limiting.scope", {"ip": "address"}),
     Respelled("logger.format", {"simple": "text", "verbose": "text", "custom": "text"}),
     Respelled("logger.level", {"warning": "warn"}),
     Respelled("tools.*.handler", {"approvaltool": "request_approval"}),

@@ -42,7 +42,6 @@ TOP: Final = (
     Planned("vector_stores", "retrieval", _NONE),
     Planned("embedders", "retrieval", _NONE),
     Planned("document_stores", "retrieval", _NONE),
-    Planned("rate_limiting", "rate limiting", (*_NONE, {"enabled": False})),
     Planned("observability", "tracing and metrics", _NONE),
 )
 
@@ -102,7 +101,8 @@ OPERATIONS: Final = (
             "JSON-RPC and HTTP+JSON are both always served"),
     Planned("server.auth", "authentication", (None, {}, {"enabled": False}), "listen on 127.0.0.1 only"),
     Planned("server.studio", "Studio", (None, {}, {"enabled": False})),
-    Planned("server.rate_limiting", "rate limiting", (*_NONE, {"enabled": False})),
+    Planned("rate_limiting.sql_database", "a database of its own for counters",
+            instead="leave it out: with backend sql they are kept where the sessions are"),
     Planned("server.credentials", "authentication"),
     Planned("storage.memory", "long-term memory", _NONE),
 )  # fmt: skip

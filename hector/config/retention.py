@@ -14,4 +14,5 @@ class Retention(Section):
         90 * DAY, description="Conversations, with all that belongs to them, since their last use."
     )
     jobs: Duration = Field(7 * DAY, description="Finished jobs, since their end; the tasks that they worked on stay.")
+    usage: Duration = Field(400 * DAY, description="What was used, by day.")
     dead_letters: Duration = Field(30 * DAY, description="Jobs that were given up, since then.")

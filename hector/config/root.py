@@ -6,7 +6,9 @@ from pydantic import Field
 
 from hector.config.agents import Agent
 from hector.config.base import Section
+from hector.config.budgets import Budget, Price
 from hector.config.databases import Database
+from hector.config.limits import Limits, RateLimitingBlock
 from hector.config.llms import Llm
 from hector.config.server import Logger, Server, Storage
 from hector.config.tools import Tool
@@ -32,6 +34,12 @@ class HectorConfig(Section):
     agents: dict[Id, Agent] = Field({}, description="Agents by id. Empty: one named `assistant`.")
     tools: dict[Id, Tool] = Field({}, description="Tools by id.")
     server: Server = Field(default_factory=Server, description="The HTTP server.")
+    rate_limiting: RateLimitingBlock | None = Field(
+        None, description="Requests and tokens by time. Left out: no limit."
+    )
+    limits: Limits | None = Field(None, description="What may run at once, agents that run in circles. Left out: none.")
+    budgets: tuple[Budget, ...] = Field((), description="What may be spent.")
+    prices: tuple[Price, ...] = Field((), description="What models cost. Those without a row cost nothing.")
     databases: dict[Id, Database] = Field({}, description="Databases by id.")
     storage: Storage = Field(default_factory=Storage, description="Where state is kept.")
     logger: Logger = Field(default_factory=Logger, description="The log.")

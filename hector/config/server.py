@@ -6,6 +6,7 @@ from pydantic import Field
 
 from hector.config.base import Address, Duration, Section, Size
 from hector.config.checkpoint import Checkpoint
+from hector.config.limits import TrustedProxies
 from hector.config.push import PushNotifications
 from hector.config.retention import Retention
 from hector.config.transport import Cors, Heads, Tls
@@ -37,6 +38,9 @@ class Server(Section):
     request_headers: Heads = Field(default_factory=Heads, description="Bounds on the headers of a request.")
     tls: Tls | None = Field(None, description="Certificate and key, to be reached by https. Left out: plain http.")
     cors: Cors | None = Field(None, description="Pages of other sites that may use this server. Left out: none.")
+    trusted_proxies: TrustedProxies | None = Field(
+        None, description="Proxies whose word about the client's address is taken. Left out: none."
+    )
     legacy_card: bool = Field(False, description="Add the keys of A2A 0.3 to agent cards, for old clients.")
     shutdown_grace: Duration = Field(
         30.0, description="How long running tasks may go on to their next stored step after a signal to stop."
