@@ -119,6 +119,7 @@ _TABLE: Final[Mapping[str, str]] = {
         p admin.queue.dlq            | GET /admin/queue/dlq
         p admin.queue.requeue        | POST /admin/queue/dlq/{id}/requeue
         p admin.jwks                 | GET /admin/jwks publishes the verification keys
+        b admin.input                | what is wrong with a request is said field by field: what it is, what is allowed
     """,
     "Agent types": """
         b agents.llm                 | type llm, the default

@@ -1,150 +1,158 @@
-"""Pages for whoever runs this server: for programs on this very machine only, since nobody can prove who they are yet.
+"""The Admin API: finds the endpoint, has the rights checked, reads the request, answers.
 
-A proxy in front would make everybody look local, hence nothing is served where there is one: where a public address is
-configured, to requests that name whom they were forwarded for, and to those of HTTP/1.0, which proxies speak that say
-nothing of it. A name that is not this machine's is refused as well: a page elsewhere may have its name resolve to us.
+Nothing of it is loaded before its first request: one route leads here from each root, and the table of endpoints is
+made and looked through below it. The groups are listed in `table`; each is a module of its own.
 """
 
-from dataclasses import replace
-from typing import Final
-from urllib.parse import urlsplit
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
 
-from starlette.requests import Request
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import Message
+from starlette.routing import Match
+from starlette.types import Receive, Scope, Send
 
-from hector.a2a import wire
-from hector.a2a.errors import NOT_FROM_THERE, ProtocolError
+from hector.a2a.errors import NO_SUCH_VERB, ProtocolError
+from hector.apps.registry import Apps
 from hector.auth.access import Access
 from hector.config.server import Server
 from hector.core.clock import Clock
-from hector.core.content import JsonObject
-from hector.core.errors import InvalidRequest, NotFound, Violation
+from hector.core.record import dataclass
 from hector.store import Store
-from hector.store.approvals import ApprovalState
-from hector.tasks.decisions import WORDS, continuation, decide, shown
-from hector.web.answers import reply_json
+from hector.tasks.service import TaskService
+from hector.web.answers import refusal, reply, reply_json
 from hector.web.asgi import Exchange
-from hector.web.identity import Guarded
-from hector.web.origin import host_of, is_local, is_loopback
+from hector.web.identity import Gate, Guarded, principal_of
 
-PATHS: Final = ("/admin/approvals", "/admin/approvals/{key}")
-MOST: Final = 100
-"""Approvals on one page."""
-_BODY: Final = 64 * 1024
-_DIGITS: Final = 18
-"""As many as surely fit into a key, and far more than there will be."""
-_FORWARDED: Final = (
-    *("forwarded", "via", "x-forwarded", "x-real-ip", "x-client-ip", "x-original-", "true-client-ip"),
-    *("x-envoy-", "x-amzn-", "cdn-loop", "cf-"),
-)
-"""How the headers begin that reverse proxies, load balancers and tunnels add."""
+if TYPE_CHECKING:
+    from hector.web.endpoints import Endpoint
+
+BODY: Final = 2**20
+"""Bytes of the largest body that an endpoint takes, unless the server takes less."""
+ROOTS: Final = ("/admin{rest:rest}", "/openapi.json{end:end}")
+
+
+class _Rest(Convertor[str]):
+    """What follows a whole segment of a path, if anything does."""
+
+    regex = "(?:/.*)?"
+
+    def convert(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("rest", _Rest())
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What endpoints work with."""
+
+    apps: Apps
+    tasks: TaskService
+    store: Store
+    settings: Server
+    clock: Clock
+
+
+def table(parts: Parts) -> "tuple[Endpoint, ...]":
+    """All endpoints of all groups."""
+    from hector.web.admin_approvals import ApprovalEndpoints  # noqa: PLC0415 - loaded by the first request
+
+    return (*ApprovalEndpoints(parts).endpoints(),)
 
 
 class Admin:
-    """The endpoints."""
+    """An ASGI application below some routes of the whole one."""
 
-    def __init__(self, store: Store, settings: Server, clock: Clock) -> None:
-        self._store = store
-        self._settings = settings
-        self._clock = clock
+    def __init__(self, make: "Callable[[], tuple[Endpoint, ...]]", most: int) -> None:
+        """`make` gives the table; `most` is the size of the largest body in bytes."""
+        self._make = make
+        self._most = min(BODY, most)
+        self._rows: list[Row] = []
+        self.gate: Gate | None = None
 
     def routes(self) -> list[Guarded]:
-        """Where they are."""
-        return [
-            Guarded("/admin/approvals{end:end}", self.approvals, Access.AGENTS),
-            Guarded("/admin/approvals/{key}{end:end}", self.approval, Access.AGENTS),
-            Guarded("/admin/approvals/{key}{end:end}", self.decide, Access.AGENTS, "POST"),
-        ]
+        """What leads here."""
+        return [_Entrance(path, self) for path in ROOTS]
 
-    async def approvals(self, request: Request) -> Response:
-        """What waits for a person, the oldest first; `task` and `after` (a key) narrow it down."""
-        require_local(request, self._settings.public_url)
-        query = request.query_params
-        found = await self._store.approvals.waiting(
-            query.get("task"), after=_number(query.get("after", "0"), "after"), limit=MOST + 1
-        )
-        page = found[:MOST]
-        more = page[-1].key if len(found) > MOST else None
-        return reply_json(request, {"approvals": [shown(one) for one in page], "next": more})
+    def rows(self) -> "list[Row]":
+        """The table, as routes of which each has its guard."""
+        if not self._rows:
+            assert self.gate is not None  # noqa: S101 - the application has set it before it serves
+            self._rows = [Row(endpoint, self._most, self.gate) for endpoint in self._make()]
+        return self._rows
 
-    async def approval(self, request: Request) -> Response:
-        """One of them, decided or not. Raises NotFound."""
-        require_local(request, self._settings.public_url)
-        return reply_json(request, shown(await self._store.approvals.get(_key(request))))
-
-    async def decide(self, request: Request) -> Response:
-        """Approve or deny: {"decision": "approve" | "deny", "comment": ...}. Raises InvalidRequest, NotFound."""
-        require_local(request, self._settings.public_url)
-        state, comment = await _decision(request)
-        found = await self._store.approvals.get(_key(request))
-        if found.state is not ApprovalState.PENDING:
-            raise InvalidRequest(f"approval {found.key} was already {found.state} by {found.decided_by}")
-        decisions = decide((found,), state, _author(request), comment)
-        offer = continuation((found,), decisions, self._clock.now())
-        await self._store.tasks.accept(replace(offer, max_attempts=self._settings.queue.max_retries + 1))
-        return reply_json(request, shown(await self._store.approvals.get(found.key)))
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, unless the client has gone. Raises HectorError and HTTPException for the application to word."""
+        here: list[Row] = []
+        for row in self.rows():
+            match, found = row.matches(scope)
+            if match is Match.FULL:
+                scope.update(found)
+                await row.handle(scope, receive, send)
+                return
+            if match is Match.PARTIAL:
+                here.append(row)
+        if not here:
+            raise HTTPException(404)
+        verbs = ", ".join(dict.fromkeys(row.declared.method for row in here))
+        error = ProtocolError(NO_SUCH_VERB, f"{scope['method']} is not possible here; allowed: {verbs}")
+        await refusal(Request(scope), error, ((b"allow", verbs.encode()),))(scope, receive, send)
 
 
-def require_local(request: Request, public_url: str | None) -> None:
-    """Raises ProtocolError unless the request comes straight from a program on this machine."""
-    peer = request.client.host if request.client else ""
-    public = urlsplit(public_url).hostname if public_url else None
-    proxied = (
-        (public is not None and not is_local(public))
-        or request.scope.get("http_version") == "1.0"
-        or any(name.startswith(_FORWARDED) for name in request.headers)
-    )
-    if proxied or not is_loopback(peer):
-        raise ProtocolError(
-            NOT_FROM_THERE,
-            "without authentication these pages are for programs on the server's own machine, not through a proxy; "
-            "use `hector approve` there",
-        )
-    if not is_local(host_of(request.headers.get("host", ""))):
-        raise ProtocolError(NOT_FROM_THERE, "these pages are only served under the name localhost or 127.0.0.1")
+class _Entrance(Guarded):
+    """A route for all paths below a root and all methods. It guards nothing: what is behind it does."""
+
+    def __init__(self, path: str, admin: Admin) -> None:
+        super().__init__(path, admin, Access.PUBLIC)
+        self.methods = None
+        self._admin = admin
+
+    def behind(self, gate: Gate) -> Guarded:
+        """Hand the gate on."""
+        self._admin.gate = gate
+        return self
 
 
-def _author(request: Request) -> str:
-    return f"the admin API from {request.client.host if request.client else 'here'}"
+class Row(Guarded):
+    """The route of one endpoint, behind its gate."""
+
+    def __init__(self, declared: "Endpoint", most: int, gate: Gate) -> None:
+        super().__init__(f"{declared.path}{{end:end}}", _Answering(declared, most), declared.access, declared.method)
+        self.declared = declared
+        self.behind(gate)
 
 
-def _key(request: Request) -> int:
-    text: str = request.path_params["key"]
-    if not _is_number(text):
-        raise NotFound("approval", text[:40])
-    return int(text)
+@dataclass(frozen=True, slots=True)
+class _Answering:
+    """Reads the parts of an admitted request, calls the handler, words what it gives."""
 
+    endpoint: "Endpoint"
+    most: int
 
-def _number(text: str, name: str) -> int:
-    if not _is_number(text):
-        raise InvalidRequest(f"{name} must be a number", [Violation(name, "must be the key of an approval")])
-    return int(text)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with suppress(ClientDisconnect):
+            response = await self._answer(Request(scope, receive), Exchange(scope, receive, send))
+            await response(scope, receive, send)
 
+    async def _answer(self, request: Request, exchange: Exchange) -> Response:
+        from hector.web.admin_input import read_body, read_query  # noqa: PLC0415 - loaded by the first request
+        from hector.web.endpoints import Answer, Ask, Query  # noqa: PLC0415
 
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= _DIGITS
-
-
-async def _never(_: Message) -> None:
-    raise AssertionError("an exchange that only reads has answered")
-
-
-async def _decision(request: Request) -> tuple[ApprovalState, str]:
-    exchange = Exchange(request.scope, request.receive, _never)
-    exchange.require_json()
-    value = _object(await exchange.body(_BODY))
-    word, comment = value.get("decision"), value.get("comment", "")
-    state = WORDS.get(word) if isinstance(word, str) else None
-    if state is None:
-        raise InvalidRequest('decision must be "approve" or "deny"', [Violation("decision", "is missing or unknown")])
-    if not isinstance(comment, str):
-        raise InvalidRequest("comment must be a text", [Violation("comment", "must be a text")])
-    return state, comment
-
-
-def _object(body: bytes) -> JsonObject:
-    value = wire.loads(body) if body else {}
-    if not isinstance(value, dict):
-        raise InvalidRequest("the body must be a JSON object", [Violation("", "must be an object")])
-    return value
+        declared = self.endpoint
+        query = read_query(declared.query or Query, request.scope["query_string"])
+        body = None if declared.body is None else await read_body(declared.body, exchange, self.most)
+        found = await declared.handler(Ask(declared, request, principal_of(request.scope), query, body))
+        if isinstance(found, Response):
+            return found
+        answer = found if isinstance(found, Answer) else Answer(found)
+        status = answer.status or declared.status
+        if answer.shape is None:
+            return reply(request, status, b"", extra=answer.headers)
+        response = reply_json(request, answer.shape.model_dump(mode="json"), status)
+        response.raw_headers += answer.headers
+        return response

@@ -6,6 +6,7 @@ layers around its router, which contain and word what goes wrong, would have to 
 """
 
 from math import ceil
+from typing import Final
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -20,13 +21,16 @@ from hector.core.errors import HectorError, Throttled, Unauthenticated
 from hector.store import Store
 from hector.tasks.push import PushService
 from hector.tasks.service import TaskService
-from hector.web.admin import Admin
+from hector.web.admin import Admin, Parts, table
 from hector.web.answers import Headers, refusal
 from hector.web.identity import Gate, Nobody
 from hector.web.origin import OwnPagesOnly
 from hector.web.pages import PATHS, Pages
 from hector.web.protocol import Protocol
 from hector.web.routes import allowed, make_routes
+
+READABLE: Final = ("X-Request-Id", "Retry-After", "WWW-Authenticate", "X-RateLimit-Limit", "X-RateLimit-Remaining")
+"""Headers of answers that pages of other origins may look at."""
 
 
 def create_app(
@@ -45,14 +49,37 @@ def create_app(
     clock = clock or SystemClock()
     pages = Pages(apps, tasks, store, settings, clock)
     gate = gate or Gate(Nobody())
-    routes = make_routes(Protocol(apps, tasks, push, settings), pages) + Admin(store, settings, clock).routes()
+    parts = Parts(apps, tasks, store, settings, clock)
+    admin = Admin(lambda: table(parts), settings.max_body_bytes)
+    routes = make_routes(Protocol(apps, tasks, push, settings), pages) + admin.routes()
     app = Starlette(
         routes=[one.behind(gate) for one in routes],
-        middleware=[Middleware(OwnPagesOnly, settings.public_url)],
+        middleware=_pages_allowed(settings),
         exception_handlers={404: _no_such_path, 405: _no_such_verb, HectorError: _refused, Exception: _broken},
     )
     app.router.redirect_slashes = False
     return app
+
+
+def _pages_allowed(settings: Server) -> list[Middleware]:
+    """Which browsers' pages may use this server: its own, and those of the origins that are listed."""
+    cors = settings.cors
+    if cors is None or not cors.allowed_origins:
+        return [Middleware(OwnPagesOnly, settings.public_url)]
+    from starlette.middleware.cors import CORSMiddleware  # noqa: PLC0415 - only where other sites are let in
+
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=cors.allowed_origins,
+            allow_methods=cors.allowed_methods,
+            allow_headers=cors.allowed_headers,
+            allow_credentials=cors.allow_credentials,
+            expose_headers=READABLE,
+            max_age=int(cors.max_age),
+        ),
+        Middleware(OwnPagesOnly, settings.public_url, cors.allowed_origins),
+    ]
 
 
 async def _no_such_path(request: Request, _: Exception) -> Response:

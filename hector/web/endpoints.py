@@ -1,0 +1,144 @@
+"""How an endpoint is declared: one row per method and path, from which all else follows.
+
+Routes, checks of rights, validation, the OpenAPI document, the pages of the documentation and the generated tests are
+made from these rows, so that none of them can forget one. A group of endpoints is a class with a method `endpoints()`
+that gives its rows; `web/admin.py` lists the groups.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import field
+from typing import Any, Final, TypeAlias
+
+from pydantic import BaseModel, ConfigDict
+from starlette.requests import Request
+from starlette.responses import Response
+
+from hector.auth.access import Access
+from hector.core.errors import NotFound
+from hector.core.identity import Principal, Via
+from hector.core.record import dataclass
+from hector.web.answers import Headers
+from hector.web.identity import address_of
+
+LONGEST_ID: Final = 256
+"""Characters of an id in a path; those of conversations, which clients choose, may have as many."""
+_PLACE: Final = re.compile(r"\{(\w+)(?::\w+)?\}")
+
+
+class Input(BaseModel):
+    """What a request brings: exactly the fields that are declared, of exactly their types."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, strict=True)
+
+
+class Body(Input):
+    """What it brings as a JSON object."""
+
+
+class Query(Input):
+    """What it brings behind the question mark. Numbers and truth values are read from their texts."""
+
+
+class Nothing(Body):
+    """The body of a request that wants none: absent, or `{}`."""
+
+
+class Shape(BaseModel):
+    """What an endpoint answers with, as a JSON object."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer that is more than its body: another status than the declared one, or headers of its own."""
+
+    shape: Shape | None
+    status: int | None = None
+    headers: Headers = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A request that may be answered: its rights are checked, its parts are read.
+
+    `query` and `body` are instances of what the endpoint declares, None where it declares nothing.
+    """
+
+    endpoint: "Endpoint"
+    request: Request
+    principal: Principal
+    query: Any = None
+    body: Any = None
+
+    @property
+    def author(self) -> str:
+        """Who it is, as it is kept with what they change."""
+        who = "the admin API" if self.principal.via is Via.OPEN else f"{self.principal.role} {self.principal.subject}"
+        return f"{who} from {address_of(self.request.scope) or 'here'}"
+
+    def id(self, name: str = "id") -> str:
+        """What stands in the path for a placeholder. Raises NotFound for what can be no id."""
+        found: str = self.request.path_params[name]
+        if not found or len(found) > LONGEST_ID or "\0" in found:
+            raise NotFound(self.endpoint.ids[name], found[:40])
+        return found
+
+    def number(self, name: str = "id") -> int:
+        """The same where ids are numbers. Raises NotFound."""
+        text = self.id(name)
+        if not (text.isascii() and text.isdigit() and len(text) <= 18):
+            raise NotFound(self.endpoint.ids[name], text[:40])
+        return int(text)
+
+    def app(self, asked: str | None = None) -> str | None:
+        """To which app's objects the answer is limited; None for all. Raises NotFound for one of somebody else."""
+        mine = self.principal.app
+        if mine is not None and asked not in (None, mine):
+            raise NotFound("app", str(asked)[:40])
+        return mine or asked
+
+    def require_app(self, app: str, name: str = "id") -> None:
+        """Raises NotFound, about the object that the path names, if that belongs to an app of somebody else."""
+        if self.principal.app not in (None, app):
+            raise NotFound(self.endpoint.ids[name], self.id(name))
+
+
+Handler: TypeAlias = Callable[[Ask], Awaitable[Shape | Answer | Response | None]]
+"""Answers a request: with the declared shape, or with nothing where none is declared. Raises HectorError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One row.
+
+    `path` in starlette's words; `ids` names the kind of object behind each of its placeholders, such as "session".
+    `answer` is the shape of a success, with `status`; `errors` are the statuses beyond those that follow from the rest.
+    `action` is what the audit log calls it; empty for what is not noted there: every change has one.
+    """
+
+    method: str
+    path: str
+    access: Access
+    summary: str
+    handler: Handler
+    tag: str
+    answer: type[Shape] | None = None
+    status: int = 200
+    query: type[Query] | None = None
+    body: type[Body] | None = None
+    ids: Mapping[str, str] = field(default_factory=dict)
+    errors: tuple[int, ...] = ()
+    action: str = ""
+    description: str = ""
+
+    @property
+    def shown_path(self) -> str:
+        """The path as people and OpenAPI write it: /admin/sessions/{id}."""
+        return _PLACE.sub(r"{\1}", self.path)
+
+    @property
+    def id(self) -> str:
+        """A name for generated clients: get_admin_sessions_id."""
+        return f"{self.method.lower()}_{re.sub('[^A-Za-z0-9]+', '_', self.shown_path).strip('_')}"

@@ -1,0 +1,1 @@
+"""The Admin API, from its table of endpoints."""
