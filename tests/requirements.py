@@ -384,6 +384,7 @@ _TABLE: Final[Mapping[str, str]] = {
     "Milestone 3: push notifications": """
         b a2a.push                   | push notification configs: all four operations, and inline, in both versions
         b push.delivery              | each update is sent at least once, in order, with the same id on each retry
+        b push.crowd                 | receivers that hang starve no other, and one that is away for a while misses nothing
         b push.ssrf                  | notifications go to the internet, and beyond it only where the operator allows
     """,
     "Milestone 3: operations": """
@@ -401,7 +402,7 @@ _TABLE: Final[Mapping[str, str]] = {
         b ops.tls                    | TLS by the server itself; a renewed certificate counts without a restart
         b ops.request-heads          | request heads are bounded in size, number and time
         b ops.security-headers       | answers tell browsers that they are data and nothing to frame
-        p ops.cors                   | pages of listed origins may use the server, others may not
+        b ops.cors                   | pages of listed origins may use the server, others may not
     """,
     "Milestone 1: chat": """
         b cli.chat                   | `hector chat` streams with a running or an in-process agent

@@ -1,40 +1,47 @@
 """Which browsers' pages may talk to us: only our own. Programs send no Origin and are not affected."""
 
 import ipaddress
+from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hector.a2a.errors import FORBIDDEN, ProtocolError
+from hector.config.transport import ANY
 from hector.web.answers import refusal
 
 
 class OwnPagesOnly:
     """Middleware in front of all routes, those of later versions included."""
 
-    def __init__(self, app: ASGIApp, public_url: str | None) -> None:
+    def __init__(self, app: ASGIApp, public_url: str | None, others: Collection[str] = ()) -> None:
         self._app = app
         self._public_url = public_url
+        self._others = others
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or refuse it."""
         if scope["type"] == "http" and b"origin" in dict(scope["headers"]):
             request = Request(scope)
             try:
-                check(request, self._public_url)
+                check(request, self._public_url, self._others)
             except ProtocolError as error:
                 await refusal(request, error)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
 
-def check(request: Request, public_url: str | None) -> None:
+def check(request: Request, public_url: str | None, others: Collection[str] = ()) -> None:
     """Refuse pages of other sites, and, on loopback, pages that reached us by a name that is not ours.
 
-    The second is how DNS rebinding looks: a foreign name that resolves to this machine. Raises ProtocolError.
+    The second is how DNS rebinding looks: a foreign name that resolves to this machine. `others` are origins that are
+    let in by the configuration (`server.cors`), "*" any. Raises ProtocolError.
     """
-    page = _netloc(request.headers["origin"])
+    origin = request.headers["origin"]
+    if ANY in others or origin.lower() in others:
+        return
+    page = _netloc(origin)
     if public_url and page == urlsplit(public_url).netloc.lower():
         return
     if not page or page != request.headers.get("host", "").lower():
