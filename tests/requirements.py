@@ -402,6 +402,7 @@ _TABLE: Final[Mapping[str, str]] = {
         b ops.tls                    | TLS by the server itself; a renewed certificate counts without a restart
         b ops.request-heads          | request heads are bounded in size, number and time
         b ops.security-headers       | answers tell browsers that they are data and nothing to frame
+        b security.ssrf              | no spelling of a closed address, no name and no redirect leads inside
         b ops.cors                   | pages of listed origins may use the server, others may not
     """,
     "Milestone 1: chat": """

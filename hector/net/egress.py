@@ -73,12 +73,12 @@ _RANGES: Final[tuple[tuple[str, Reach, tuple[str, ...]], ...]] = (
     ),
     ("no host at all", Reach.NEVER, ("0.0.0.0/8", "::/128")),
     ("multicast or broadcast", Reach.NEVER, ("224.0.0.0/4", "255.255.255.255", "ff00::/8")),
+    ("this machine", Reach.PRIVATE, ("127.0.0.0/8", "::1/128")),
     (
         "an IPv4 address in another form",
         Reach.NEVER,
-        ("::ffff:0:0/96", "::ffff:0:0:0/96", "2002::/16", "2001::/32"),
+        ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "2002::/16", "2001::/32"),
     ),
-    ("this machine", Reach.PRIVATE, ("127.0.0.0/8", "::1/128")),
     (
         "a private network",
         Reach.PRIVATE,
