@@ -50,7 +50,7 @@ LOOPBACK = Policy(("127.0.0.0/8",))
         ("240.0.0.1", Reach.SPECIAL),
         ("2001:db8::1", Reach.SPECIAL),
         ("100::1", Reach.SPECIAL),
-        ("::7f00:1", Reach.SPECIAL),
+        ("::7f00:1", Reach.NEVER),
         ("64:ff9b:1::1", Reach.SPECIAL),
         ("5f00::1", Reach.SPECIAL),
         ("169.254.169.254", Reach.NEVER),
