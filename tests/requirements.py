@@ -102,6 +102,7 @@ _TABLE: Final[Mapping[str, str]] = {
         p tenant.sessions            | each app has its own sessions and state
         p tenant.vectors             | each app has its own vector collections
         p tenant.jwt                 | each app has its own JWT authentication
+        b tenant.policy              | configurations of apps may use nothing dangerous unless the operator opens it
         b tenant.versions            | every change of an app's configuration is a version with its author
     """,
     "Admin API": """

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from hector.config import providers
 from hector.config.document import Document, matches
@@ -23,6 +23,20 @@ _HEADER_VALUE: Final = re.compile(r"[\t -~\xa0-\xff]*")
 _PATTERNS: Final = ("user", "system", "tool_result_matches")
 
 
+class Restriction(Protocol):
+    """What a configuration may use, where whoever wrote it may not use everything. It reports, and takes out."""
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the files are that it may name."""
+
+    def before(self, document: Document) -> None:
+        """Judge what is written, before variables are filled in."""
+
+    def after(self, document: Document) -> None:
+        """Judge what is meant, before any file is read."""
+
+
 @dataclass(slots=True)
 class Surroundings:
     """What a configuration is checked against. `files` collects what was read beside it."""
@@ -30,6 +44,7 @@ class Surroundings:
     folder: Path
     environment: Environment
     handlers: Collection[str] = ()
+    restriction: Restriction | None = None
     files: list[Path] = field(default_factory=list)
 
 

@@ -11,8 +11,9 @@ Where: TypeAlias = tuple[str | int, ...]
 """The way to a value: keys and list positions from the top."""
 
 Kind: TypeAlias = Literal[
-    "syntax", "duplicate", "unknown", "type", "range", "missing", "variable", "reference", "cycle", "file", "planned"
-]
+    "syntax", "duplicate", "unknown", "type", "range", "missing", "variable", "reference", "cycle", "file", "planned",
+    "policy",
+]  # fmt: skip
 Severity: TypeAlias = Literal["error", "warning"]
 Style: TypeAlias = Literal["compact", "verbose", "json"]
 

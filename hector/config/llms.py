@@ -192,7 +192,7 @@ class LocalLlm(LlmBase):
 _EveryLlm: TypeAlias = Annotated[
     AnthropicLlm | OpenAiLlm | GeminiLlm | OllamaLlm | ScriptedLlm | LocalLlm, Field(discriminator="provider")
 ]
-_CLASSES: Final[Mapping[str, type[LlmBase]]] = {
+CLASSES: Final[Mapping[str, type[LlmBase]]] = {
     "anthropic": AnthropicLlm,
     "openai": OpenAiLlm,
     "gemini": GeminiLlm,
@@ -200,6 +200,7 @@ _CLASSES: Final[Mapping[str, type[LlmBase]]] = {
     "scripted": ScriptedLlm,
     "local": LocalLlm,
 }
+"""By `provider`."""
 
 
 class _ByProvider:
@@ -217,7 +218,7 @@ class _ByProvider:
 
     @staticmethod
     def _check(value: Any) -> Any:
-        chosen = _CLASSES.get(str(value.get("provider"))) if isinstance(value, dict) else None
+        chosen = CLASSES.get(str(value.get("provider"))) if isinstance(value, dict) else None
         return chosen.model_validate(value) if chosen else TypeAdapter(_EveryLlm).validate_python(value)
 
 

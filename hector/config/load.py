@@ -59,14 +59,16 @@ def parse_config(
     *,
     path: Path | None = None,
     handlers: Collection[str] = (),
+    is_json: bool | None = None,
+    restriction: check.Restriction | None = None,
 ) -> Loaded:
     """Like `load_config`, for a text that did not come from a file. `name` stands for it in messages."""
     environment = _environment(env)
-    folder = path.parent if path else Path.cwd()
+    folder = (restriction.folder if restriction else None) or (path.parent if path else Path.cwd())
     environment.read(folder)
-    document = parse(text, name, is_json=name.endswith(".json"))
+    document = parse(text, name, is_json=name.endswith(".json") if is_json is None else is_json)
     document.findings += environment.findings
-    around = check.Surroundings(folder, environment, handlers)
+    around = check.Surroundings(folder, environment, handlers, restriction)
     config = None if _has_errors(document) and not document.value else _check(document, around)
     findings = ordered(document.findings)
     if config is None or any(finding.severity == "error" for finding in findings):
@@ -90,10 +92,14 @@ def _has_errors(document: Document) -> bool:
 def _check(document: Document, around: check.Surroundings) -> HectorConfig | None:
     """All steps, each of which notes what it finds; the order lets the early ones keep noise from the later ones."""
     check.drop_empty(document)
+    if around.restriction is not None:
+        around.restriction.before(document)
     fill(document, around.environment.get)
     aliases.apply(document)
     planned.refuse(document)
     check.complete(document, around)
+    if around.restriction is not None:
+        around.restriction.after(document)
     check.idle(document)
     check.references(document, around)
     check.settle(document)

@@ -11,6 +11,7 @@ from hector.config.databases import Database
 from hector.config.limits import Limits, RateLimitingBlock
 from hector.config.llms import Llm
 from hector.config.server import Logger, Server, Storage
+from hector.config.tenants import Tenants
 from hector.config.tools import Tool
 from hector.core.ids import CONFIG_ID
 
@@ -40,6 +41,7 @@ class HectorConfig(Section):
     limits: Limits | None = Field(None, description="What may run at once, agents that run in circles. Left out: none.")
     budgets: tuple[Budget, ...] = Field((), description="What may be spent.")
     prices: tuple[Price, ...] = Field((), description="What models cost. Those without a row cost nothing.")
+    tenants: Tenants = Field(default_factory=Tenants, description="Apps that come through the admin API.")
     databases: dict[Id, Database] = Field({}, description="Databases by id.")
     storage: Storage = Field(default_factory=Storage, description="Where state is kept.")
     logger: Logger = Field(default_factory=Logger, description="The log.")
