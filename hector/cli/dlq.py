@@ -16,7 +16,7 @@ from hector.observe.redact import redact
 if TYPE_CHECKING:
     from hector.cli.place import Place
     from hector.store import Store
-    from hector.store.jobs import JobRecord
+    from hector.store.job_rows import JobRecord
 
 _PAGE: Final = 50
 
@@ -92,7 +92,7 @@ async def _run(arguments: argparse.Namespace, place: "Place") -> int:
 
 
 async def _list(store: "Store", arguments: argparse.Namespace, style: "Style") -> int:
-    found = await store.jobs.dead(before=arguments.before, limit=arguments.limit + 1)
+    found = await store.queue.dead(before=arguments.before, limit=arguments.limit + 1)
     page, more = found[: arguments.limit], len(found) > arguments.limit
     if arguments.json:
         print(as_json({"dead_letters": [facts(job) for job in page], "next": page[-1].key if more else None}))
@@ -111,7 +111,7 @@ async def _show(store: "Store", arguments: argparse.Namespace, style: "Style") -
 
 async def _change(store: "Store", arguments: argparse.Namespace) -> int:
     """Requeue or drop, one transaction each; a KEY that is none is reported and does not stop the rest."""
-    change, word = (store.jobs.requeue, "requeued") if arguments.action == "requeue" else (store.jobs.drop, "dropped")
+    change, word = (store.queue.requeue, "requeued") if arguments.action == "requeue" else (store.queue.drop, "dropped")
     keys = [key async for key in _all_keys(store)] if arguments.all else list(dict.fromkeys(arguments.keys))
     if arguments.action == "drop" and keys and not arguments.yes and not _agreed(len(keys)):
         print("nothing was dropped", file=sys.stderr)
@@ -152,7 +152,7 @@ async def _each(
 
 async def _all_keys(store: "Store") -> AsyncIterator[int]:
     before = None
-    while page := await store.jobs.dead(before=before, limit=200):
+    while page := await store.queue.dead(before=before, limit=200):
         for job in page:
             yield job.key
         before = page[-1].key

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from hector.core.job import Instance
     from hector.store import Store
     from hector.store.figures import Figures
-    from hector.store.jobs import JobRecord, JobStatistics
+    from hector.store.job_rows import JobRecord
+    from hector.store.queue import JobStatistics
     from hector.store.retention import Removal
 
 _LONG: Final = "1h"
@@ -93,8 +94,8 @@ async def _report(place: "Place", long: float) -> Report:
             store.dsn,
             lease,
             long,
-            await store.jobs.instances(),
-            await store.jobs.statistics(),
+            await store.instances.all(),
+            await store.queue.statistics(),
             figures,
             dead,
             damage,
@@ -106,7 +107,7 @@ async def _report(place: "Place", long: float) -> Report:
 async def _dead_letters(store: "Store") -> "tuple[tuple[JobRecord, ...], str]":
     """One that is damaged must not hide everything else."""
     try:
-        return await store.jobs.dead(limit=_SHOWN), ""
+        return await store.queue.dead(limit=_SHOWN), ""
     except StoreError as error:
         return (), str(error)
 

@@ -7,8 +7,10 @@ from hector.core.errors import HectorError, StartupError
 from hector.store.approvals import Approvals
 from hector.store.apps import AppConfigs
 from hector.store.database import Database
+from hector.store.instances import Instances
 from hector.store.jobs import Jobs
 from hector.store.push import PushConfigs
+from hector.store.queue import Queue
 from hector.store.sessions import Sessions
 from hector.store.sqlite import SqliteDatabase
 from hector.store.tasks import Tasks
@@ -21,9 +23,10 @@ class Store:
         self.database = database
         self.apps = AppConfigs(database)
         self.jobs = Jobs(database)
+        self.instances = Instances(database, self.jobs)
         self.sessions = Sessions(database, self.jobs)
         self.push = PushConfigs(database, self.jobs)
-        self.jobs.on_reopen(self.push.announce_reopened)
+        self.queue = Queue(database, self.jobs, self.push.announce_reopened)
         self.approvals = Approvals(database, self.jobs)
         self.tasks = Tasks(database, self.sessions, self.jobs, self.push, self.approvals)
 

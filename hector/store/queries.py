@@ -5,7 +5,20 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-FILES: Final = ("sessions", "tasks", "jobs", "push", "approvals", "retention", "figures", "backup", "relay", "apps")
+FILES: Final = (
+    "sessions",
+    "tasks",
+    "jobs",
+    "instances",
+    "queue",
+    "push",
+    "approvals",
+    "retention",
+    "figures",
+    "backup",
+    "relay",
+    "apps",
+)
 _HEADER: Final = re.compile(r"^-- (\w+)(?: @(\w+))?\n", re.MULTILINE)
 _REMARK: Final = re.compile(r"^--.*\n", re.MULTILINE)
 

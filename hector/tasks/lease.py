@@ -45,7 +45,7 @@ class Lease:
         """Register, and free what this database's only process left behind when it died."""
         await self._register()
         alone = self._store.database.dialect == "sqlite"
-        freed = await self._store.jobs.reap(self.id, -_EVER if alone else self._seconds)
+        freed = await self._store.instances.reap(self.id, -_EVER if alone else self._seconds)
         if freed:
             log.info("work of a process that is gone goes on", extra={"count": freed})
 
@@ -66,14 +66,14 @@ class Lease:
         """Take leave, so that nobody has to wait for this process."""
         try:
             async with asyncio.timeout(self._seconds):
-                await self._store.jobs.leave(self.id)
+                await self._store.instances.leave(self.id)
         except (StoreError, TimeoutError) as error:
             log.warning("could not take leave; others notice by themselves", extra={"error": str(error)})
 
     async def _beat(self) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
-        alive = await self._store.jobs.beat(self.id)
+        alive = await self._store.instances.beat(self.id)
         if self._away or loop.time() - began > self._seconds / BEATS:
             self._patient_until = loop.time() + self._seconds  # the others could not beat either: they live, perhaps
         if not alive:
@@ -86,10 +86,10 @@ class Lease:
             self._returned()
         if loop.time() < self._patient_until:
             return
-        freed = await self._store.jobs.reap(self.id, self._seconds)
+        freed = await self._store.instances.reap(self.id, self._seconds)
         if freed:
             log.warning("took over the work of a process that stopped answering", extra={"count": freed})
 
     async def _register(self) -> None:
         now = self._clock.now()
-        await self._store.jobs.register(Instance(self.id, socket.gethostname(), os.getpid(), __version__, now, now))
+        await self._store.instances.register(Instance(self.id, socket.gethostname(), os.getpid(), __version__, now, now))

@@ -121,16 +121,16 @@ async def test_what_ran_is_ready_again_and_nobody_is_to_blame(dsn: str, tmp_path
     path = tmp_path / "a.hbk"
 
     async def prepare(store: Store) -> None:
-        await store.jobs.register(Instance("process-1", "host", 1, "1", NOW, NOW))
+        await store.instances.register(Instance("process-1", "host", 1, "1", NOW, NOW))
         await begin(store)
         await save(store.database, path, clock, Watcher())
-        await store.jobs.leave("process-1")
+        await store.instances.leave("process-1")
 
     await with_store(dsn, prepare)
     await bring_back(dsn, path, clock, replace=True)
 
     async def look(store: Store) -> None:
-        assert await store.jobs.instances() == ()
+        assert await store.instances.all() == ()
         (job,) = await store.jobs.claim("process-2", 10, NOW + 1e9)
         assert (job.attempts, job.claim) == (1, Claim(1, 3))
         assert (await store.jobs.get(1)).history == ()
@@ -233,7 +233,7 @@ async def test_one_that_is_in_use_is_refused(dsn: str, tmp_path: Path, clock: Fa
     path = tmp_path / "a.hbk"
     server = await open_store(dsn)
     try:
-        await server.jobs.register(Instance("process-1", "a-host", 4711, "1", NOW, NOW))
+        await server.instances.register(Instance("process-1", "a-host", 4711, "1", NOW, NOW))
         await save(server.database, path, clock, Watcher())
         with pytest.raises(StartupError, match="is in use by .*Hector process"):
             await bring_back(dsn, path, clock, replace=True)

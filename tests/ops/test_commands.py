@@ -14,7 +14,7 @@ from hector.core.job import Instance, JobState, NewJob
 from hector.core.task import Caller
 from hector.store import Store, migrations, open_store
 from hector.store.tables import ours, tables_of
-from tests.store.turns import ME, NOW, answer, begin, done
+from tests.store.turns import ME, NOW, add, answer, begin, done
 
 SECRET = "sk-canary-0123456789"
 CONFIG = f"""
@@ -85,7 +85,7 @@ async def nothing(store: Store) -> None:
 async def dead_letters(store: Store, number: int = 3) -> None:
     """Jobs that were given up, each after two attempts."""
     for at in range(number):
-        key = await store.jobs.add(NewJob("push", ME, f"task-{at}", {"url": "u", "token": "tok-abcdef"}, NOW))
+        key = await add(store, NewJob("push", ME, f"task-{at}", {"url": "u", "token": "tok-abcdef"}, NOW))
         for attempt in (1, 2):
             (job,) = await store.jobs.claim("process-1", 1, NOW + 1e9)
             assert job.claim.key == key
@@ -99,7 +99,7 @@ async def dead_letters(store: Store, number: int = 3) -> None:
 async def conversations(store: Store) -> None:
     """One that is over, one that runs for a process that serves."""
     now = (await store.jobs.next_due()) or NOW
-    await store.jobs.register(Instance("process-1", "a-host", 4711, "1.2.3", now, now))
+    await store.instances.register(Instance("process-1", "a-host", 4711, "1.2.3", now, now))
     accepted = await begin(store, context="a")
     await store.tasks.record(done(accepted, answer("hi")))
     await begin(store, context="b")

@@ -7,7 +7,7 @@ import pytest
 from hector.core.job import Instance, NewJob
 from hector.store import Store, migrations
 from hector.store.figures import FigureSource, Growth, Stuck
-from tests.store.turns import ME, NOW, OWNER, answer, begin, done
+from tests.store.turns import ME, NOW, OWNER, add, answer, begin, done
 
 pytestmark = pytest.mark.proves("ops.status")
 
@@ -65,11 +65,11 @@ async def test_stuck_jobs_are_named_with_their_process(store: Store) -> None:
     source = FigureSource(store.database)
     now = (await source.read(1e9 if store.database.dialect == "postgres" else NOW, 15, 3600)).now
     for name in (OWNER, "silent"):
-        await jobs.register(Instance(name, f"{name}-host", 4711, "1", now, now))
+        await store.instances.register(Instance(name, f"{name}-host", 4711, "1", now, now))
     for owner in (OWNER, OWNER, "silent", "gone"):
-        await jobs.add(NewJob("push", ME, f"of {owner}", {}, 0.0))
+        await add(store, NewJob("push", ME, f"of {owner}", {}, 0.0))
         await jobs.claim(owner, 1, now + 1e9)
-    await jobs.add(NewJob("push", ME, "waits", {}, 0.0))
+    await add(store, NewJob("push", ME, "waits", {}, 0.0))
     await change(store, "UPDATE jobs SET started = ? WHERE started IS NOT NULL", round((now - 100) * 1000))
     await change(store, "UPDATE jobs SET started = ? WHERE key = 1", round((now - 7200) * 1000))
     await change(store, "UPDATE instances SET seen = ?", round((now + 3600) * 1000))

@@ -23,7 +23,7 @@ from hector.store.figures import FigureSource
 from hector.store.retention import Cutoffs, Found, Policy, Removal, Retention, batches, cutoffs
 from hector.tools.catalog import Catalog
 from tests.ops.watcher import Watcher
-from tests.store.turns import ME, NOW, OWNER, answer, begin, done
+from tests.store.turns import ME, NOW, OWNER, add, answer, begin, done
 from tests.store.turns import step as step_of
 
 pytestmark = pytest.mark.proves("ops.retention")
@@ -108,7 +108,7 @@ async def test_an_idle_session_goes_with_all_that_belongs_to_it(store: Store, cl
         "VALUES (?, 'e', 'c', 't', '{}', 'h', 'p', 'approved', 1)",
         task[0],
     )
-    key = await store.jobs.add(NewJob("push", ME, (await store.jobs.get(1)).subject, {}, NOW, "p16777216.p"))
+    key = await add(store, NewJob("push", ME, (await store.jobs.get(1)).subject, {}, NOW, "p16777216.p"))
     (job,) = await store.jobs.claim(OWNER, 1, NOW + 1e9)
     await store.jobs.finish(job.claim, JobState.DEAD, "nobody answers")
     assert job.claim.key == key
@@ -157,9 +157,9 @@ async def test_what_runs_or_waits_is_never_removed(store: Store, clock: FakeCloc
 async def test_what_is_still_to_be_told_keeps_its_session(store: Store, clock: FakeClock) -> None:
     await conversation(store, "a")
     await conversation(store, "b")
-    await store.jobs.add(NewJob("push", ME, "t", {}, NOW, lane="p16777216.config"))
-    await store.jobs.add(NewJob("push", ME, "t", {}, NOW, lane="p1677721.config"))
-    await store.jobs.add(NewJob("push", ME, "t", {}, NOW, lane="p167772160.config"))
+    await add(store, NewJob("push", ME, "t", {}, NOW, lane="p16777216.config"))
+    await add(store, NewJob("push", ME, "t", {}, NOW, lane="p1677721.config"))
+    await add(store, NewJob("push", ME, "t", {}, NOW, lane="p167772160.config"))
     assert await retention(store, clock).due() == Removal(sessions=1, events=2)
     assert (await retention(store, clock).sweep()).sessions == 1
     assert [session.id for session in (await store.sessions.list(ME)).sessions] == ["a"]
@@ -253,7 +253,7 @@ async def _begun(store: Store) -> str:
 
 async def test_ended_jobs_and_dead_letters_go_by_their_end(store: Store) -> None:
     jobs = store.jobs
-    keys = [await jobs.add(NewJob("push", ME, "t", {}, NOW)) for _ in range(6)]
+    keys = [await add(store, NewJob("push", ME, "t", {}, NOW)) for _ in range(6)]
     claims = {job.claim.key: job.claim for job in await jobs.claim(OWNER, 4, NOW + 1e9)}
     assert sorted(claims) == keys[:4]
     await jobs.finish(claims[keys[0]])

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from hector.store.jobs import JobRecord
+from hector.store.job_rows import JobRecord
 from tests.push.receiver import PATIENCE, Received, Receiver, receiving
 from tests.smoke.frontdoor import FORMS, ROOT, Hector, request
 from tests.web.live import Live, helper, live, user
@@ -40,7 +40,7 @@ def dead(server: Live, count: int) -> tuple[JobRecord, ...]:
     """The dead letters, once there are so many."""
 
     async def enough() -> tuple[JobRecord, ...]:
-        while len(found := await server.store.jobs.dead()) < count:
+        while len(found := await server.store.queue.dead()) < count:
             await server.store.ping()
         return found
 
@@ -97,7 +97,7 @@ def test_what_is_refused_is_a_dead_letter_that_can_be_sent_again(server: Live, r
     assert not any(secret in str(letter) for secret in SECRETS)
 
     async def requeue() -> None:
-        await server.store.jobs.requeue(letter.key)
+        await server.store.queue.requeue(letter.key)
 
     server.call(requeue)
     taken = receiver.wait(lambda got: len(got) == 3)

@@ -159,8 +159,8 @@ async def test_a_task_that_is_given_another_chance(store: Store) -> None:
     accepted = await store.tasks.accept(replace(request(), push=CONFIG))
     failed = Status(TaskState.FAILED, NOW)
     await store.tasks.record(step(accepted, status=failed, claim=accepted.claim, dead="the model is away"))
-    (letter,) = await store.jobs.dead()
-    await store.jobs.requeue(letter.key)
+    (letter,) = await store.queue.dead()
+    await store.queue.requeue(letter.key)
     assert [news for _, news in await delivered(store)] == ["working", "failed", "working"]
 
 
@@ -168,9 +168,9 @@ async def test_deleting_a_config_drops_what_waits_for_it(store: Store) -> None:
     accepted = await store.tasks.accept(replace(request(), push=CONFIG))
     await store.push.put(ME, AGENT, accepted.task.id, replace(CONFIG, id="d"))
     await store.tasks.record(done(accepted))
-    before = await store.jobs.statistics()
+    before = await store.queue.statistics()
     await store.push.delete(ME, AGENT, accepted.task.id, "c")
-    after = await store.jobs.statistics()
+    after = await store.queue.statistics()
     assert (before.canceled, after.canceled) == (0, 3)
     assert [name for name, _ in await delivered(store)] == ["d", "d"]
 
@@ -211,5 +211,5 @@ async def test_secrets_are_in_no_job(store: Store) -> None:
         for job in jobs:
             assert not any(secret in str(job) for secret in ("token", "secret", "hooks.example.com"))
             await store.jobs.finish(job.claim, JobState.DEAD, "refused")
-    for letter in await store.jobs.dead():
+    for letter in await store.queue.dead():
         assert not any(secret in str(letter) for secret in ("secret", "hooks.example.com"))

@@ -9,6 +9,7 @@ from hector.core.job import JobState, NewJob
 from hector.core.task import Caller
 from hector.store import Store
 from hector.store.apps import CHANNEL, AppStatus, Draft
+from tests.store.turns import add
 
 FIRST, SECOND = Draft("yaml", "name: one", "ana"), Draft("json", '{"name": "two"}', "bob", "a new name")
 PATIENCE = 10.0
@@ -107,7 +108,7 @@ async def test_what_is_written_aside_goes_with_the_change(store: Store) -> None:
 
 async def test_jobs_of_an_app_that_rests_are_held_without_an_attempt(store: Store) -> None:
     mine, other = Caller("support"), Caller("sales")
-    keys = [await store.jobs.add(NewJob("x", caller, "s", {})) for caller in (mine, mine, other)]
+    keys = [await add(store, NewJob("x", caller, "s", {})) for caller in (mine, mine, other)]
     first, *_ = await store.jobs.claim("me", 1, now=1.0)
     assert first.claim.key == keys[0]
     await store.jobs.hold(first.claim, 5.0)

@@ -68,5 +68,5 @@ async def test_nothing_acknowledged_is_lost(lines: int, file: Path) -> None:
             assert texts[: 2 * len(turns)] == [f"{kind}{turn}" for turn in range(len(turns)) for kind in "qa"]
             assert session.state["turn"] >= len(turns) - 1
     running = (await store.tasks.list(ME, None, TaskQuery(state=TaskState.WORKING))).total
-    assert (await store.jobs.statistics()).processing >= running
+    assert (await store.queue.statistics()).processing >= running
     await store.aclose()

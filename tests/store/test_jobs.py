@@ -12,8 +12,9 @@ from hector.core.job import DAMAGED, READY, STOP, Claim, Instance, Job, JobState
 from hector.core.task import Status, TaskState
 from hector.store import Store
 from hector.store.database import Connection
-from hector.store.jobs import LEFT, Jobs
-from tests.store.turns import ME, NOW, answer, begin, done, step
+from hector.store.instances import Instances
+from hector.store.jobs import LEFT
+from tests.store.turns import ME, NOW, add, answer, begin, done, step
 
 HERE, THERE = "process-1", "process-2"
 
@@ -42,7 +43,7 @@ async def only(store: Store, **options: Any) -> Job:
 class TestClaims:
     @pytest.mark.proves("state.tasks-queue")
     async def test_a_job_is_claimed_once(self, store: Store) -> None:
-        key = await store.jobs.add(job())
+        key = await add(store, job())
         found = await only(store)
         assert (found.claim, found.payload, found.attempts) == (Claim(key, 1), {"n": 1}, 1)
         assert await claim(store, THERE) == []
@@ -55,13 +56,13 @@ class TestClaims:
             ("d", 0, NOW),
             ("e", 9, NOW + 5),
         ):
-            await store.jobs.add(job(subject, priority=priority, run_at=run_at))
+            await add(store, job(subject, priority=priority, run_at=run_at))
         assert [found.subject for found in await claim(store, limit=3)] == ["a", "c", "b"]
         assert [found.subject for found in await claim(store, at=NOW + 5)] == ["e", "d"]
 
     async def test_a_lane_is_walked_one_by_one(self, store: Store) -> None:
         for subject, lane in (("a1", "a"), ("a2", "a"), ("b1", "b"), ("free", None)):
-            await store.jobs.add(job(subject, lane=lane))
+            await add(store, job(subject, lane=lane))
         first = await claim(store)
         assert [found.subject for found in first] == ["a1", "b1", "free"]
         assert await claim(store) == []
@@ -74,14 +75,14 @@ class TestClaims:
 
     async def test_the_next_one_that_is_due_is_known(self, store: Store) -> None:
         assert await store.jobs.next_due() is None
-        await store.jobs.add(job("first", lane="a", run_at=NOW + 5))
-        await store.jobs.add(job("behind it", lane="a", run_at=NOW))
+        await add(store, job("first", lane="a", run_at=NOW + 5))
+        await add(store, job("behind it", lane="a", run_at=NOW))
         assert await store.jobs.next_due() == NOW + 5
 
     @pytest.mark.proves("state.tasks-queue")
     async def test_many_claim_at_once_and_nothing_twice(self, store: Store) -> None:
         for number in range(60):
-            await store.jobs.add(job(str(number), lane=f"lane {number % 40}"))
+            await add(store, job(str(number), lane=f"lane {number % 40}"))
         async with asyncio.TaskGroup() as group:
             asked = [group.create_task(claim(store, f"process-{number}", 5)) for number in range(16)]
         found = [one for task in asked for one in task.result()]
@@ -91,7 +92,7 @@ class TestClaims:
     async def test_what_may_be_claimed_is_announced(self, store: Store) -> None:
         heard = asyncio.Event()
         stop = store.database.listen(READY, lambda _: heard.set())
-        await store.jobs.add(job())
+        await add(store, job())
         async with asyncio.timeout(5):
             await heard.wait()
         stop()
@@ -99,10 +100,10 @@ class TestClaims:
 
 class TestFences:
     async def test_what_was_taken_over_can_write_nothing(self, store: Store) -> None:
-        await store.jobs.register(instance(THERE))
-        await store.jobs.add(job())
+        await store.instances.register(instance(THERE))
+        await add(store, job())
         mine = await only(store, owner="nobody")
-        assert await store.jobs.reap(THERE, 15.0) == 1
+        assert await store.instances.reap(THERE, 15.0) == 1
         again = await only(store, owner=THERE, at=NOW * 2)
         assert again.claim.key == mine.claim.key
         assert again.cause is not None
@@ -180,42 +181,42 @@ class TestSessions:
 class TestProcesses:
     async def test_only_silent_processes_are_declared_dead(self, store: Store) -> None:
         clock = FakeClock(NOW)
-        jobs = Jobs(store.database, clock)
+        instances = Instances(store.database, store.jobs, clock)
         if store.database.dialect != "sqlite":
             pytest.skip("leases are measured by the database's own clock")
         for name in (HERE, THERE):
-            await jobs.register(instance(name))
-        await store.jobs.add(job())
+            await instances.register(instance(name))
+        await add(store, job())
         await only(store, owner=THERE)
         await clock.sleep(10)
-        assert await jobs.beat(HERE)
-        assert await jobs.reap(HERE, 15) == 0
+        assert await instances.beat(HERE)
+        assert await instances.reap(HERE, 15) == 0
         await clock.sleep(10)
-        assert await jobs.reap(HERE, 15) == 1
-        assert not await jobs.beat(THERE)
-        assert [found.id for found in await jobs.instances()] == [HERE]
+        assert await instances.reap(HERE, 15) == 1
+        assert not await instances.beat(THERE)
+        assert [found.id for found in await instances.all()] == [HERE]
 
     async def test_what_a_process_has_forgotten_goes_back(self, store: Store) -> None:
-        await store.jobs.register(instance(HERE))
-        await store.jobs.add(job("kept"))
-        await store.jobs.add(job("lost"))
+        await store.instances.register(instance(HERE))
+        await add(store, job("kept"))
+        await add(store, job("lost"))
         kept, lost = await claim(store)
         assert await store.jobs.orphans(HERE, {kept.claim.key}) == 1
         again = await only(store)
         assert (again.claim.key, again.attempts) == (lost.claim.key, 1)
 
     async def test_whoever_leaves_leaves_nothing_behind(self, store: Store) -> None:
-        await store.jobs.register(instance(HERE))
-        await store.jobs.add(job())
+        await store.instances.register(instance(HERE))
+        await add(store, job())
         await only(store)
-        await store.jobs.leave(HERE)
+        await store.instances.leave(HERE)
         again = await only(store, owner=THERE)
         assert (again.attempts, again.cause) == (1, None)
-        assert await store.jobs.instances() == ()
+        assert await store.instances.all() == ()
 
     async def test_what_it_began_and_left_counts_as_an_attempt(self, store: Store) -> None:
-        await store.jobs.register(instance(HERE))
-        await store.jobs.add(job())
+        await store.instances.register(instance(HERE))
+        await add(store, job())
         left = await only(store)
         assert await store.jobs.orphans(HERE, (), blamed=True) == 1
         with pytest.raises(LeaseLost):
@@ -224,7 +225,7 @@ class TestProcesses:
         assert (again.claim.key, again.attempts, again.cause) == (left.claim.key, 2, LEFT)
 
     async def test_handing_back_costs_no_attempt(self, store: Store) -> None:
-        await store.jobs.add(job())
+        await add(store, job())
         found = await only(store)
         await store.jobs.release([found.claim, Claim(999, 1)])
         assert (await only(store)).attempts == 1
@@ -233,7 +234,7 @@ class TestProcesses:
 class TestDeadLetters:
     async def bury(self, store: Store) -> int:
         """A dead letter after two attempts."""
-        await store.jobs.add(job())
+        await add(store, job())
         first = await only(store)
         await store.jobs.retry(first.claim, NOW, "refused")
         await store.jobs.finish((await only(store)).claim, JobState.DEAD, "refused again")
@@ -242,29 +243,29 @@ class TestDeadLetters:
     @pytest.mark.proves("state.tasks-queue")
     async def test_they_keep_cause_and_history(self, store: Store) -> None:
         key = await self.bury(store)
-        (found,) = await store.jobs.dead()
+        (found,) = await store.queue.dead()
         assert (found.key, found.cause, found.attempts, found.payload) == (key, "refused again", 2, {"n": 1})
         assert [(one.number, one.owner, one.cause) for one in found.history] == [
             (1, HERE, "refused"),
             (2, HERE, "refused again"),
         ]
-        assert await store.jobs.dead(before=key) == ()
+        assert await store.queue.dead(before=key) == ()
 
     async def test_requeuing_grants_one_new_round(self, store: Store) -> None:
         key = await self.bury(store)
-        await store.jobs.requeue(key)
-        for again in (store.jobs.requeue(key), store.jobs.drop(key)):
+        await store.queue.requeue(key)
+        for again in (store.queue.requeue(key), store.queue.drop(key)):
             with pytest.raises(InvalidRequest, match="no dead letter"):
                 await again
         found = await only(store, at=NOW * 2)
         assert (found.claim.key, found.attempts) == (key, 1)
 
     async def test_a_requeued_one_waits_for_a_later_job_of_its_lane_that_runs(self, store: Store) -> None:
-        await store.jobs.add(job("old", lane="a"))
+        await add(store, job("old", lane="a"))
         await store.jobs.finish((old := await only(store)).claim, JobState.DEAD, "refused")
-        await store.jobs.add(job("later", lane="a"))
+        await add(store, job("later", lane="a"))
         later = await only(store)
-        await store.jobs.requeue(old.claim.key)
+        await store.queue.requeue(old.claim.key)
         assert await claim(store, at=NOW * 2) == []
         assert await store.jobs.next_due() is None
         await store.jobs.finish(later.claim)
@@ -272,26 +273,26 @@ class TestDeadLetters:
         assert (await only(store, at=NOW * 2)).subject == "old"
 
     async def test_a_dropped_one_is_gone(self, store: Store) -> None:
-        await store.jobs.drop(await self.bury(store))
-        assert await store.jobs.dead() == ()
+        await store.queue.drop(await self.bury(store))
+        assert await store.queue.dead() == ()
         with pytest.raises(NotFound):
-            await store.jobs.requeue(999)
+            await store.queue.requeue(999)
 
     async def test_a_dead_run_fails_its_task_and_requeuing_opens_it(self, store: Store) -> None:
         accepted = await begin(store)
         failed = Status(TaskState.FAILED, NOW)
         await store.tasks.record(step(accepted, status=failed, claim=accepted.claim, dead="poison"))
         assert (await store.tasks.get(ME, accepted.task.id)).status.state is TaskState.FAILED
-        (found,) = await store.jobs.dead()
+        (found,) = await store.queue.dead()
         assert [one.cause for one in found.history] == ["poison"]
-        await store.jobs.requeue(found.key)
+        await store.queue.requeue(found.key)
         assert (await store.tasks.get(ME, accepted.task.id)).status.state is TaskState.WORKING
         assert (await only(store, at=NOW * 2)).subject == accepted.task.id
 
 
 async def test_a_damaged_row_neither_holds_up_the_queue_nor_hides(store: Store) -> None:
-    await store.jobs.add(job("damaged"))
-    await store.jobs.add(job("sound"))
+    await add(store, job("damaged"))
+    await add(store, job("sound"))
 
     async def damage(con: Connection) -> None:
         await con.execute("UPDATE jobs SET payload = '[}', history = '[' WHERE subject = 'damaged'")
@@ -300,19 +301,19 @@ async def test_a_damaged_row_neither_holds_up_the_queue_nor_hides(store: Store) 
     damaged, sound = await claim(store)
     assert (damaged.payload, sound.payload) == ({DAMAGED: "[}"}, {"n": 1})
     await store.jobs.finish(damaged.claim, JobState.DEAD, "damaged")
-    (found,) = await store.jobs.dead()
+    (found,) = await store.queue.dead()
     assert [one.cause for one in found.history] == ["damaged"]
-    await store.jobs.drop(found.key)
+    await store.queue.drop(found.key)
 
 
 async def test_statistics_are_true(store: Store) -> None:
     for number in range(6):
-        await store.jobs.add(job(str(number)))
+        await add(store, job(str(number)))
     one, two, three, four = await claim(store, limit=4)
     await store.jobs.finish(one.claim)
     await store.jobs.finish(two.claim, JobState.FAILED, "x")
     await store.jobs.finish(three.claim, JobState.DEAD, "x")
-    found = await store.jobs.statistics()
+    found = await store.queue.statistics()
     assert (found.pending, found.processing, found.completed, found.failed, found.dead) == (2, 1, 1, 1, 1)
     assert found.oldest_pending is not None
     assert found.mean_wait is not None

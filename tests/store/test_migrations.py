@@ -66,9 +66,9 @@ async def test_a_later_version_adds_what_is_missing(file: Path, monkeypatch: pyt
     )
     await create(file)
     assert rows(file, "SELECT * FROM b") == [(";",)]
+    newest = migrations.known()[-1].number
     found = [number for (number,) in rows(file, "SELECT number FROM migrations ORDER BY number")]
-    assert found == list(range(1, found[-1] + 1))
-    assert found[-2:] == [migrations.known()[-1].number - 1, migrations.known()[-1].number]
+    assert found == list(range(1, newest + 1))
 
 
 @pytest.mark.proves("state.migrations")

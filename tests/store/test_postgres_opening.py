@@ -22,7 +22,7 @@ from hector.store import Store, migrations, open_store
 from hector.store.database import Connection
 from hector.store.migrations import Migration
 from tests.postgres import PASSWORD, QUOTED, Postgres
-from tests.store.turns import ME, NOW, answer, begin, step
+from tests.store.turns import ME, NOW, add, answer, begin, step
 
 T = TypeVar("T")
 KEYS: dict[str, Callable[[int], Hashable]] = {
@@ -387,7 +387,7 @@ class TestSideBySide:
         store = await open_store(postgres_ready)
         con = await asyncpg.connect(postgres_ready)
         for act in (store.jobs.finish, partial(store.jobs.retry, run_at=0.0, cause="later")):
-            key = await store.jobs.add(NewJob("push", ME, "x", {}))
+            key = await add(store, NewJob("push", ME, "x", {}))
             (job,) = await store.jobs.claim("me", 1, NOW * 2)
             async with con.transaction():
                 await con.execute("UPDATE jobs SET fence = fence + 1, owner = 'other' WHERE key = $1", key)

@@ -20,7 +20,7 @@ from hector.store.postgres import PostgresDatabase
 from hector.store.postgres_lanes import Door
 from hector.store.postgres_listener import Listener
 from tests.postgres import PASSWORD, Postgres
-from tests.store.turns import ME, NOW, answer, begin, done
+from tests.store.turns import ME, NOW, add, answer, begin, done
 
 
 @pytest.fixture(scope="module")
@@ -198,8 +198,8 @@ async def test_a_claim_whose_answer_is_lost_is_found_again(server: Postgres) -> 
     dsn = server.dsn(server.create())
     store = await open_store(dsn.replace(f":{server.port}/", f":{listening.sockets[0].getsockname()[1]}/"))
     cutter.cuts = 1
-    await store.jobs.register(Instance("me", "host", 7, "1.0", NOW, NOW))
-    key = await store.jobs.add(NewJob("push", ME, "x", {}, NOW))
+    await store.instances.register(Instance("me", "host", 7, "1.0", NOW, NOW))
+    key = await add(store, NewJob("push", ME, "x", {}, NOW))
     cutter.cuts = 1
     with pytest.raises(StoreUnavailable, match="which jobs were claimed"):
         await store.jobs.claim("me", 5, NOW)

@@ -6,6 +6,7 @@ from typing import Any
 from hector.core.content import JsonObject, Message, Text, user
 from hector.core.event import Artifact, Control, Event
 from hector.core.ids import new_id
+from hector.core.job import NewJob
 from hector.core.task import Caller, ClientMessage, Status, TaskState
 from hector.core.usage import Usage
 from hector.store import Accept, Accepted, Record, Store
@@ -59,3 +60,8 @@ def done(accepted: Accepted, *events: Event, caller: Caller = ME, at: float = NO
 def step(accepted: Accepted, *events: Event, **changes: Any) -> Record:
     """A record in mid-run."""
     return replace(Record(ME, accepted.task.id, accepted.task.context_id, events), **changes)
+
+
+async def add(store: Store, job: NewJob) -> int:
+    """Add a job for whoever is free; its key."""
+    return (await store.database.write(lambda con: store.jobs.insert(con, job))).key

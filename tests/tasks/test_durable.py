@@ -39,7 +39,7 @@ async def begin(service: TaskService, text: str = "go", **envelope: Any) -> Task
 async def dead_letter(made: Serving) -> int:
     """The key of the dead letter, once there is one."""
     async with asyncio.timeout(PATIENCE):
-        while not (found := await made.store.jobs.dead()):  # noqa: ASYNC110 - nothing announces it
+        while not (found := await made.store.queue.dead()):  # noqa: ASYNC110 - nothing announces it
             await asyncio.sleep(0.01)
     return found[0].key
 
@@ -81,10 +81,10 @@ async def test_what_fails_for_good_is_a_dead_letter_and_one_requeue_is_one_new_r
         for _ in range(2):
             key = await dead_letter(made)
             assert "busy" in (await made.store.jobs.get(key)).cause
-            await made.store.jobs.requeue(key)
+            await made.store.queue.requeue(key)
             task = await made.ended(task.id)
         assert answer_of(task) == "done"
-        assert await made.store.jobs.dead() == ()
+        assert await made.store.queue.dead() == ()
 
 
 @pytest.mark.proves("queue.retry")
@@ -127,14 +127,14 @@ async def test_what_never_comes_to_an_end_is_buried_and_can_be_requeued(dsn: str
     for _ in range(2):  # processes that die of it
         (job,) = await store.jobs.claim("ghost", 1, time.time())
         assert job.subject == task.id
-        assert await store.jobs.reap("me", 1.0) == 1
+        assert await store.instances.reap("me", 1.0) == 1
     await store.aclose()
     async with serving(dsn, [{"text": "done"}], settings=queue(max_retries=1)) as made:
         found = await made.ended(task.id)
         assert found.status.state is TaskState.FAILED
         assert found.status.message is not None
         assert "begun 2 times and never came to an end" in found.status.message.message.text
-        await made.store.jobs.requeue(await dead_letter(made))
+        await made.store.queue.requeue(await dead_letter(made))
         assert (
             answer_of(await until(lambda task: task.status.state is TaskState.COMPLETED, made.store, task.id)) == "done"
         )
@@ -311,7 +311,7 @@ async def test_a_process_that_falls_silent_is_replaced_and_writes_nothing_any_mo
             await run.store.tasks.record(
                 Record(ANA, task.id, task.context_id, status=task.status, claim=run.claim, step=1)
             )
-        assert not await zombie.store.jobs.beat(zombie.worker._lease.id)
+        assert not await zombie.store.instances.beat(zombie.worker._lease.id)
 
 
 @pytest.mark.proves("queue.order")
@@ -368,7 +368,7 @@ async def test_runs_outlive_a_database_that_goes_away_and_comes_back(postgres_pr
             for task in tasks:
                 events = (await made.store.sessions.load(ANA, task.context_id)).events
                 assert [event.message.role for event in events] == ["user", "assistant", "tool", "assistant"]
-            statistics = await made.store.jobs.statistics()
+            statistics = await made.store.queue.statistics()
             assert (statistics.completed, statistics.pending, statistics.processing) == (len(tasks), 0, 0)
     finally:
         server.remove()

@@ -246,7 +246,7 @@ async def test_a_stop_after_the_grace_time_cuts_streams_and_hands_the_task_back(
         await made.service.drain(grace=0.05)
         states = [update.status.state for update in await collect(stream) if isinstance(update, StatusUpdate)]
         assert states == [TaskState.WORKING]
-        statistics = await made.store.jobs.statistics()
+        statistics = await made.store.queue.statistics()
         assert (statistics.pending, statistics.processing) == (1, 0)
 
 

@@ -100,63 +100,13 @@ ORDER BY j.run_at LIMIT 1;
 -- running_of
 SELECT key, fence FROM jobs WHERE state = 'running' AND owner = ?;
 
--- running_of_nobody
--- (That its owner has a name leads every planner to the index of what runs, past all that waits.)
-SELECT j.key, j.fence, j.subject, j.attempts, j.owner, j.history FROM jobs j
-WHERE j.state = 'running' AND j.owner >= ''
-  AND NOT EXISTS (SELECT 1 FROM instances i WHERE i.id = j.owner);
-
 -- take_back
 UPDATE jobs SET state = 'ready', owner = NULL, fence = fence + 1, run_at = 0, cause = ?, history = ?
 WHERE key = ? AND fence = ? AND state || '' = 'running';
 
--- now
--- The clock that leases are measured by: on one machine our own.
-SELECT CAST(? AS INTEGER);
-
--- now @postgres
--- The server's, the same for all machines that share it.
-SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT);
-
--- register
--- (Once more when the answer got lost.)
-INSERT INTO instances (id, host, pid, version, started, seen) VALUES (?, ?, ?, ?, ?, ?)
-ON CONFLICT (id) DO UPDATE SET seen = excluded.seen;
-
--- beat
-UPDATE instances SET seen = ? WHERE id = ?;
-
--- leave
-DELETE FROM instances WHERE id = ?;
-
--- silent
-SELECT id, host, pid FROM instances WHERE seen < ? AND id <> ?;
-
--- instances
-SELECT id, host, pid, version, started, seen FROM instances ORDER BY started, id;
-
--- counts
-SELECT state, count(*), min(CASE WHEN run_at > created THEN run_at ELSE created END) FROM jobs GROUP BY state;
-
--- means
--- How long ended jobs waited from when they were due, and then ran, in milliseconds.
-SELECT avg(started - CASE WHEN run_at > created THEN run_at ELSE created END), avg(ended - started) FROM jobs
-WHERE state IN ('done', 'failed') AND started IS NOT NULL;
-
--- dead
-SELECT key, kind, app, "user", subject, payload, state, attempts, max_attempts, cause, history, created, ended
-FROM jobs WHERE state = 'dead' AND key < ? ORDER BY key DESC LIMIT ?;
-
 -- get
 SELECT key, kind, app, "user", subject, payload, state, attempts, max_attempts, cause, history, created, ended
 FROM jobs WHERE key = ?;
-
--- requeue
-UPDATE jobs SET state = 'ready', run_at = 0, attempts = 0, fence = fence + 1, owner = NULL, ended = NULL
-WHERE key = ? AND state = 'dead';
-
--- drop
-UPDATE jobs SET state = 'canceled', payload = '{}', ended = ? WHERE key = ? AND state = 'dead';
 
 -- delete_lane
 -- Live jobs of a lane that goes away with its session.

@@ -82,15 +82,6 @@ WHERE t.key >= ?6 AND t.key < ?7 AND t.app = ?1 AND t."user" = ?2
   AND (CAST(?3 AS TEXT) IS NULL OR t.agent = ?3) AND (CAST(?4 AS TEXT) IS NULL OR t.state = ?4)
   AND (CAST(?5 AS BIGINT) IS NULL OR t.changed >= ?5);
 
--- of_job
--- What a run is rebuilt from: whose it is, and what began it.
-SELECT t.key, t.id, s.id, t.agent, t.state FROM tasks t JOIN sessions s ON s.key = t.key >> 24
-WHERE t.id = ? AND t.app || '' = ? AND t."user" = ?;
-
--- reopen
--- An operator gives a failed run another chance.
-UPDATE tasks SET state = ?, changed = ?, message = NULL WHERE id = ? AND app || '' = ? AND "user" = ? AND state = 'failed';
-
 -- appended
 -- Whether one of a task's events has been stored.
 SELECT 1 FROM events WHERE key >= ? AND key <= ? AND id = ?;

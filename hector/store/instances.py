@@ -1,0 +1,83 @@
+"""Instances: the serving processes, whose sign of life is the lease of all jobs that they work on."""
+
+from collections.abc import Awaitable
+
+from hector.core.clock import Clock, SystemClock
+from hector.core.job import CUT_OFF, READY, STOP, Claim, Instance
+from hector.store.codec import milliseconds
+from hector.store.database import Connection, Database
+from hector.store.jobs import Jobs
+from hector.store.queries import load
+
+
+class Instances:
+    """The repository. Every public method is one unit of work."""
+
+    def __init__(self, database: Database, jobs: Jobs, clock: Clock | None = None) -> None:
+        self._database = database
+        self._jobs = jobs
+        self._clock = clock or SystemClock()
+        self._sql = load("instances", database.dialect)
+
+    def register(self, instance: Instance) -> Awaitable[None]:
+        """Announce a serving process. It must be there before it claims anything."""
+        return self._database.write(lambda con: self._register(con, instance))
+
+    def beat(self, instance: str) -> Awaitable[bool]:
+        """Renew the lease of all its jobs; False when it was declared dead meanwhile."""
+        return self._database.write(lambda con: self._beat(con, instance))
+
+    def leave(self, instance: str) -> Awaitable[None]:
+        """Take leave. What was still claimed for it, and never reached it, goes back as if it had not been claimed."""
+
+        async def unit(con: Connection) -> None:
+            await self._jobs.free(con, instance, frozenset())
+            await con.execute(self._sql["leave"], (instance,))
+
+        return self._database.write(unit)
+
+    def reap(self, instance: str, lease: float) -> Awaitable[int]:
+        """Declare processes dead that were silent for `lease` seconds, and free their jobs; how many jobs."""
+        return self._database.write(lambda con: self._reap(con, instance, milliseconds(lease)))
+
+    def all(self) -> Awaitable[tuple[Instance, ...]]:
+        """All serving processes, the oldest first."""
+        return self._database.read(self._all)
+
+    async def _now(self, con: Connection) -> int:
+        """The clock of the leases, in milliseconds: the database's own where several machines share it."""
+        args = (milliseconds(self._clock.now()),) if "?" in self._sql["now"] else ()
+        found = await con.one(self._sql["now"], args)
+        assert found is not None  # noqa: S101 - a query of constants has a row
+        now: int = found[0]
+        return now
+
+    async def _register(self, con: Connection, instance: Instance) -> None:
+        now = await self._now(con)
+        values = (instance.id, instance.host, instance.pid, instance.version, milliseconds(instance.started), now)
+        await con.execute(self._sql["register"], values)
+
+    async def _beat(self, con: Connection, instance: str) -> bool:
+        return await con.execute(self._sql["beat"], (await self._now(con), instance)) > 0
+
+    async def _reap(self, con: Connection, instance: str, lease: int) -> int:
+        now = await self._now(con)
+        silent = await con.all(self._sql["silent"], (now - lease, instance))
+        names = {name: f"{host}, pid {pid}" for name, host, pid in silent}
+        if names:
+            await con.many(self._sql["leave"], [(name,) for name in names])
+        rows = await con.all(self._sql["running_of_nobody"])
+        for key, fence, subject, attempts, owner, history in rows:
+            cause = f"{CUT_OFF} ({names.get(owner, owner)}) stopped answering"
+            await self._jobs.take_back(con, Claim(key, fence), (attempts, owner, history), now, cause)
+            await con.notify(STOP, subject)
+        if rows:
+            await con.notify(READY)
+        return len(rows)
+
+    async def _all(self, con: Connection) -> tuple[Instance, ...]:
+        rows = await con.all(self._sql["instances"])
+        return tuple(
+            Instance(name, host, pid, version, started / 1000, seen / 1000)
+            for name, host, pid, version, started, seen in rows
+        )

@@ -1,0 +1,102 @@
+"""The queue as operators see it: how much there is, what was given up, and what is to become of that."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+from hector.core.clock import Clock, SystemClock
+from hector.core.errors import InvalidRequest
+from hector.core.job import READY, JobState
+from hector.core.record import dataclass
+from hector.core.task import Caller, TaskState
+from hector.store.codec import milliseconds
+from hector.store.database import Connection, Database
+from hector.store.job_rows import JobRecord, record_from_row
+from hector.store.jobs import Jobs
+from hector.store.queries import load
+
+Reopened: TypeAlias = Callable[[Connection, Caller, str], Awaitable[None]]
+"""Told of a task by its caller and id, in the transaction that gives it another chance."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobStatistics:
+    """Jobs by state. `oldest_pending`: since when (epoch) the oldest could have been claimed; means are in seconds."""
+
+    pending: int
+    processing: int
+    completed: int
+    failed: int
+    dead: int
+    canceled: int
+    oldest_pending: float | None
+    mean_wait: float | None
+    mean_run: float | None
+
+
+class Queue:
+    """The repository. Every public method is one unit of work. `reopened` is told of failed tasks that work again."""
+
+    def __init__(self, database: Database, jobs: Jobs, reopened: Reopened, clock: Clock | None = None) -> None:
+        self._database = database
+        self._jobs = jobs
+        self._reopened = reopened
+        self._clock = clock or SystemClock()
+        self._sql = load("queue", database.dialect)
+
+    def statistics(self) -> Awaitable[JobStatistics]:
+        """Counts and times of all jobs that are still remembered."""
+        return self._database.read(self._statistics)
+
+    def dead(self, *, before: int | None = None, limit: int = 50) -> Awaitable[tuple[JobRecord, ...]]:
+        """Dead letters, the newest first; `before` is the key that the last page ended with."""
+        args = ((1 << 62) if before is None else before, limit)
+
+        async def unit(con: Connection) -> tuple[JobRecord, ...]:
+            return tuple(record_from_row(row) for row in await con.all(self._sql["dead"], args))
+
+        return self._database.read(unit)
+
+    def requeue(self, key: int) -> Awaitable[None]:
+        """Give a dead letter a new round of attempts; a task works again. Raises NotFound, InvalidRequest."""
+        return self._database.write(lambda con: self._requeue(con, key))
+
+    def drop(self, key: int) -> Awaitable[None]:
+        """Give a dead letter up. Raises NotFound, InvalidRequest."""
+        return self._database.write(lambda con: self._drop(con, key))
+
+    async def _statistics(self, con: Connection) -> JobStatistics:
+        found = {state: (count, since) for state, count, since in await con.all(self._sql["counts"])}
+        wait, ran = await con.one(self._sql["means"]) or (None, None)
+        count = {state: found.get(state.value, (0, None))[0] for state in JobState}
+        since = found.get(JobState.READY.value, (0, None))[1]
+        return JobStatistics(
+            count[JobState.READY],
+            count[JobState.RUNNING],
+            count[JobState.DONE],
+            count[JobState.FAILED],
+            count[JobState.DEAD],
+            count[JobState.CANCELED],
+            None if since is None else since / 1000,
+            None if wait is None else float(wait) / 1000,
+            None if ran is None else float(ran) / 1000,
+        )
+
+    async def _dead_letter(self, con: Connection, key: int) -> JobRecord:
+        found = await self._jobs.find(con, key)
+        if found.state is not JobState.DEAD:
+            raise InvalidRequest(f"job {key} is no dead letter: it is {found.state}")
+        return found
+
+    async def _requeue(self, con: Connection, key: int) -> None:
+        job = await self._dead_letter(con, key)
+        now = milliseconds(self._clock.now())
+        await con.execute(self._sql["requeue"], (key,))
+        if job.kind == "run":
+            args = (TaskState.WORKING.value, now, job.subject, job.caller.app, job.caller.user)
+            if await con.execute(self._sql["reopen"], args):
+                await self._reopened(con, job.caller, job.subject)
+        await con.notify(READY)
+
+    async def _drop(self, con: Connection, key: int) -> None:
+        await self._dead_letter(con, key)
+        await con.execute(self._sql["drop"], (milliseconds(self._clock.now()), key))

@@ -1,0 +1,22 @@
+-- counts
+SELECT state, count(*), min(CASE WHEN run_at > created THEN run_at ELSE created END) FROM jobs GROUP BY state;
+
+-- means
+-- How long ended jobs waited from when they were due, and then ran, in milliseconds.
+SELECT avg(started - CASE WHEN run_at > created THEN run_at ELSE created END), avg(ended - started) FROM jobs
+WHERE state IN ('done', 'failed') AND started IS NOT NULL;
+
+-- dead
+SELECT key, kind, app, "user", subject, payload, state, attempts, max_attempts, cause, history, created, ended
+FROM jobs WHERE state = 'dead' AND key < ? ORDER BY key DESC LIMIT ?;
+
+-- requeue
+UPDATE jobs SET state = 'ready', run_at = 0, attempts = 0, fence = fence + 1, owner = NULL, ended = NULL
+WHERE key = ? AND state = 'dead';
+
+-- drop
+UPDATE jobs SET state = 'canceled', payload = '{}', ended = ? WHERE key = ? AND state = 'dead';
+
+-- reopen
+-- An operator gives a failed run another chance.
+UPDATE tasks SET state = ?, changed = ?, message = NULL WHERE id = ? AND app || '' = ? AND "user" = ? AND state = 'failed';
