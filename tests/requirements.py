@@ -432,6 +432,14 @@ _TABLE: Final[Mapping[str, str]] = {
         b streams.slow-readers       | a slow reader costs its own place and nothing else
         b streams.bounded            | who no longer follows is no longer served, and what was relayed goes away
     """,
+    "Milestone 4: limits": """
+        b limits.exact               | a limit serves exactly what it says, several rules at once, and never one more
+        b limits.shared              | processes on one database share limits
+        b limits.budget              | budgets hold what a call may cost and settle what it did cost
+        b limits.reservations-released | what a process held that died is given back
+        b limits.usage               | what was used is kept by day, app, agent, user and model, and reported by page
+        b limits.retention           | counters and usage are forgotten when they are old
+    """,
     "Milestone 3: runs that go on": """
         b resume.events              | a run goes on from any of its events; nothing that was finished happens again
         b resume.unknown             | a call that was cut off follows on_unknown: ask, retry or fail

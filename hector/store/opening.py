@@ -6,6 +6,7 @@ from hector.config.postgres import is_postgres
 from hector.core.errors import HectorError, StartupError
 from hector.store.approvals import Approvals
 from hector.store.apps import AppConfigs
+from hector.store.counters import Counters
 from hector.store.database import Database
 from hector.store.instances import Instances
 from hector.store.jobs import Jobs
@@ -13,7 +14,9 @@ from hector.store.push import PushConfigs
 from hector.store.queue import Queue
 from hector.store.sessions import Sessions
 from hector.store.sqlite import SqliteDatabase
+from hector.store.switches import Switches
 from hector.store.tasks import Tasks
+from hector.store.usage import UsageTable
 
 
 class Store:
@@ -28,7 +31,10 @@ class Store:
         self.push = PushConfigs(database, self.jobs)
         self.queue = Queue(database, self.jobs, self.push.announce_reopened)
         self.approvals = Approvals(database, self.jobs)
-        self.tasks = Tasks(database, self.sessions, self.jobs, self.push, self.approvals)
+        self.usage = UsageTable(database)
+        self.counters = Counters(database, self.usage)
+        self.switches = Switches(database)
+        self.tasks = Tasks(database, self.sessions, self.jobs, self.push, self.approvals, self.counters)
 
     @property
     def dsn(self) -> str:

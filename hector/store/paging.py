@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from hector.core.errors import InvalidRequest, Violation
@@ -33,6 +34,21 @@ def decode_name(token: str | None) -> str:
     if not isinstance(found, str) or not (found.isascii() and found.isprintable()):
         raise _no_token()
     return found
+
+
+def encode_line(line: Sequence[str | int]) -> str:
+    """The token of a page that ended with this line, for reports in the order of several columns."""
+    return base64.urlsafe_b64encode(json.dumps(line).encode()).decode().rstrip("=")
+
+
+def decode_line(token: str | None, kinds: Sequence[type]) -> tuple[Any, ...] | None:
+    """The reverse; None for no token. Raises InvalidRequest on one that we did not make."""
+    if not token:
+        return None
+    found = _decoded(token)
+    if not isinstance(found, list) or [type(one) for one in found] != list(kinds):
+        raise _no_token()
+    return tuple(found)
 
 
 def decode_token(token: str | None) -> Position | None:

@@ -16,7 +16,7 @@ FILES: Final = (
     "retention",
     "figures",
     "backup",
-    "relay",
+    "relay", "counters", "usage", "switches",
     "apps",
 )
 _HEADER: Final = re.compile(r"^-- (\w+)(?: @(\w+))?\n", re.MULTILINE)

@@ -25,6 +25,7 @@ from hector.store.codec import (
     loads,
     milliseconds,
 )
+from hector.store.counters import Charge, Counters
 from hector.store.database import Connection, Database, Row
 from hector.store.history import history
 from hector.store.jobs import Jobs
@@ -82,7 +83,8 @@ class Record:
 
     `discard` deletes the task, for an agent that answered with a direct message; the session keeps its events. Under a
     `claim`, `step` counts its writes from 1, so that one whose answer got lost may be sent again; a status that ends
-    the run ends the job, too. `dead` is the cause with which the job becomes a dead letter.
+    the run ends the job, too. `dead` is the cause with which the job becomes a dead letter. `charges` are what it has
+    cost since the last write.
     """
 
     caller: Caller
@@ -95,6 +97,7 @@ class Record:
     claim: Claim | None = None
     step: int = 1
     dead: str | None = None
+    charges: tuple[Charge, ...] = ()
 
 
 class _Step(NamedTuple):
@@ -110,13 +113,20 @@ class Tasks:
     """The repository. Every method is one unit of work."""
 
     def __init__(
-        self, database: Database, sessions: Sessions, jobs: Jobs, push: PushConfigs, approvals: Approvals
+        self,
+        database: Database,
+        sessions: Sessions,
+        jobs: Jobs,
+        push: PushConfigs,
+        approvals: Approvals,
+        counters: Counters,
     ) -> None:
         self._database = database
         self._sessions = sessions
         self._jobs = jobs
         self._push = push
         self._approvals = approvals
+        self._counters = counters
         self._sql = load("tasks", database.dialect)
 
     def accept(self, accept: Accept) -> Awaitable[Accepted]:
@@ -230,6 +240,7 @@ class Tasks:
         found = await con.one(self._sql["position"], (record.task_id, caller.app, caller.user, record.context_id))
         if record.claim is not None and not await self._jobs.step(con, record.claim, record.step, *_end(record)):
             return True
+        await self._counters.pay(con, record.charges)
         if found is None or TaskState(found[2]).terminal:
             return False
         key, last, state, seq, receivers = found
