@@ -19,7 +19,8 @@ from hector.core.clock import SystemClock
 from hector.core.job import Job
 from hector.store import open_store
 from hector.tasks import handlers
-from hector.tasks.handlers import Done, Handler, Outcome, Parts
+from hector.tasks.handlers import Parts
+from hector.tasks.outcome import Done, Handler, Outcome
 from hector.tasks.worker import Worker
 from hector.tools.catalog import Catalog
 

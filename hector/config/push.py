@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from hector.config.base import Names, Section
+from hector.config.base import Duration, Names, Section
 
 _NAME: Final = re.compile(r"(\*\.)?([a-z0-9_]([a-z0-9_-]*[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?\.?", re.I)
 
@@ -51,3 +51,14 @@ class PushNotifications(Section):
     allow_private: bool = Field(
         False, description="Open this machine and all private networks as destinations (not link-local addresses)."
     )
+    max_retries: int = Field(
+        15,
+        ge=0,
+        le=1000,
+        description="How often a notification is sent again to a receiver that is away, fails or hangs: by default for "
+        "half an hour at least.",
+    )
+    initial_delay: Duration = Field(
+        1.0, description="Longest wait before it is sent again; it doubles each time. At least half of it is waited."
+    )
+    max_delay: Duration = Field(600.0, description="Longest wait before it is sent again at all.")

@@ -3,12 +3,22 @@
 from collections.abc import Callable
 from typing import Final
 
-from hector.config.server import Queue
 from hector.core.job import Job
 from hector.core.record import dataclass
 
 _LARGEST_POWER: Final = 60
 """Beyond it a doubled delay is above any limit; the bound keeps the float from overflowing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How long work waits that failed: up to `initial` seconds before the first retry, doubled with each, up to
+    `longest`. `least` is the share of such a wait that it takes at least; the rest is drawn.
+    """
+
+    initial: float
+    longest: float
+    least: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,23 +44,22 @@ class Tries:
 
 
 def after_failure(
-    settings: Queue, tries: Tries, cause: str, chance: Callable[[], float], after: float | None = None
+    schedule: Schedule, tries: Tries, cause: str, chance: Callable[[], float], after: float | None = None
 ) -> Again | GiveUp:
     """What becomes of a job that has failed for a passing reason.
 
-    The wait is drawn evenly from nothing to the limit, so that jobs which failed together do not come back together;
-    `chance` gives 0 to 1. `after` seconds, where the other side named them, are waited for at least, up to the limit.
+    The wait is drawn evenly up to the limit, so that jobs which failed together do not come back together; `chance`
+    gives 0 to 1. `after` seconds, where the other side named them, are waited for at least, up to the limit.
     """
     if tries.made >= tries.most:
         return GiveUp(cause if tries.made <= 1 else f"given up after {tries.made} attempts: {cause}")
-    drawn = longest_delay(settings, tries.made) * chance()
-    return Again(max(drawn, min(after or 0.0, settings.max_delay)))
+    drawn = longest_delay(schedule, tries.made) * (schedule.least + (1.0 - schedule.least) * chance())
+    return Again(max(drawn, min(after or 0.0, schedule.longest)))
 
 
-def longest_delay(settings: Queue, attempts: int) -> float:
-    """The limit of the wait after so many attempts: doubled with each, up to `max_delay`."""
-    doubled = settings.initial_delay * 2.0 ** min(attempts - 1, _LARGEST_POWER)
-    return min(doubled, settings.max_delay)
+def longest_delay(schedule: Schedule, attempts: int) -> float:
+    """The limit of the wait after so many attempts."""
+    return min(schedule.initial * 2.0 ** min(attempts - 1, _LARGEST_POWER), schedule.longest)
 
 
 def poisoned(job: Job) -> str | None:

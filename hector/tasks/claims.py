@@ -4,25 +4,23 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import asynccontextmanager
-from typing import Final
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from typing import Final, assert_never
 
 from hector.core import points
 from hector.core.clock import Clock
 from hector.core.errors import StoreUnavailable
 from hector.core.job import Job
+from hector.core.record import dataclass
 from hector.store import Store
-from hector.store.jobs import LOWEST
-from hector.tasks.work import Work
+from hector.tasks.looking import Known, Look, MakeRoom, Recover, Rest, Take, next_step
+from hector.tasks.work import Ending, Work
 
 log = logging.getLogger("hector.tasks")
 
-BATCH: Final = 64
-"""Jobs that are claimed at once, so that processes that woke up together share what there is."""
 LOOK_SECONDS: Final = {"sqlite": 1.0, "postgres": 5.0}
 """How often to look without having been told; nobody tells of what another program does to an SQLite file."""
-OVERTAKEN: Final = 0.1
-"""Seconds until the next look when others were quicker with everything that was due."""
 LEFT_SECONDS: Final = 60.0
 """How often to look for jobs of ours that nobody here works on, because their end could not be stored."""
 AWAY: Final = 1.0
@@ -40,7 +38,7 @@ class Gate:
 
     async def enter(self) -> None:
         """Come in; `leave` must follow."""
-        if not self._open.is_set():
+        while not self._open.is_set():  # it may be shut again before we get there
             await self._open.wait()
         self._inside += 1
         self._empty.clear()
@@ -62,38 +60,37 @@ class Gate:
             self._open.set()
 
 
-class Claims:
-    """`free` counts the places, `begin` takes a job, `works` is what this process works on, `owner` is its name.
+@dataclass(frozen=True, slots=True)
+class Places:
+    """What the places of this process are taken by, and how more is begun.
 
-    `spare` counts the places that work which nobody waits for may still take, so that a receiver of notifications that
-    hangs holds up no run.
-    `reserved` places are those of jobs that are being claimed; `gate` is passed by messages that are being accepted.
+    `free` counts those that are left; `spare` those of the `later` that work may still take which nobody waits for, so
+    that receivers of notifications that hang hold up no run. `begin` takes a job, `works` is what this process works
+    on, and `owner` is its name.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        clock: Clock,
-        free: Callable[[], int],
-        begin: Callable[[Job], None],
-        works: Callable[[], Collection[Work]],
-        owner: Callable[[], str],
-        spare: Callable[[], int],
-    ) -> None:
+    later: int
+    free: Callable[[], int]
+    spare: Callable[[], int]
+    begin: Callable[[Job], None]
+    works: Callable[[], Collection[Work]]
+    owner: Callable[[], str]
+
+
+class Claims:
+    """`reserved` places are those of jobs that are being claimed; messages that are being accepted pass the `gate`."""
+
+    def __init__(self, store: Store, clock: Clock, places: Places) -> None:
         self.reserved = 0
         self.gate = Gate()
         self._store = store
         self._clock = clock
-        self._free = free
-        self._begin = begin
-        self._works = works
-        self._owner = owner
-        self._spare = spare
+        self._places = places
         self._woken = asyncio.Event()
         self._began = clock.now(), time.monotonic()
-        self._hungry = self._more = False
+        self._rests = Rest(0.0)
         self._doubt = False
-        self._compared = time.monotonic()
+        self._compared = self._forgot = time.monotonic()
         self._waited_for: set[str] = set()
         self._recent: set[str] = set()
         self._every = LOOK_SECONDS.get(store.database.dialect, AWAY)
@@ -107,7 +104,7 @@ class Claims:
 
     def ended(self, lane: str) -> None:
         """A job of this process has ended, and its place is free."""
-        if self._hungry or lane in self._waited_for:
+        if self._rests.hungry or lane in self._waited_for:
             self._woken.set()
 
     def suspect(self) -> None:
@@ -120,71 +117,100 @@ class Claims:
         while True:
             self._woken.clear()
             try:
-                pause = await self._round()
+                self._rests = await self._round()
             except StoreUnavailable:
                 self._doubt = True
-                pause = AWAY
+                self._rests = Rest(AWAY)
             except Exception:
                 log.exception("no work can be taken up")
-                pause = self._every
-            if pause:
-                await self._rest(pause)
+                self._rests = Rest(self._every)
+            if self._rests.seconds > 0:
+                await self._rest(self._rests.seconds)
+            self._forget()
 
     async def _rest(self, pause: float) -> None:
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(pause):
                 await self._woken.wait()
-        except TimeoutError:
-            if pause == self._every:
-                self._forget()
 
     def _forget(self) -> None:
         """Lanes that nobody works in here, and that were not heard of since the last time."""
-        self._waited_for &= self._recent | {work.lane for work in self._works()}
+        now = time.monotonic()
+        if now - self._forgot < self._every:
+            return
+        self._forgot = now
+        self._waited_for &= self._recent | {work.lane for work in self._places.works()}
         self._recent.clear()
 
-    async def _round(self) -> float:
-        """One look; how many seconds until the next."""
-        if self._doubt or time.monotonic() - self._compared > LEFT_SECONDS:
-            await self._recover()
-        spare = self._spare()
-        least = LOWEST if spare > 0 else 0
-        self._hungry = spare <= 0
-        now = self._now()
-        if not self._more:  # looking costs more than claiming where much waits
-            due = await self._store.jobs.next_due(least)
-            if due is None or due > now:
-                return self._every if due is None else min(self._every, due - now)
-        places = min(self._free(), spare if spare > 0 else BATCH, BATCH)
-        if places <= 0:
-            self._hungry, self._more = True, False
-            return self._every
-        claimed = await self._claim(places, now, least)
-        looked, self._more = not self._more, claimed == places
-        return 0.0 if claimed or not looked else OVERTAKEN
+    async def _round(self) -> Rest:
+        """Everything that is to be done now; when, and for what, to come back."""
+        known = self._known()
+        while not isinstance(step := next_step(known), Rest):
+            known = await self._carry_out(step, known)
+        return step
+
+    def _known(self) -> Known:
+        running = asyncio.get_running_loop().time()
+        yields = [at - running for work in self._places.works() if (at := work.yields_at) is not None]
+        return Known(
+            self._now(),
+            self._every,
+            self._places.free(),
+            self._places.spare(),
+            self._places.later,
+            self._doubt or time.monotonic() - self._compared > LEFT_SECONDS,
+            self._rests.plenty,
+            sum(1 for seconds in yields if seconds <= 0),
+            max(min(yields), 0.0) if yields else None,
+        )
+
+    async def _carry_out(self, step: Recover | Look | Take | MakeRoom, known: Known) -> Known:
+        match step:
+            case Recover():
+                await self._recover()
+                return self._known()
+            case Look(least):
+                due = {**known.due, least: await self._store.jobs.next_due(least)}
+                return replace(self._known(), due=due, yielded=known.yielded)  # meanwhile a place may have become free
+            case Take(count, least):
+                return replace(known, asked=count, claimed=await self._claim(count, known.now, least))
+            case MakeRoom(count):
+                self._make_room(count)
+                return replace(known, yielded=True)
+            case _:
+                assert_never(step)
 
     def _now(self) -> float:
         """The time, which does not go back when the clock is set back: what was due stays due."""
         wall, running = self._began
         return max(self._clock.now(), wall + time.monotonic() - running)
 
-    async def _claim(self, places: int, now: float, least: int) -> int:
-        self.reserved = places
+    async def _claim(self, count: int, now: float, least: int) -> int:
+        self.reserved = count
         try:
-            jobs = await self._store.jobs.claim(self._owner(), places, now, least)
+            jobs = await self._store.jobs.claim(self._places.owner(), count, now, least)
         finally:
             self.reserved = 0
         for job in jobs:
             points.reach("job.claimed")
             if job.lane:
                 self._waited_for.add(job.lane)  # where one had to wait, there may be more
-            self._begin(job)
+            self._places.begin(job)
         return len(jobs)
+
+    def _make_room(self, count: int) -> None:
+        """Let those go back for later that have held their places longest; each says so when its place is free."""
+        now = asyncio.get_running_loop().time()
+        ripe = [(at, work) for work in self._places.works() if (at := work.yields_at) is not None and at <= now]
+        ripe.sort(key=lambda pair: pair[0])
+        for _, work in ripe[:count]:
+            work.yields_at = None
+            work.stop(Ending.DEFER)
 
     async def _recover(self) -> None:
         async with self.gate.shut():
-            known = {work.claim.key for work in self._works() if work.claim is not None}
-            freed = await self._store.jobs.orphans(self._owner(), known, blamed=not self._doubt)
+            known = {work.claim.key for work in self._places.works() if work.claim is not None}
+            freed = await self._store.jobs.orphans(self._places.owner(), known, blamed=not self._doubt)
         if freed:
             log.warning("took up work of ours that nobody here knew of", extra={"count": freed})
         self._doubt = False

@@ -6,7 +6,6 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from hector.config.server import Queue
 from hector.core.clock import Clock
 from hector.core.errors import HectorError, LeaseLost, StoreError
 from hector.core.job import Claim, JobState
@@ -14,7 +13,7 @@ from hector.core.record import dataclass
 from hector.core.task import TaskState
 from hector.observe.redact import redact
 from hector.store import Store
-from hector.tasks.backoff import Again, Tries, after_failure
+from hector.tasks.backoff import Again, Schedule, Tries, after_failure
 from hector.tasks.insist import insist
 from hector.tasks.run import Released, Run
 from hector.tasks.work import Ending, Work
@@ -35,7 +34,7 @@ class Conductor:
 
     store: Store
     clock: Clock
-    settings: Queue
+    schedule: Schedule
     chance: Callable[[], float] = random.random  # noqa: S311 - it spreads load and guards nothing
 
     async def conduct(self, work: Work, run: Run, tries: Tries, running: Callable[[], Awaitable[None]]) -> None:
@@ -92,7 +91,7 @@ class Conductor:
             log.warning("task failed", extra=facts)
             await self._settle(run, TaskState.FAILED, cause)
             return
-        verdict = after_failure(self.settings, tries, cause, self.chance, getattr(error, "retry_after", None))
+        verdict = after_failure(self.schedule, tries, cause, self.chance, getattr(error, "retry_after", None))
         if isinstance(verdict, Again):
             log.warning("attempt failed, to be made again", extra=facts | {"in_seconds": round(verdict.delay, 1)})
             await self._put_back(run, verdict.delay, cause)

@@ -9,7 +9,7 @@ from hector.core.job import Job
 from hector.store import Store
 from hector.store.approvals import ApprovalState
 from hector.tasks.decisions import continuation, decide
-from hector.tasks.handlers import Done, Outcome
+from hector.tasks.outcome import Done, Outcome
 
 CLOCK = "the clock"
 """Who decided."""

@@ -1,58 +1,17 @@
-"""Kinds of jobs: who works on each, and how the work may end."""
+"""Kinds of jobs: who works on each, and how patient that work is."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+from typing import Final
 
 from hector.config.server import Server
 from hector.core.clock import Clock
 from hector.core.record import dataclass
 from hector.store import Store
+from hector.tasks.backoff import Schedule
+from hector.tasks.outcome import Handler
 
-if TYPE_CHECKING:
-    from hector.core.job import Job
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """The work is done, or there is nothing left to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """It did not work this time. `after`: seconds that the other side asked to be left alone.
-
-    The worker decides when to try again and, once the attempts are used up, buries the job with this cause.
-    """
-
-    cause: str
-    after: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Dead:
-    """It will never work: a dead letter with this cause, fit for a user."""
-
-    cause: str
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """A transaction of the handler's own has ended the job already, or has put it back."""
-
-
-Outcome: TypeAlias = Done | Retry | Dead | Settled
-
-
-class Handler(Protocol):
-    """Works on one job of its kind.
-
-    It is cancelled when the claim is lost or the process stops; it may then leave things half done, because somebody
-    works on the same job again. Whatever it changes in the database must name `job.claim`. A HectorError that is
-    `retryable` counts as Retry, any other exception as Dead, LeaseLost as Settled.
-    """
-
-    async def __call__(self, job: "Job") -> Outcome:
-        """Do it. `job.attempts` counts this attempt, too."""
+PATIENCE: Final = 1.0
+"""Seconds for which a receiver that does not answer keeps its place while others wait for one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +21,16 @@ class Parts:
     store: Store
     clock: Clock
     settings: Server
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """`schedule` spaces the attempts. Where other work waits for its place, it keeps that for `patience` seconds, and
+    goes back for later then; None: it keeps it.
+    """
+
+    schedule: Schedule
+    patience: float | None = None
 
 
 def _push(parts: Parts) -> Handler:
@@ -74,6 +43,14 @@ def _expire(parts: Parts) -> Handler:
     from hector.tasks.expiry import Expiry  # noqa: PLC0415 - loaded on first use
 
     return Expiry(parts.store, parts.clock, parts.settings.queue.max_retries + 1)
+
+
+def terms_of(kind: str, settings: Server) -> Terms:
+    """Those of a kind of jobs."""
+    if kind == "push":
+        push = settings.push_notifications
+        return Terms(Schedule(push.initial_delay, push.max_delay, least=0.5), PATIENCE)
+    return Terms(Schedule(settings.queue.initial_delay, settings.queue.max_delay))
 
 
 FACTORIES: Final[Mapping[str, Callable[[Parts], Handler]]] = {"push": _push, "expire": _expire}

@@ -11,8 +11,9 @@ from hector.core.job import DAMAGED, Job, JobState
 from hector.observe.redact import redact
 from hector.tasks.backoff import Again, Tries, after_failure, poisoned
 from hector.tasks.conduct import hand_back
-from hector.tasks.handlers import FACTORIES, Dead, Done, Handler, Outcome, Parts, Retry
+from hector.tasks.handlers import FACTORIES, Parts, terms_of
 from hector.tasks.insist import insist
+from hector.tasks.outcome import Dead, Done, Handler, Outcome, Retry
 from hector.tasks.work import Ending, Work
 
 log = logging.getLogger("hector.tasks")
@@ -25,14 +26,13 @@ class Handling:
 
     def __init__(self, parts: Parts, chance: Callable[[], float] | None = None) -> None:
         self._parts = parts
-        self._settings = parts.settings.queue
         self._chance = chance or random.random  # noqa: S311 - it spreads load and guards nothing
         self._handlers: dict[str, Handler] = {}
 
     async def handle(self, work: Work, job: Job) -> None:
         """Work on it until its end is stored, it is put back, or the claim is gone. Raises nothing."""
         try:
-            await self._apply(job, await self._outcome(job))
+            await self._apply(job, await self._outcome(work, job))
         except LeaseLost:
             log.info("a job was taken over or ended elsewhere", extra={"kind": job.kind, "subject": job.subject})
         except asyncio.CancelledError:
@@ -41,14 +41,14 @@ class Handling:
         except Exception:
             log.exception("a job cannot be ended", extra={"kind": job.kind, "subject": job.subject})
 
-    async def _outcome(self, job: Job) -> Outcome:
+    async def _outcome(self, work: Work, job: Job) -> Outcome:
         if (cause := unfit(job, self._parts.clock.now())) is not None:
             return Dead(cause)
         handler = self._handler(job.kind)
         if handler is None:
             return Dead(f"this version of Hector knows no work of the kind {job.kind!r}")
         try:
-            return await handler(job)
+            return await self._attempt(work, job, handler)
         except LeaseLost:
             raise
         except HectorError as error:
@@ -56,6 +56,22 @@ class Handling:
         except Exception:
             log.exception("job failed", extra={"kind": job.kind, "subject": job.subject})
             return Dead(INTERNAL)
+
+    async def _attempt(self, work: Work, job: Job, handler: Handler) -> Outcome:
+        """Let the handler work; it may be stopped in the middle because others wait for its place."""
+        patience = terms_of(job.kind, self._parts.settings).patience
+        if patience is not None:
+            work.yields_at = asyncio.get_running_loop().time() + patience
+        try:
+            return await handler(job)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if work.ending is not Ending.DEFER or task is None or task.uncancel():
+                raise
+            work.ending = None
+            return Retry(f"not done within {patience:g} s, and other work waited for its place")
+        finally:
+            work.yields_at = None
 
     def _handler(self, kind: str) -> Handler | None:
         if kind not in self._handlers and kind in FACTORIES:
@@ -70,7 +86,8 @@ class Handling:
                 await self._bury(job, cause)
             case Retry(cause, after):
                 tries = Tries(job.attempts, job.max_attempts)
-                verdict = after_failure(self._settings, tries, cause, self._chance, after)
+                schedule = terms_of(job.kind, self._parts.settings).schedule
+                verdict = after_failure(schedule, tries, cause, self._chance, after)
                 if isinstance(verdict, Again):
                     await self._put_back(job, verdict.delay, cause)
                 else:

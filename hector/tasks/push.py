@@ -16,7 +16,7 @@ from hector.core.push import PushConfig, PushPage
 from hector.core.task import ArtifactUpdate, Caller, StatusUpdate, Task
 from hector.store import Store
 from hector.store.push import Notice, notice_of
-from hector.tasks.handlers import Dead, Done, Outcome, Retry
+from hector.tasks.outcome import Dead, Done, Outcome, Retry
 
 if TYPE_CHECKING:
     from hector.net.egress import Policy

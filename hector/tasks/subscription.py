@@ -2,13 +2,22 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from hector.core.task import StatusUpdate, Update
+from hector.tasks.log import Log
 from hector.tasks.positions import NOWHERE, Position
 
-if TYPE_CHECKING:
-    from hector.tasks.channel import Channel
+
+class Source(Protocol):
+    """Where readers have their places: a channel."""
+
+    @property
+    def log(self) -> Log:
+        """What is read."""
+
+    def leave(self, subscription: "Subscription", /) -> None:
+        """A reader has read enough."""
 
 
 class Subscription:
@@ -19,7 +28,7 @@ class Subscription:
 
     __slots__ = ("_channel", "_end", "_place", "_until_interrupted", "_waiter", "cut_off", "mark")
 
-    def __init__(self, channel: "Channel", place: int, *, until_interrupted: bool) -> None:
+    def __init__(self, channel: Source, place: int, *, until_interrupted: bool) -> None:
         self.mark = Position(NOWHERE, 0)
         self.cut_off = False
         self._channel = channel
@@ -96,7 +105,7 @@ class Tap(Subscription):
 
     __slots__ = ("_told",)
 
-    def __init__(self, channel: "Channel", told: Callable[[], None]) -> None:
+    def __init__(self, channel: Source, told: Callable[[], None]) -> None:
         super().__init__(channel, channel.log.end, until_interrupted=False)
         self._told = told
 

@@ -12,6 +12,8 @@ from hector.tasks.run import Run
 class Ending(IntEnum):
     """Why work stops before it is done; a later one overrules an earlier one."""
 
+    DEFER = 0
+    """Others wait for its place, and it is of a kind that can be done later."""
     CANCEL = 1
     """Somebody cancels the task: its end is stored, and its job's with it."""
     RELEASE = 2
@@ -22,13 +24,17 @@ class Ending(IntEnum):
 
 @dataclass(slots=True)
 class Work:
-    """`claim` is there once the job is known to be ours; `run`, once a run can be asked about itself."""
+    """`claim` is there once the job is known to be ours; `run`, once a run can be asked about itself.
+
+    `yields_at` is the event loop's time from which it gives its place to others that wait; None: it does not.
+    """
 
     lane: str = ""
     claim: Claim | None = None
     run: Run | None = None
     task: asyncio.Task[None] | None = None
     ending: Ending | None = None
+    yields_at: float | None = None
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     def stop(self, ending: Ending) -> None:

@@ -23,9 +23,9 @@ from hector.core.job import READY, STOP, Job, JobState
 from hector.core.record import dataclass
 from hector.core.task import Caller, Task
 from hector.store import Accept, Accepted, Store
-from hector.tasks.backoff import Tries
+from hector.tasks.backoff import Schedule, Tries
 from hector.tasks.channel import Channels
-from hector.tasks.claims import Claims
+from hector.tasks.claims import Claims, Places
 from hector.tasks.conduct import RELEASE_SECONDS, Conductor, give_up
 from hector.tasks.follow import Follower
 from hector.tasks.handlers import Parts
@@ -73,11 +73,13 @@ class Worker:
         self._settings = settings.queue
         self._runs: dict[str, Work] = {}
         self._jobs: dict[int, Work] = {}
-        store.push.max_attempts = settings.queue.max_retries + 1
+        store.push.max_attempts = settings.push_notifications.max_retries + 1
         self._making = Making(store, clock, self.channels, lambda: self.stopping)
-        self._conductor = Conductor(store, clock, settings.queue)
+        self._conductor = Conductor(store, clock, Schedule(settings.queue.initial_delay, settings.queue.max_delay))
         self._handling = Handling(Parts(store, clock, settings))
-        self._claims = Claims(store, clock, self._free, self._take_up, self._works, lambda: self._lease.id, self._spare)
+        self._later = max(1, settings.queue.workers // 2)
+        places = Places(self._later, self._free, self._spare, self._take_up, self._works, lambda: self._lease.id)
+        self._claims = Claims(store, clock, places)
         self._lease = Lease(store, clock, settings.queue.stale_threshold, self._lost, self._claims.suspect)
         self.follower = Follower(store, self.channels, self._runs.__contains__)
         self._group = asyncio.TaskGroup()
@@ -185,7 +187,7 @@ class Worker:
 
     def _spare(self) -> int:
         """How many more jobs other than runs may be begun: they get half of the places, and at least one."""
-        return max(1, self._settings.workers // 2) - len(self._jobs)
+        return self._later - len(self._jobs)
 
     def _lost(self) -> None:
         for work in self._works():
@@ -253,7 +255,8 @@ class Worker:
         try:
             await self._handling.handle(work, job)
         finally:
-            self._jobs.pop(job.claim.key, None)
+            if self._jobs.get(job.claim.key) is work:  # else it was claimed anew meanwhile
+                del self._jobs[job.claim.key]
             self._claims.ended(work.lane)
 
     async def _go_on(self, work: Work, job: Job, before: Work | None) -> None:

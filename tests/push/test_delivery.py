@@ -10,7 +10,7 @@ from hector.config.push import PushNotifications
 from hector.core.job import Job
 from hector.core.push import PushConfig
 from hector.store import Store
-from hector.tasks.handlers import Dead, Done, Outcome, Retry
+from hector.tasks.outcome import Dead, Done, Outcome, Retry
 from hector.tasks.push import PushDelivery, verdict
 from tests.a2a.samples import strict
 from tests.push.receiver import Receiver

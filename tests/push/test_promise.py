@@ -20,8 +20,9 @@ from tests.web.live import Live, helper, live, user
 
 pytestmark = pytest.mark.proves("push.delivery")
 
-QUICK = {"queue": {"initial_delay": "20ms", "max_delay": "100ms", "max_retries": 50}}
+FAST = {"initial_delay": "20ms", "max_delay": "100ms", "max_retries": 50}
 OPEN = {"push_notifications": {"allow": ["127.0.0.1"]}}
+QUICK = {"push_notifications": {"allow": ["127.0.0.1"], **FAST}}
 SECRETS = ("token-canary", "credential-canary", "path-canary")
 
 
@@ -50,7 +51,7 @@ def dead(server: Live, count: int) -> tuple[JobRecord, ...]:
 
 @pytest.fixture
 def server(folder: Path) -> Iterator[Live]:
-    with live({**helper({"text": "Hello"}), "server": {**QUICK, **OPEN}}, folder) as found:
+    with live({**helper({"text": "Hello"}), "server": QUICK}, folder) as found:
         yield found
 
 
@@ -107,8 +108,8 @@ def test_what_is_refused_is_a_dead_letter_that_can_be_sent_again(server: Live, r
 
 def test_attempts_come_to_an_end(folder: Path, receiver: Receiver) -> None:
     receiver.answer = lambda _: 500
-    few = {"queue": {"initial_delay": 0, "max_retries": 2}}
-    with live({**helper({"text": "Hello"}), "server": {**few, **OPEN}}, folder) as server:
+    few = {"push_notifications": {"allow_private": True, "initial_delay": 0, "max_retries": 2}}
+    with live({**helper({"text": "Hello"}), "server": few}, folder) as server:
         send(server, receiver)
         with receiver.changed:
             assert receiver.changed.wait_for(lambda: len(receiver.got) == 9, PATIENCE)
@@ -120,10 +121,10 @@ def test_attempts_come_to_an_end(folder: Path, receiver: Receiver) -> None:
 
 def test_nothing_is_sent_to_an_address_that_was_opened_once(folder: Path, receiver: Receiver) -> None:
     waiting = helper({"tool_calls": [{"name": "ask_user", "args": {"question": "?"}}], "turn": 0}, {"text": "Hello"})
-    with live({**waiting, "server": {**QUICK, **OPEN}}, folder) as server:
+    with live({**waiting, "server": QUICK}, folder) as server:
         asked = server.send("ask", contextId="c")
         server.rpc("CreateTaskPushNotificationConfig", {"taskId": asked["id"], "url": receiver.url})
-    with live({**waiting, "server": QUICK}, folder) as server:
+    with live({**waiting, "server": {"push_notifications": FAST}}, folder) as server:
         server.send("yes", taskId=asked["id"])
         assert "it is this machine" in dead(server, 1)[0].cause
     assert receiver.got == []
@@ -140,7 +141,7 @@ def database(request: pytest.FixtureRequest, folder: Path) -> str:
 def test_killed_between_the_answer_and_the_delivery_the_server_still_delivers(folder: Path, database: str) -> None:
     """The receiver is down, the server answers and is killed at once; both come back."""
     agent = helper({"text": "Hello"})
-    text = yaml.safe_dump({**agent, "server": {**QUICK, **OPEN, "queue": {**QUICK["queue"], "stale_threshold": "1s"}}})
+    text = yaml.safe_dump({**agent, "server": {**QUICK, "queue": {"stale_threshold": "1s"}}})
     (folder / "push.yaml").write_text(text, encoding="utf-8")
     hector = Hector(FORMS["source"], folder, {"PYTHONPATH": str(ROOT)})
     options = ("--config", "push.yaml", "--database", database)
@@ -167,7 +168,7 @@ def test_killed_between_the_answer_and_the_delivery_the_server_still_delivers(fo
 
 @pytest.mark.timeout(180)
 def test_killed_while_the_receiver_takes_it_the_server_sends_it_again_under_the_same_id(folder: Path) -> None:
-    text = yaml.safe_dump({**helper({"text": "Hello"}), "server": {**QUICK, **OPEN}})
+    text = yaml.safe_dump({**helper({"text": "Hello"}), "server": QUICK})
     (folder / "push.yaml").write_text(text, encoding="utf-8")
     hector = Hector(FORMS["source"], folder, {"PYTHONPATH": str(ROOT)})
     options = ("--config", "push.yaml", "--database", f"sqlite://{folder}/hector.db")
@@ -196,7 +197,7 @@ def test_killed_while_the_receiver_takes_it_the_server_sends_it_again_under_the_
 
 @pytest.mark.timeout(180)
 def test_an_operator_sees_what_failed_and_no_secret(folder: Path) -> None:
-    text = yaml.safe_dump({**helper({"text": "Hello"}), "server": {**QUICK, **OPEN}})
+    text = yaml.safe_dump({**helper({"text": "Hello"}), "server": QUICK})
     (folder / "push.yaml").write_text(text, encoding="utf-8")
     hector = Hector(FORMS["source"], folder, {"PYTHONPATH": str(ROOT)})
     options = ("--config", "push.yaml", "--database", f"sqlite://{folder}/hector.db")

@@ -2,12 +2,11 @@
 
 import pytest
 
-from hector.config.server import Queue
 from hector.core.job import Claim, Job
 from hector.core.task import Caller
-from hector.tasks.backoff import Again, GiveUp, Tries, after_failure, longest_delay, poisoned
+from hector.tasks.backoff import Again, GiveUp, Schedule, Tries, after_failure, longest_delay, poisoned
 
-SETTINGS = Queue(initial_delay=1, max_delay=60)
+SCHEDULE = Schedule(1.0, 60.0)
 
 
 def job(attempts: int, most: int = 4, cause: str | None = None) -> Job:
@@ -16,7 +15,7 @@ def job(attempts: int, most: int = 4, cause: str | None = None) -> Job:
 
 @pytest.mark.parametrize(("attempts", "limit"), [(1, 1), (2, 2), (3, 4), (6, 32), (7, 60), (50, 60), (100_000, 60)])
 def test_the_wait_doubles_up_to_its_limit(attempts: int, limit: float) -> None:
-    assert longest_delay(SETTINGS, attempts) == limit
+    assert longest_delay(SCHEDULE, attempts) == limit
 
 
 @pytest.mark.proves("queue.backoff")
@@ -34,7 +33,13 @@ def test_the_wait_doubles_up_to_its_limit(attempts: int, limit: float) -> None:
 def test_the_wait_is_drawn_and_never_shorter_than_asked_for(
     made: int, chance: float, after: float | None, delay: float
 ) -> None:
-    assert after_failure(SETTINGS, Tries(made, 4), "away", lambda: chance, after) == Again(delay)
+    assert after_failure(SCHEDULE, Tries(made, 4), "away", lambda: chance, after) == Again(delay)
+
+
+def test_a_share_of_the_wait_is_certain_where_that_is_asked_for() -> None:
+    half = Schedule(1.0, 60.0, least=0.5)
+    assert after_failure(half, Tries(3, 4), "away", lambda: 0.0) == Again(2.0)
+    assert after_failure(half, Tries(3, 4), "away", lambda: 1.0) == Again(4.0)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +47,7 @@ def test_the_wait_is_drawn_and_never_shorter_than_asked_for(
     [(4, 4, "given up after 4 attempts: away"), (9, 4, "given up after 9 attempts: away"), (1, 1, "away")],
 )
 def test_what_has_used_up_its_attempts_is_given_up(made: int, most: int, cause: str) -> None:
-    assert after_failure(SETTINGS, Tries(made, most), "away", lambda: 0.5) == GiveUp(cause)
+    assert after_failure(SCHEDULE, Tries(made, most), "away", lambda: 0.5) == GiveUp(cause)
 
 
 @pytest.mark.parametrize(
