@@ -1,59 +1,234 @@
-"""Which app serves requests now. A swap is whole: new work takes the new app, running work keeps its own."""
+"""Which apps serve requests now. A swap is whole: new work takes the new app, running work keeps its own.
+
+The app of the configuration file is always there; the others are loaded when they are first used, replaced when they
+change, and unloaded when nobody has used them for long.
+"""
 
 import asyncio
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Iterator
+from typing import Final, Protocol
 
 from hector.apps.app import App
+from hector.core.errors import AppSuspended, AppUnavailable, HectorError, NotFound
+from hector.core.identity import DEFAULT_APP
+from hector.core.record import dataclass
 
 log = logging.getLogger("hector.apps")
+
+REFUSED_SECONDS: Final = 5.0
+"""How long it is remembered that an app cannot be used, so that whoever insists does not trouble the database."""
+_MOST_REFUSED: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An app as it was loaded; `version` is that of its stored configuration, 0 where nothing is stored."""
+
+    app: App
+    version: int = 0
+
+
+class Source(Protocol):
+    """Where apps come from."""
+
+    async def load(self, app_id: str) -> Found:
+        """Load one. Raises NotFound, AppSuspended, AppUnavailable, StoreError."""
+
+
+class Nowhere:
+    """There are no other apps."""
+
+    async def load(self, app_id: str) -> Found:
+        """Raises NotFound."""
+        raise NotFound("app", app_id)
+
+
+class _Entry:
+    """An app that is loaded; `current` until another one takes its place."""
+
+    __slots__ = ("app", "current", "leases", "used", "version")
+
+    def __init__(self, found: Found) -> None:
+        self.app = found.app
+        self.version = found.version
+        self.leases = 0
+        self.used = time.monotonic()
+        self.current = True
 
 
 class Lease:
     """The right to use an app until released; the app is not closed before."""
 
-    def __init__(self, app: App, on_release: Callable[[App], None]) -> None:
-        self.app = app
-        self._on_release: Callable[[App], None] | None = on_release
+    __slots__ = ("_apps", "_entry", "app")
+
+    def __init__(self, apps: "Apps", entry: _Entry) -> None:
+        entry.leases += 1
+        self.app = entry.app
+        self._apps = apps
+        self._entry: _Entry | None = entry
 
     def release(self) -> None:
         """Give it back. Safe to call twice."""
-        if self._on_release is not None:
-            give_back, self._on_release = self._on_release, None
-            give_back(self.app)
+        entry, self._entry = self._entry, None
+        if entry is not None:
+            self._apps.released(entry)
 
 
 class Apps:
-    """The current app, and the replaced ones that still have work."""
+    """The apps that are loaded, at most `most` beside the first one, and replaced ones that still have work."""
 
-    def __init__(self, app: App) -> None:
-        self._current = app
-        self._leases: dict[int, int] = {}
+    def __init__(self, app: App, source: Source | None = None, most: int = 100) -> None:
+        self.most = most
+        self._default = _Entry(Found(app))
+        self._entries: dict[str, _Entry] = {app.id: self._default}
+        self._source = source or Nowhere()
+        self._loading: dict[str, asyncio.Event] = {}
+        self._refused: dict[str, tuple[HectorError, float]] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
     @property
     def current(self) -> App:
-        """The app that new work goes to."""
-        return self._current
+        """The app that the configuration file feeds."""
+        return self._default.app
 
-    def lease(self) -> Lease:
-        """Use the current app."""
-        app = self._current
-        self._leases[id(app)] = self._leases.get(id(app), 0) + 1
-        return Lease(app, self._released)
+    def __contains__(self, app_id: str) -> bool:
+        return app_id in self._entries
 
-    def swap(self, app: App) -> None:
-        """Put a new app in place; the old one is closed when its last lease is released."""
-        old, self._current = self._current, app
-        if not self._leases.get(id(old)):
-            self._close(old)
+    def loaded(self) -> Iterator[tuple[str, int]]:
+        """Id and version of what is loaded now."""
+        return iter([(app_id, entry.version) for app_id, entry in self._entries.items()])
 
-    def _released(self, app: App) -> None:
-        self._leases[id(app)] -= 1
-        if self._leases[id(app)] == 0:
-            del self._leases[id(app)]
-            if app is not self._current:
-                self._close(app)
+    def lease(self, app_id: str = DEFAULT_APP) -> Lease:
+        """Use an app that is loaded. Raises KeyError for one that is not: see `acquire`."""
+        return Lease(self, self._entries[app_id])
+
+    async def acquire(self, app_id: str) -> Lease:
+        """Use an app, loading it if need be. Raises NotFound, AppSuspended, AppUnavailable, StoreError."""
+        while app_id not in self._entries:
+            await self._load(app_id)
+        return self.lease(app_id)
+
+    async def get(self, app_id: str) -> App:
+        """An app to look at. Raises as `acquire` does."""
+        entry = self._entries.get(app_id)
+        while entry is None:
+            await self._load(app_id)
+            entry = self._entries.get(app_id)
+        entry.used = time.monotonic()
+        return entry.app
+
+    def swap(self, app: App, version: int | None = None) -> None:
+        """Put a new app in place of the one of its id; the old one is closed when its last lease is released."""
+        old = self._entries.get(app.id)
+        kept = version if version is not None else old.version if old else 0
+        entry = self._entries[app.id] = _Entry(Found(app, kept))
+        if app.id == self._default.app.id:
+            self._default = entry
+        if old is not None:
+            self._retire(old)
+
+    def drop(self, app_id: str) -> None:
+        """Give no more leases of an app, until it is loaded anew. That of the file stays."""
+        if app_id != self._default.app.id and (entry := self._entries.pop(app_id, None)) is not None:
+            self._retire(entry)
+
+    def unload(self, idle: float) -> None:
+        """Drop what nobody has used for so many seconds."""
+        since = time.monotonic() - idle
+        for app_id, entry in tuple(self._entries.items()):
+            if not entry.leases and entry.used <= since:
+                self.drop(app_id)
+
+    def forget_refusal(self, app_id: str) -> None:
+        """Look again at the next request whether an app can be used."""
+        self._refused.pop(app_id, None)
+
+    async def refresh(self, app_id: str, *, force: bool = False) -> None:
+        """Take in what has become of an app, if it is loaded. One that no longer holds stays as it is.
+
+        Raises StoreError. `force`: also if its version is the one that is loaded.
+        """
+        self.forget_refusal(app_id)
+        while (waiting := self._loading.get(app_id)) is not None:
+            await waiting.wait()
+        if app_id not in self._entries:
+            return
+        self._loading[app_id] = done = asyncio.Event()
+        try:
+            await self._renew(app_id, force=force)
+        finally:
+            del self._loading[app_id]
+            done.set()
+
+    async def _renew(self, app_id: str, *, force: bool) -> None:
+        try:
+            found = await self._source.load(app_id)
+        except (NotFound, AppSuspended) as error:
+            self._refuse(app_id, error)
+            self.drop(app_id)
+        except AppUnavailable as error:
+            log.error("app goes on with its old configuration", extra={"app": app_id, "error": str(error)})  # noqa: TRY400
+        else:
+            entry = self._entries.get(app_id)
+            if force or entry is None or entry.version != found.version:
+                self.swap(found.app, found.version)
+                log.info("app changed", extra={"app": app_id, "version": found.version})
+
+    async def _load(self, app_id: str) -> None:
+        """Load an app, or wait for whoever does. Raises what the source raises."""
+        self._raise_refusal(app_id)
+        waiting = self._loading.get(app_id)
+        if waiting is not None:
+            await waiting.wait()
+            return
+        self._make_room()
+        self._loading[app_id] = done = asyncio.Event()
+        try:
+            found = await self._source.load(app_id)
+            self._make_room()
+            self.swap(found.app, found.version)
+        except (NotFound, AppSuspended, AppUnavailable) as error:
+            self._refuse(app_id, error)
+            raise
+        finally:
+            del self._loading[app_id]
+            done.set()
+
+    def _make_room(self) -> None:
+        """Drop the app that was not used for the longest time. Raises AppUnavailable when all are at work."""
+        if len(self._entries) <= self.most:
+            return
+        idle = [(entry.used, app_id) for app_id, entry in self._entries.items() if not entry.leases]
+        idle = [one for one in idle if one[1] != self._default.app.id]
+        if not idle:
+            raise AppUnavailable(f"{self.most} apps are at work, and no more are loaded at once (tenants.max_loaded)")
+        self.drop(min(idle)[1])
+
+    def _refuse(self, app_id: str, error: HectorError) -> None:
+        if len(self._refused) >= _MOST_REFUSED:
+            self._refused.clear()
+        self._refused[app_id] = error, time.monotonic() + REFUSED_SECONDS
+
+    def _raise_refusal(self, app_id: str) -> None:
+        error, until = self._refused.get(app_id, (None, 0.0))
+        if error is not None and time.monotonic() < until:
+            raise error.with_traceback(None)
+        self.forget_refusal(app_id)
+
+    def released(self, entry: _Entry) -> None:
+        """A lease was given back."""
+        entry.leases -= 1
+        if not entry.leases:
+            entry.used = time.monotonic()
+            if not entry.current:
+                self._close(entry.app)
+
+    def _retire(self, entry: _Entry) -> None:
+        entry.current = False
+        if not entry.leases:
+            self._close(entry.app)
 
     def _close(self, app: App) -> None:
         closing = asyncio.get_running_loop().create_task(app.models.aclose())
@@ -61,7 +236,8 @@ class Apps:
         closing.add_done_callback(self._closing.discard)
 
     async def aclose(self) -> None:
-        """Close the current app and wait for replaced ones that are being closed."""
-        await self._current.models.aclose()
+        """Close what is loaded and wait for replaced apps that are being closed."""
+        for entry in self._entries.values():
+            await entry.app.models.aclose()
         if self._closing:
             await asyncio.wait(tuple(self._closing))

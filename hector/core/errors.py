@@ -16,6 +16,7 @@ HectorError
     ContentNotAccepted   a part has a media type that the agent does not take
     Unauthenticated      nobody knows who asks: no credential, or a wrong one
     Forbidden            it is known who asks, and they have no right to this
+      AppSuspended       the app of whoever asks rests
     Throttled            too often, or too much: again in `retry_after` seconds
     Conflict             the object is no longer, or not yet, in the state that this needs
   AppUnavailable         this app cannot be loaded at the moment; others can
@@ -149,6 +150,12 @@ class Forbidden(RequestError):  # noqa: N818
     """The caller is known and has no right to this."""
 
     code, http_status = "forbidden", 403
+
+
+class AppSuspended(Forbidden):
+    """Whoever looks after the server has stopped this app for the time being."""
+
+    code = "app_suspended"
 
 
 class Throttled(RequestError):  # noqa: N818

@@ -1,0 +1,87 @@
+"""Keeps the loaded apps true: takes in what was changed, here or elsewhere, and lets go of what nobody uses."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from hector.apps.registry import Apps
+from hector.core.errors import StoreError
+from hector.core.identity import DEFAULT_APP
+from hector.store import Store
+from hector.store.apps import CHANNEL, AppStatus
+
+log = logging.getLogger("hector.apps")
+
+LOOK_SECONDS: Final = {"sqlite": 2.0, "postgres": 20.0}
+"""How often to look without having been told; nobody tells of what another program does to an SQLite file."""
+
+
+class Keeper:
+    """`idle` is how long (in seconds) an app may be unused."""
+
+    def __init__(self, apps: Apps, store: Store, idle: float) -> None:
+        self._apps = apps
+        self._store = store
+        self._idle = idle
+        self._changed: set[str] = set()
+        self._tried: dict[str, int] = {}
+        self._woken = asyncio.Event()
+        self._every = LOOK_SECONDS.get(store.database.dialect, 20.0)
+
+    def hear(self) -> Callable[[], None]:
+        """Listen to announcements from now on; call the answer to stop."""
+        return self._store.database.listen(CHANNEL, self._heard)
+
+    def _heard(self, app_id: str) -> None:
+        self._apps.forget_refusal(app_id)
+        self._changed.add(app_id)
+        self._woken.set()
+
+    async def keep(self) -> None:
+        """Until cancelled."""
+        deaf = self.hear()
+        try:
+            while True:
+                await self._rest()
+                await self._round()
+        finally:
+            deaf()
+
+    async def _rest(self) -> None:
+        try:
+            async with asyncio.timeout(self._every):
+                await self._woken.wait()
+        except TimeoutError:
+            pass
+        self._woken.clear()
+
+    async def _round(self) -> None:
+        try:
+            if not self._changed:
+                self._changed |= await self._missed()
+            for app_id in tuple(self._changed):
+                await self._apps.refresh(app_id)
+                self._changed.discard(app_id)
+        except StoreError as error:
+            log.warning("changes of apps cannot be read; trying again", extra={"error": str(error)})
+        except Exception:
+            log.exception("changes of apps cannot be taken in")
+        self._apps.unload(self._idle)
+
+    async def _missed(self) -> set[str]:
+        """What has changed without our having been told."""
+        loaded = dict(self._apps.loaded())
+        standing = await self._store.apps.standing(tuple(loaded))
+        missed: set[str] = set()
+        for app_id, version in loaded.items():
+            record = standing.get(app_id)
+            if record is None:
+                changed = version > 0 or app_id != DEFAULT_APP
+            else:
+                seen = self._tried.get(app_id, version)
+                self._tried[app_id] = record.version  # one that does not hold is not tried over and over
+                changed = record.version != seen or record.status is not AppStatus.ACTIVE
+            if changed:
+                missed.add(app_id)
+        return missed

@@ -1,0 +1,87 @@
+"""Apps from the database: read, checked under the operator's policy, and built. The file feeds the app `default`."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from hector.apps.build import build
+from hector.apps.registry import Found
+from hector.config.environment import Environment
+from hector.config.load import Loaded
+from hector.config.root import HectorConfig
+from hector.config.tenancy import Policy, operators, parse_app
+from hector.core.errors import AppSuspended, AppUnavailable, ConfigError, NotFound
+from hector.core.identity import DEFAULT_APP
+from hector.observe.redact import remember
+from hector.store.apps import FILE_AUTHOR, AppConfig, AppConfigs, AppRecord, AppStatus
+from hector.tools.catalog import Catalog
+
+log = logging.getLogger("hector.apps")
+
+
+class StoredApps:
+    """`file` gives the configuration of the file as it is now: what it says of the server holds for every app."""
+
+    def __init__(
+        self, configs: AppConfigs, file: Callable[[], HectorConfig], environment: Environment, catalog: Catalog
+    ) -> None:
+        self._configs = configs
+        self._file = file
+        self._environment = environment
+        self._catalog = catalog
+
+    async def load(self, app_id: str) -> Found:
+        """One app as it is to be served. Raises NotFound, AppSuspended, AppUnavailable, StoreError."""
+        try:
+            record, config = await self._configs.load(app_id)
+        except NotFound:
+            if app_id != DEFAULT_APP:
+                raise
+            return await self._of_file(0)
+        if app_id == DEFAULT_APP and config.author == FILE_AUTHOR:
+            return await self._of_file(record.version)
+        require_active(record)
+        return await asyncio.to_thread(self._made, record, config)
+
+    def check(self, app_id: str, form: str, text: str) -> Loaded:
+        """What a configuration means for an app. Raises ConfigError with every finding."""
+        return parse_app(text, form, Policy(app_id, self._file().tenants, self._environment, self._catalog))
+
+    def try_out(self, app_id: str, form: str, text: str) -> Loaded:
+        """Check a configuration and build the app that it means, as loading it will. Raises ConfigError."""
+        loaded = self.check(app_id, form, text)
+        build(self._completed(loaded), self._catalog, app_id)
+        return loaded
+
+    async def _of_file(self, version: int) -> Found:
+        config = self._file()
+        return Found(await asyncio.to_thread(build, config, self._catalog), version)
+
+    def _made(self, record: AppRecord, config: AppConfig) -> Found:
+        try:
+            loaded = self.check(record.id, config.format, config.body)
+            remember(*(key for llm in loaded.config.llms.values() if (key := getattr(llm, "api_key", ""))))
+            return Found(build(self._completed(loaded), self._catalog, record.id), record.version)
+        except ConfigError as error:
+            log.error(  # noqa: TRY400 - the findings are all there is to know
+                "the stored configuration of an app does not hold",
+                extra={"app": record.id, "version": record.version, "error": str(error)},
+            )
+            raise AppUnavailable(
+                f"app {record.id!r} cannot be loaded: version {record.version} of its configuration does not hold here "
+                f"(any more); the server's log says why. Whoever looks after it can store a correct one"
+            ) from None
+
+    def _completed(self, loaded: Loaded) -> HectorConfig:
+        """With the operator's blocks."""
+        file = self._file()
+        blocks = {key: getattr(file, key) for key in operators() if key in HectorConfig.model_fields}
+        return loaded.config.with_changes(**blocks)
+
+
+def require_active(record: AppRecord) -> None:
+    """Raises AppSuspended for an app that rests, NotFound for one that is being deleted."""
+    if record.status is AppStatus.SUSPENDED:
+        raise AppSuspended(f"app {record.id!r} is suspended; whoever looks after the server can let it go on")
+    if record.status is AppStatus.DELETING:
+        raise NotFound("app", record.id)
