@@ -10,6 +10,7 @@ from hector.core.record import dataclass
 from hector.core.task import Caller, Status, Task, TaskState
 from hector.store.approvals import Decision
 from hector.store.codec import EventRow, artifact_to_text, client_message_to_text, event_row, milliseconds
+from hector.store.counters import Charge
 from hector.store.sessions import Session, lane_of
 from hector.store.state import StateChange, state_changes
 
@@ -61,7 +62,8 @@ class Record:
 
     `discard` deletes the task, for an agent that answered with a direct message; the session keeps its events. Under a
     `claim`, `step` counts its writes from 1, so that one whose answer got lost may be sent again; a status that ends
-    the run ends the job, too. `dead` is the cause with which the job becomes a dead letter.
+    the run ends the job, too. `dead` is the cause with which the job becomes a dead letter. `charges` are what it has
+    cost since the last write.
     """
 
     caller: Caller
@@ -74,6 +76,7 @@ class Record:
     claim: Claim | None = None
     step: int = 1
     dead: str | None = None
+    charges: tuple[Charge, ...] = ()
 
 
 class Step(NamedTuple):

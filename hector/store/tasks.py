@@ -9,6 +9,7 @@ from hector.core.job import STOP, Claim
 from hector.core.task import Caller, Status, Task, TaskState
 from hector.store.approvals import Approvals
 from hector.store.codec import EventRow, dumps, event_row, milliseconds
+from hector.store.counters import Counters
 from hector.store.database import Connection, Database, Row
 from hector.store.history import history
 from hector.store.jobs import Jobs
@@ -23,12 +24,19 @@ class Tasks(TaskReader):
     """The repository. Every method is one unit of work."""
 
     def __init__(
-        self, database: Database, sessions: Sessions, jobs: Jobs, push: PushConfigs, approvals: Approvals
+        self,
+        database: Database,
+        sessions: Sessions,
+        jobs: Jobs,
+        push: PushConfigs,
+        approvals: Approvals,
+        counters: Counters,
     ) -> None:
         super().__init__(database, sessions)
         self._jobs = jobs
         self._push = push
         self._approvals = approvals
+        self._counters = counters
 
     def accept(self, accept: Accept) -> Awaitable[Accepted]:
         """Create the task, or move a waiting one on, append the user's event, and add the job that runs it.
@@ -125,6 +133,7 @@ class Tasks(TaskReader):
         found = await con.one(self._sql["position"], (record.task_id, caller.app, caller.user, record.context_id))
         if record.claim is not None and not await self._jobs.step(con, record.claim, record.step, *end_of(record)):
             return True
+        await self._counters.pay(con, record.charges)
         if found is None or TaskState(found[2]).terminal:
             return False
         key, last, state, seq, receivers = found
