@@ -241,6 +241,9 @@ _TABLE: Final[Mapping[str, str]] = {
         p cli.auth-audience          | `--auth-audience`
         p auth.secret                | a simple shared secret
         b auth.roles                 | admin, operator, app, user: one table says who may do what, checked before any endpoint
+        b auth.secret-rotate         | a new admin secret ends the old one, its sessions and its one-time links
+        b auth.unlock                | a one-time link is exchanged for a session once, within a quarter of an hour
+        b auth.keys                  | API keys are kept as hashes, have a role, an app and a user, and can be revoked
         b auth.visibility            | public, internal, private: internal agents exist for authenticated callers only
     """,
     "Observability": """

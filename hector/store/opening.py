@@ -7,6 +7,7 @@ from hector.core.errors import HectorError, StartupError
 from hector.store.approvals import Approvals
 from hector.store.apps import AppConfigs
 from hector.store.counters import Counters
+from hector.store.credentials import Credentials
 from hector.store.database import Database
 from hector.store.instances import Instances
 from hector.store.jobs import Jobs
@@ -31,6 +32,7 @@ class Store:
         self.push = PushConfigs(database, self.jobs)
         self.queue = Queue(database, self.jobs, self.push.announce_reopened)
         self.approvals = Approvals(database, self.jobs)
+        self.credentials = Credentials(database)
         self.usage = UsageTable(database)
         self.counters = Counters(database, self.usage)
         self.switches = Switches(database)

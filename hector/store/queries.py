@@ -18,6 +18,7 @@ FILES: Final = (
     "backup",
     "relay", "counters", "usage", "switches",
     "apps",
+    "credentials",
 )
 _HEADER: Final = re.compile(r"^-- (\w+)(?: @(\w+))?\n", re.MULTILINE)
 _REMARK: Final = re.compile(r"^--.*\n", re.MULTILINE)

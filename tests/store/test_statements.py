@@ -29,6 +29,8 @@ SCANS |= {("retention", name) for name in ("dead_letters", "count_dead_letters",
 SCANS |= {("retention", "delete_jobs")}
 SCANS |= {("figures", name) for name, _ in queries.load("figures", "sqlite").items()}
 SCANS |= {("backup", name) for name, _ in queries.load("backup", "sqlite").items()}
+# A table of few rows, looked through when an app or a secret goes.
+SCANS |= {("credentials", name) for name in ("remove_kind", "remove_app", "remove_ended")}
 
 
 @pytest.fixture(scope="module")
