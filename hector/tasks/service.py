@@ -222,9 +222,10 @@ class TaskService:
     ) -> Begun:
         """Check the message, store it with its task in one transaction, and run it or leave it to whoever is free.
 
-        A caller that goes away meanwhile takes nothing back.
+        A caller that goes away meanwhile takes nothing back. Raises also what `Apps.acquire` raises.
         """
-        lease = self._apps.lease()
+        app_id, apps = caller.app, self._apps
+        lease = apps.lease(app_id) if app_id in apps else await apps.acquire(app_id)
         try:
             offer = await self._offer(lease.app, caller, agent, message, options, stream=stream)
             accepted = self._worker.begin(offer, lease)

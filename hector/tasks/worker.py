@@ -13,6 +13,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Final, Self
 
+from hector.apps.app import App
 from hector.apps.registry import Apps
 from hector.apps.registry import Lease as AppLease
 from hector.config.server import Server
@@ -35,6 +36,7 @@ from hector.tasks.live import last
 from hector.tasks.making import Making
 from hector.tasks.perform import Request, perform
 from hector.tasks.run import Run
+from hector.tasks.tenancy import lent
 from hector.tasks.work import Ending, Work
 
 log = logging.getLogger("hector.tasks")
@@ -253,7 +255,10 @@ class Worker:
 
     async def _handle(self, work: Work, job: Job) -> None:
         try:
-            await self._handling.handle(work, job)
+            lease = await lent(self._apps, self._store, self._clock, job)
+            if lease is not None:
+                lease.release()
+                await self._handling.handle(work, job)
         finally:
             if self._jobs.get(job.claim.key) is work:  # else it was claimed anew meanwhile
                 del self._jobs[job.claim.key]
@@ -261,14 +266,13 @@ class Worker:
 
     async def _go_on(self, work: Work, job: Job, before: Work | None) -> None:
         """Run what waited, or what was cut off; `before` is the work of this process that ran it last."""
-        lease = self._apps.lease()
+        lease: AppLease | None = None
         try:
             if before is not None:
                 await _over(before)
-            run = work.run = await self._making.later(job, lease.app)
-            if run is not None:
-                tries = Tries(job.attempts, job.max_attempts)
-                await self._conductor.conduct(work, run, tries, lambda: self._making.go_on(run, job, lease.app))
+            lease = await lent(self._apps, self._store, self._clock, job)
+            if lease is not None:
+                await self._go_on_with(lease.app, work, job)
         except asyncio.CancelledError:
             await self._conductor.stopped_early(work, job.claim)
         except LeaseLost:
@@ -278,7 +282,14 @@ class Worker:
             await give_up(self._store, job.claim, str(error))
         finally:
             self._forget(work, job.subject)
-            lease.release()
+            if lease is not None:
+                lease.release()
+
+    async def _go_on_with(self, app: App, work: Work, job: Job) -> None:
+        run = work.run = await self._making.later(job, app)
+        if run is not None:
+            tries = Tries(job.attempts, job.max_attempts)
+            await self._conductor.conduct(work, run, tries, lambda: self._making.go_on(run, job, app))
 
     def _forget(self, work: Work, task_id: str) -> None:
         """The work is over here, whatever became of the task."""
