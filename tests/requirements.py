@@ -443,6 +443,16 @@ _TABLE: Final[Mapping[str, str]] = {
         b limits.usage               | what was used is kept by day, app, agent, user and model, and reported by page
         b limits.retention           | counters and usage are forgotten when they are old
     """,
+    "Milestone 4: the audit log": """
+        b audit.chain                | entries become a chain of hashes, by one process at a time, without loss
+        b audit.atomic               | an entry is written in the transaction of its change
+        b audit.verify               | a row changed, missing, put in or moved is found, the first one and what is wrong
+        b audit.anchors              | anchors kept elsewhere show a chain made anew and an end cut off
+        b audit.retention            | old rows go, and the chain is verifiable behind the cut
+        b audit.redacted             | entries hold no secret
+        b audit.page                 | the log is filtered and paged
+        b audit.bounded              | what happens with every request is noted once an hour, an attack bounded
+    """,
     "Milestone 3: runs that go on": """
         b resume.events              | a run goes on from any of its events; nothing that was finished happens again
         b resume.unknown             | a call that was cut off follows on_unknown: ask, retry or fail

@@ -6,6 +6,7 @@ from hector.config.postgres import is_postgres
 from hector.core.errors import HectorError, StartupError
 from hector.store.approvals import Approvals
 from hector.store.apps import AppConfigs
+from hector.store.audit import AuditLog
 from hector.store.counters import Counters
 from hector.store.credentials import Credentials
 from hector.store.database import Database
@@ -33,6 +34,7 @@ class Store:
         self.queue = Queue(database, self.jobs, self.push.announce_reopened)
         self.approvals = Approvals(database, self.jobs)
         self.credentials = Credentials(database)
+        self.audit = AuditLog(database)
         self.usage = UsageTable(database)
         self.counters = Counters(database, self.usage)
         self.switches = Switches(database)

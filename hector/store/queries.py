@@ -16,9 +16,13 @@ FILES: Final = (
     "retention",
     "figures",
     "backup",
-    "relay", "counters", "usage", "switches",
+    "relay",
+    "counters",
+    "usage",
+    "switches",
     "apps",
     "credentials",
+    "audit",
 )
 _HEADER: Final = re.compile(r"^-- (\w+)(?: @(\w+))?\n", re.MULTILINE)
 _REMARK: Final = re.compile(r"^--.*\n", re.MULTILINE)
