@@ -7,8 +7,10 @@ from typing import Final, Self, TypeVar
 from hector.config.postgres import parse
 from hector.core.errors import HectorError, StartupError, StoreUnavailable
 from hector.store.database import Connection, Work
+from hector.store.postgres_batches import Reader, write
 from hector.store.postgres_connection import PostgresConnection
-from hector.store.postgres_lanes import Door, Lanes, Reader, write
+from hector.store.postgres_lanes import Lanes
+from hector.store.postgres_link import Door
 from hector.store.postgres_listener import Listener
 from hector.store.postgres_schema import explain, prepare
 

@@ -10,7 +10,7 @@ import asyncpg
 
 from hector.core.errors import StoreError
 from hector.store.notices import Board, Heard
-from hector.store.postgres_lanes import Door
+from hector.store.postgres_link import Door
 
 log = logging.getLogger("hector.store")
 

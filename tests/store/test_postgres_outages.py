@@ -14,10 +14,10 @@ from hector.core.errors import StoreUnavailable
 from hector.core.job import Instance, JobState, NewJob
 from hector.core.task import Status, TaskState
 from hector.store import Store, open_store
-from hector.store import postgres_lanes as lanes
+from hector.store import postgres_link as link
 from hector.store.database import Connection
 from hector.store.postgres import PostgresDatabase
-from hector.store.postgres_lanes import Door
+from hector.store.postgres_link import Door
 from hector.store.postgres_listener import Listener
 from tests.postgres import PASSWORD, Postgres
 from tests.store.turns import ME, NOW, add, answer, begin, done
@@ -224,7 +224,7 @@ class TestAway:
     async def test_it_is_said_and_heals(
         self, server: Postgres, fragile: Store, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(lanes, "PATIENCE", 0.3)
+        monkeypatch.setattr(link, "PATIENCE", 0.3)
         await begin(fragile)
         server.stop()
         try:
@@ -244,7 +244,7 @@ class TestAway:
     async def test_closing_while_it_is_away_comes_to_an_end(
         self, server: Postgres, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(lanes, "PATIENCE", 0.2)
+        monkeypatch.setattr(link, "PATIENCE", 0.2)
         store = await open_store(server.dsn(server.create()))
         store.database.listen("hector_jobs", lambda _: None)
         await begin(store)
