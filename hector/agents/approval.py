@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 
 from hector.agents.standing import CallStanding, Phase, Turn
 from hector.core.content import Text, ToolCall, ToolResult
-from hector.core.event import PendingCall
+from hector.core.event import InputRequired, PendingCall
 from hector.core.ports import ToolPolicy
 from hector.core.record import dataclass
 
@@ -34,6 +34,25 @@ class Steps:
     ask: tuple[PendingCall, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Which agent asks people, and in which branch; both empty for the task's own agent."""
+
+    agent: str = ""
+    branch: str = ""
+
+
+ITSELF: Final = Asker()
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What an agent that works for another one waits for: nothing more can be done in its branch before that."""
+
+    questions: tuple[InputRequired, ...]
+    calls: tuple[PendingCall, ...]
+
+
 def args_hash(args: Mapping[str, Any]) -> str:
     """SHA-256 of the arguments as canonical JSON, in hexadecimal: what an approval is bound to."""
     text = json.dumps(args, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
@@ -41,39 +60,54 @@ def args_hash(args: Mapping[str, Any]) -> str:
 
 
 def next_steps(
-    turn: Turn, policies: Mapping[str, ToolPolicy], begun: Set[str], now: float, complaint: Complaint
+    turn: Turn,
+    policies: Mapping[str, ToolPolicy],
+    begun: Set[str],
+    now: float,
+    complaint: Complaint,
+    asker: Asker = ITSELF,
+    last: Set[str] = frozenset(),
 ) -> Steps:
     """Sort the calls that have no result. `begun` are those whose execution this very process has announced.
 
     A call that was announced by somebody else was cut off. A name without a policy is no tool. `complaint` is heard
-    before people are asked: a call that cannot be carried out goes back to the model instead.
+    before people are asked: a call that cannot be carried out goes back to the model instead. Calls of the tools in
+    `last` come when nothing else is open.
     """
     settled: list[ToolResult] = []
     intend: list[str] = []
     run: list[CallStanding] = []
     ask: list[PendingCall] = []
-    for call in turn.open:
-        match _step(call, policies.get(call.call.name), begun, now, complaint):
+    for call in _first(turn.open, last) if last else turn.open:
+        policy = policies.get(call.call.name)
+        match _step(call, policy, begun, now, complaint, asker):
             case ToolResult() as result:
                 settled.append(result)
             case PendingCall() as pending:
                 ask.append(pending)
-            case None:
+            case None if call.phase is not Phase.QUESTION:
                 run.append(call)
-                if call.phase is not Phase.STARTED:
+                if call.phase is not Phase.STARTED and not (policy and policy.reentrant):
                     intend.append(call.call.id)
+            case _:
+                pass
     return Steps(tuple(settled), tuple(intend), tuple(run), tuple(ask))
 
 
+def _first(calls: list[CallStanding], last: Set[str]) -> list[CallStanding]:
+    """Those that are not to come last, if there are any."""
+    return [call for call in calls if call.call.name not in last] or calls
+
+
 def _step(
-    call: CallStanding, policy: ToolPolicy | None, begun: Set[str], now: float, complaint: Complaint
+    call: CallStanding, policy: ToolPolicy | None, begun: Set[str], now: float, complaint: Complaint, asker: Asker
 ) -> ToolResult | PendingCall | None:
     """A result without execution, a request to people, or None: run it."""
     match call.phase:
         case Phase.NEW:
-            return _gate(call, policy, now, complaint)
+            return _gate(call, policy, now, complaint, asker)
         case Phase.STARTED:
-            return None if call.call.id in begun else _cut_off(call, policy, now)
+            return None if call.call.id in begun else _cut_off(call, policy, now, asker)
         case Phase.ASKED:
             return call.pending
         case Phase.APPROVED if call.pending is not None and args_hash(call.call.args) == call.pending.args_hash:
@@ -90,16 +124,18 @@ def needs_approval(call: ToolCall, policy: ToolPolicy | None) -> bool:
 
 
 def _gate(
-    call: CallStanding, policy: ToolPolicy | None, now: float, complaint: Complaint
+    call: CallStanding, policy: ToolPolicy | None, now: float, complaint: Complaint, asker: Asker
 ) -> ToolResult | PendingCall | None:
     if policy is None or not needs_approval(call.call, policy):
         return None
     if (wrong := complaint(call.call)) is not None:
         return _error(call, wrong)
-    return _pending(call, policy, _prompt(call, policy), now, interrupted=False)
+    return _pending(call, policy, _prompt(call, policy, asker), now, asker, interrupted=False)
 
 
-def _cut_off(call: CallStanding, policy: ToolPolicy | None, now: float) -> ToolResult | PendingCall | None:
+def _cut_off(
+    call: CallStanding, policy: ToolPolicy | None, now: float, asker: Asker
+) -> ToolResult | PendingCall | None:
     if call.call.raw is not None or (policy is not None and policy.on_unknown == "retry"):
         return None
     name = call.call.name
@@ -108,7 +144,7 @@ def _cut_off(call: CallStanding, policy: ToolPolicy | None, now: float) -> ToolR
             f"The call of {name} was cut off after it had begun: it is not known whether it took effect. "
             f"Approve to run it again with {_shown(call)}, or deny to go on without it."
         )
-        return _pending(call, policy, prompt, now, interrupted=True)
+        return _pending(call, policy, prompt, now, asker, interrupted=True)
     return _error(
         call,
         f"{name} was cut off after it had begun: it is not known whether it took effect, and it was not run again. "
@@ -116,15 +152,21 @@ def _cut_off(call: CallStanding, policy: ToolPolicy | None, now: float) -> ToolR
     )
 
 
-def _pending(call: CallStanding, policy: ToolPolicy, prompt: str, now: float, *, interrupted: bool) -> PendingCall:
+def _pending(
+    call: CallStanding, policy: ToolPolicy, prompt: str, now: float, asker: Asker, *, interrupted: bool
+) -> PendingCall:
     expires_at = now + policy.expires if policy.expires else None
     args = call.call.args
-    return PendingCall(call.call.id, call.call.name, args, args_hash(args), prompt, expires_at, interrupted)
+    facts = (expires_at, interrupted, asker.agent, asker.branch)
+    return PendingCall(call.name, call.call.name, args, args_hash(args), prompt, *facts)
 
 
-def _prompt(call: CallStanding, policy: ToolPolicy) -> str:
-    said = policy.prompt or f"The agent wants to call {call.call.name} and needs your approval."
-    return f"{said}\n{call.call.name}: {_shown(call)}"
+def _prompt(call: CallStanding, policy: ToolPolicy, asker: Asker) -> str:
+    """Whoever asks for another agent says its name, whatever the prompt is."""
+    agent = f"The agent {asker.agent}" if asker.agent else "The agent"
+    said = policy.prompt or f"{agent} wants to call {call.call.name} and needs your approval."
+    by = f" (agent {asker.agent})" if asker.agent and policy.prompt else ""
+    return f"{said}\n{call.call.name}{by}: {_shown(call)}"
 
 
 def legible(args: Any) -> str:

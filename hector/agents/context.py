@@ -1,13 +1,26 @@
 """What a run hands to its agent."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import field
-from typing import Any
+from typing import Any, Final, Protocol
 
+from hector.agents.approval import Waiting
 from hector.core.clock import Clock
-from hector.core.event import Event
+from hector.core.event import Event, Output
 from hector.core.record import dataclass
 from hector.core.task import Caller
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How far agents may go in working together: calls within calls, calls of one turn, changes of hands of one run."""
+
+    depth: int = 5
+    calls: int = 8
+    transfers: int = 10
+
+
+NO_MORE: Final = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +29,9 @@ class RunContext:
 
     `events` ends with the user's message of this invocation. `state` holds every scope by prefix, `temp:` included.
     `stream` is false when nobody watches: the model is then asked for its answer in one piece.
+
+    `root` is the task's own agent, empty where no other can take part. An agent that another one calls works in
+    `branch`, and `call` is the name of that call; `above` is what those above it tell all agents.
     """
 
     caller: Caller
@@ -26,3 +42,18 @@ class RunContext:
     events: Sequence[Event]
     state: Mapping[str, Any] = field(default_factory=dict)
     stream: bool = True
+    root: str = ""
+    branch: str = ""
+    call: str = ""
+    above: str = ""
+    limits: Limits = NO_MORE
+
+
+class Others(Protocol):
+    """The agents that one may work with."""
+
+    def want_artifacts(self, agent: str) -> bool:
+        """Whether the instruction of one of them, or of any that it may involve, names an artifact."""
+
+    def run(self, agent: str, context: RunContext) -> AsyncGenerator[Output | Waiting]:
+        """One of them, or whoever has its conversation now; the last item says if a branch has to wait for people."""

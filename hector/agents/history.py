@@ -5,7 +5,7 @@ from dataclasses import field
 from typing import Final
 
 from hector.core.content import Content, Data, Media, Message, Part, Text, ToolCall, ToolResult, user
-from hector.core.event import ApprovalRequired, Event, InputRequired
+from hector.core.event import ApprovalRequired, Event, InputRequired, Transfer
 from hector.core.record import dataclass
 
 ANSWERS: Final = "answers"
@@ -17,6 +17,7 @@ REPAIR: Final = "repair"
 
 UNDECIDED: Final = "this call waits for the approval of a person; it has not been carried out"
 UNANSWERED: Final = "the user has not answered this question yet"
+UNFINISHED: Final = "there is no result yet: a person has to answer or to decide first"
 CUT_OFF: Final = "this call was cut off before it had a result: it is not known whether it took effect"
 
 
@@ -72,6 +73,7 @@ class _OpenTurn:
 
     at: int
     calls: tuple[ToolCall, ...]
+    prefix: str
     results: dict[str, ToolResult] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
     """What to say of calls that have no result."""
@@ -81,9 +83,15 @@ class _OpenTurn:
         self.results |= {result.call_id: result for result in event.tool_results}
         self.notes |= dict.fromkeys(event.started, CUT_OFF)
         if isinstance(event.control, ApprovalRequired):
-            self.notes |= {call.call_id: UNDECIDED for call in event.control.calls}
+            self.notes |= {call.id: UNFINISHED for call in self.calls if call.id not in self.notes}
+            self.notes |= {self.id_of(call.call_id): UNDECIDED for call in event.control.calls}
         elif isinstance(event.control, InputRequired):
-            self.notes[event.control.call_id] = UNANSWERED
+            self.notes |= {call.id: UNFINISHED for call in self.calls if call.id not in self.notes}
+            self.notes[self.id_of(event.control.call_id)] = UNANSWERED
+
+    def id_of(self, name: str) -> str:
+        """The id of the call that goes by a name; empty when it is none of these."""
+        return next((call.id for call in self.calls if self.prefix + call.id == name), "")
 
     def answers(self) -> tuple[ToolResult, ...]:
         """One for each call that anything is known of, in the order of the calls."""
@@ -98,38 +106,51 @@ class _OpenTurn:
 class _Conversation:
     """Builds the messages. All results of a model turn stand in one message right behind it, whenever they came."""
 
-    def __init__(self, agent: str, invocation: str | None) -> None:
+    def __init__(self, agent: str, invocation: str | None, branch: str, prefix: str) -> None:
         self.messages: list[Message] = []
         self._agent = agent
         self._invocation = invocation
+        self._branch = branch
+        self._prefix = prefix
         self._open: _OpenTurn | None = None
-        self._question: InputRequired | None = None
+        self._pause: Event | None = None
+        """The pause that asks the user a question, until it is answered."""
 
     def add(self, event: Event) -> None:
         """Take in the next event."""
         author = event.author
         if author == "user":
             self._said(event)
-        elif author != self._agent:
-            if event.message.parts:
-                self.messages.append(_reported(event))
-        elif event.message.role == "assistant":
-            self._thought(event)
-        elif self._open is not None:
-            self._open.take(event)
-            self._question = event.control if isinstance(event.control, InputRequired) else self._question
+            return
+        if event.branch == self._branch:
+            if author != self._agent:
+                self._heard(event)
+            elif event.message.role == "assistant":
+                self._thought(event)
+            elif self._open is not None:
+                self._open.take(event)
+        if not event.branch and isinstance(event.control, InputRequired):
+            self._pause = event
+
+    def _heard(self, event: Event) -> None:
+        """What another agent of this conversation did; when it hands over to this one, that is what is to be done."""
+        if isinstance(event.control, Transfer):
+            self.close()
+            self.messages.append(_handed(event.author, event.control))
+        elif text := _reported(event):
+            self.messages.append(user(text))
 
     def _said(self, event: Event) -> None:
         if event.metadata is not None and DECISIONS in event.metadata:
             return  # its calls' results say it
-        if self._open is None:
+        pause, self._pause = self._pause, None
+        question = pause.control if pause is not None else None
+        if not isinstance(question, InputRequired):
             self.messages.append(event.message)
-            return
-        question, self._question = self._question, None
-        if question is None:
+        elif self._open is not None and (call_id := self._open.id_of(question.call_id)):
+            self._open.results[call_id] = _answer(call_id, event.message, self._open.calls)
+        elif question.branch == self._branch or not _answers(event, pause):
             self.messages.append(event.message)
-        else:
-            self._open.results[question.call_id] = _answer(question, event.message, self._open.calls)
 
     def _thought(self, event: Event) -> None:
         repair = event.metadata.get(REPAIR) if event.metadata else None
@@ -144,7 +165,7 @@ class _Conversation:
             self.messages.append(user(repair))
         for part in message.parts:
             if part.__class__ is ToolCall:
-                self._open = _OpenTurn(len(self.messages), message.tool_calls)
+                self._open = _OpenTurn(len(self.messages), message.tool_calls, self._prefix)
                 self._open.take(event)
                 break
 
@@ -152,33 +173,47 @@ class _Conversation:
         """Put the results of the last model turn in their place."""
         if self._open is not None and (answers := self._open.answers()):
             self.messages.insert(self._open.at, Message("tool", answers))
-        self._open = self._question = None
+        self._open = None
 
 
-def messages_of(events: Sequence[Event], agent: str, invocation: str | None = None) -> list[Message]:
+def messages_of(
+    events: Sequence[Event], agent: str, invocation: str | None = None, branch: str = "", prefix: str = ""
+) -> list[Message]:
     """The conversation for `agent`: answers to its questions as tool results, other agents' words as reports.
 
-    Answers that did not fit their schema are shown only to the invocation that is repairing them.
+    Of other branches nothing is shown; `prefix` makes the names of its calls out of their ids. Answers that did not fit
+    their schema are shown only to the invocation that is repairing them.
     """
-    conversation = _Conversation(agent, invocation)
+    conversation = _Conversation(agent, invocation, branch, prefix)
     for event in events:
         conversation.add(event)
     conversation.close()
     return conversation.messages
 
 
-def _answer(question: InputRequired, message: Message, calls: Sequence[ToolCall]) -> ToolResult:
+def _answers(event: Event, pause: Event | None) -> bool:
+    return pause is not None and (event.metadata or {}).get(ANSWERS) == pause.id
+
+
+def _answer(call_id: str, message: Message, calls: Sequence[ToolCall]) -> ToolResult:
     """The user's message as the result of the call that asked, whatever name that tool goes by."""
-    name = next((call.name for call in calls if call.id == question.call_id), "ask_user")
+    name = next((call.name for call in calls if call.id == call_id), "ask_user")
     content = tuple(part for part in message.parts if isinstance(part, Text | Media | Data))
-    return ToolResult(question.call_id, name, content)
+    return ToolResult(call_id, name, content)
 
 
-def _reported(event: Event) -> Message:
+def _reported(event: Event) -> str:
     """Another agent's turn as something that a user reports, because a model may only be shown its own calls."""
     lines = [_line(part) for part in event.message.parts]
+    if isinstance(event.control, InputRequired) and not event.control.branch:
+        lines.append(f"(asked the user: {event.control.prompt})")
     text = "\n".join(line for line in lines if line)
-    return Message("user", (Text(f"[{event.author} said]\n{text}"),))
+    return f"[{event.author} said]\n{text}" if text else ""
+
+
+def _handed(author: str, transfer: Transfer) -> Message:
+    """A change of hands, which all who take part are told of; the request is never lost."""
+    return user(f"[{author} handed the conversation to {transfer.agent}]\n{transfer.request}")
 
 
 def _line(part: Part) -> str:

@@ -32,14 +32,14 @@ _Outputs = dict[str, tuple[ToolCall, ToolOutput]]
 
 
 async def call_all(
-    calls: Sequence[tuple[ToolCall, ToolContext]], tools: Mapping[str, Tool]
+    calls: Sequence[tuple[ToolCall, ToolContext]], tools: Mapping[str, Tool], others: Iterable[str] = ()
 ) -> AsyncGenerator[Answered]:
     """Run independent calls at the same time; yield whenever some have ended, so that their results can be kept.
 
     What ends or pauses the run is held back until all calls have ended: of several the first in order counts. A
-    question to the user gets its result later, from the user.
+    question to the user gets its result later, from the user. `others` is what may be called besides.
     """
-    running = {asyncio.create_task(_call(call, tools, context)): call for call, context in calls}
+    running = {asyncio.create_task(_call(call, tools, context, others)): call for call, context in calls}
     order = {call.id: at for at, (call, _) in enumerate(calls)}
     held: _Outputs = {}
     pending = set(running)
@@ -94,10 +94,10 @@ def complaint(call: ToolCall, tools: Mapping[str, Tool]) -> str | None:
     return None
 
 
-async def _call(call: ToolCall, tools: Mapping[str, Tool], context: ToolContext) -> ToolOutput:
+async def _call(call: ToolCall, tools: Mapping[str, Tool], context: ToolContext, others: Iterable[str]) -> ToolOutput:
     tool = tools.get(call.name)
     if tool is None:
-        return _failed(f"there is no tool named {call.name!r}; there are: {', '.join(tools) or 'none'}")
+        return _failed(f"there is no tool named {call.name!r}; there are: {', '.join((*tools, *others)) or 'none'}")
     if call.raw is not None:
         return _failed(f"the arguments of {call.name} are not a JSON object: {call.raw[:200]}")
     points.reach("tool.intent")

@@ -3,22 +3,38 @@
 Each step looks at the run's events to see what comes next (standing.py), so that a run goes on from any of them.
 """
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import field, replace
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from hector.agents.approval import needs_approval, next_steps
-from hector.agents.context import RunContext
+from hector.agents.approval import ITSELF, Asker, Waiting, needs_approval, next_steps
+from hector.agents.context import NO_MORE, Limits, Others, RunContext
+from hector.agents.delegation import consult, too_many
 from hector.agents.history import REPAIR, messages_of, this_run
-from hector.agents.invoke import call_all, complaint
+from hector.agents.invoke import Answered, call_all, complaint
+from hector.agents.kit import Delegate, Kit
 from hector.agents.prompt import Prompt
-from hector.agents.standing import FINISH, CallStanding, Standing, Turn, standing_of
+from hector.agents.standing import FINISH, CallStanding, Phase, Standing, Turn, standing_of
 from hector.agents.structured import check, repair_request
+from hector.agents.together import Step, together
 from hector.core import points
-from hector.core.content import Message, Text
+from hector.core.content import Message, Text, ToolCall
 from hector.core.errors import AgentError
-from hector.core.event import ApprovalRequired, Delta, Event, Output, Partial, TextDelta, ToolStarted
+from hector.core.event import (
+    ApprovalRequired,
+    Artifact,
+    Control,
+    Delta,
+    Event,
+    InputRequired,
+    Output,
+    Partial,
+    PendingCall,
+    TextDelta,
+    ToolStarted,
+    call_name,
+)
 from hector.core.ids import new_id
 from hector.core.ports import ChatModel, ModelReply, ModelRequest, OutputSchema, Tool, ToolContext, ToolPolicy
 from hector.core.record import dataclass
@@ -38,15 +54,18 @@ class _Run:
     """One run as it grows. `begun` are the calls whose execution was announced here rather than by somebody else."""
 
     context: RunContext
+    kit: Kit
     system: str
     events: list[Event]
     standing: Standing
+    asker: Asker
     begun: frozenset[str] = frozenset()
+    paused: bool = False
 
     def event(self, message: Message, **facts: Any) -> Event:
         """The next event; it counts from now on."""
-        context = self.context
-        event = Event(new_id(), context.invocation_id, self.standing.agent, context.clock.now(), message, **facts)
+        context, agent = self.context, self.standing.agent
+        event = Event(new_id(), context.invocation_id, agent, context.clock.now(), message, context.branch, **facts)
         self.events.append(event)
         self.standing.take(event)
         return event
@@ -57,6 +76,7 @@ class Agent:
     """One model, its tools, its instruction. Holds nothing of a run: one instance serves all of them.
 
     `model` is a function so that a client is made when it is first needed. Every tool has its row in `policies`.
+    `team` is None for an agent that works alone; `overall` is what it tells those below it, too.
     """
 
     id: str
@@ -67,22 +87,59 @@ class Agent:
     streaming: bool = True
     max_iterations: int = 100
     policies: Mapping[str, ToolPolicy] = field(default_factory=dict)
+    description: str = ""
+    delegates: Mapping[str, Delegate] = field(default_factory=dict)
+    sub_agents: tuple[str, ...] = ()
+    to_parent: bool = True
+    to_peers: bool = True
+    overall: Prompt = Prompt(())
+    team: Others | None = None
+    limits: Limits = NO_MORE
 
-    async def run(self, context: RunContext) -> AsyncGenerator[Output, None]:
+    @property
+    def kit(self) -> Kit:
+        """What it can do wherever it works."""
+        return Kit(self.tools, self.policies, self.delegates)
+
+    def run(self, context: RunContext) -> AsyncGenerator[Output]:
         """Yield what happens from where the events of the context end, until there is an answer or a pause.
 
         The last event is the answer, or carries the control that ends the run; nothing is yielded when it is already
         there. Raises ModelError, AgentError.
         """
-        standing = standing_of(this_run(context.events, context.invocation_id), self.id, context.invocation_id)
-        run = _Run(context, self.prompt.render(context.state), list(context.events), standing)
-        while (turn := standing.turn) is None or not turn.settled:
+        whole = replace(context, root=self.id, limits=self.limits) if self.team else context
+        running = self.team.run(self.id, whole) if self.team else self.work(whole)
+        return cast("AsyncGenerator[Output]", running)  # only a branch waits otherwise than by an event
+
+    @property
+    def wants_artifacts(self) -> bool:
+        """Whether an instruction names any artifact: its own, or that of an agent that it may involve."""
+        return self.team.want_artifacts(self.id) if self.team else self.prompt.wants_artifacts
+
+    def announce(self, context: RunContext) -> str:
+        """What it tells those below it."""
+        return _joined(context.above, self.overall.render(context.state))
+
+    async def work(self, context: RunContext, kit: Kit | None = None) -> AsyncGenerator[Output | Waiting]:
+        """Its own part of a run, in the session or in a branch, until it has answered, waits, or has handed over."""
+        run = self._begin(context, kit or self.kit)
+        standing = run.standing
+        while not run.paused and ((turn := standing.turn) is None or not turn.settled):
             step = self._ask(run) if turn is None or not turn.open else self._act(run, turn)
             async with aclosing(step) as outputs:
                 async for output in outputs:
                     yield output
 
-    async def _ask(self, run: _Run) -> AsyncGenerator[Output, None]:
+    def _begin(self, context: RunContext, kit: Kit) -> _Run:
+        branch, invocation = context.branch, context.invocation_id
+        asker = Asker(self.id, branch) if branch or context.root not in ("", self.id) else ITSELF
+        prefix = call_name("", self.id, branch, context.root or self.id)
+        events = context.events if branch else this_run(context.events, invocation)
+        standing = standing_of(events, self.id, invocation, branch, prefix)
+        system = _joined(context.above, self.prompt.render(context.state))
+        return _Run(context, kit, system, list(context.events), standing, asker)
+
+    async def _ask(self, run: _Run) -> AsyncGenerator[Output]:
         """One model turn."""
         if run.standing.turns >= self.max_iterations:
             raise AgentError(
@@ -103,14 +160,10 @@ class Agent:
         points.reach("model.after")
         yield self._turn(run, reply)
 
-    async def _reply(self, run: _Run) -> AsyncGenerator[Partial | ModelReply, None]:
+    async def _reply(self, run: _Run) -> AsyncGenerator[Partial | ModelReply]:
         context = run.context
-        request = ModelRequest(
-            run.system,
-            messages_of(run.events, self.id, context.invocation_id),
-            [tool.spec for tool in self.tools.values()],
-            output=self.output,
-        )
+        messages = messages_of(run.events, self.id, context.invocation_id, context.branch, run.standing.prefix)
+        request = ModelRequest(run.system, messages, run.kit.specs, output=self.output)
         model = self.model()
         if not (self.streaming and context.stream):
             yield await model.complete(request)
@@ -120,14 +173,14 @@ class Agent:
                 if isinstance(item, ModelReply):
                     yield item
                 elif deltas := item if self.output is None else _without_text(item):
-                    yield Partial(self.id, deltas)
+                    yield Partial(self.id, deltas, context.branch, context.call)
 
     def _turn(self, run: _Run, reply: ModelReply) -> Event:
         """The model's turn as an event, which announces the calls that run at once."""
         message = reply.message
         facts: dict[str, Any] = {"usage": reply.usage}
         if calls := message.tool_calls:
-            run.begun = frozenset(call.id for call in calls if not needs_approval(call, self.policies.get(call.name)))
+            run.begun = frozenset(call.id for call in calls if _begins(call, run.kit))
             facts["started"] = tuple(call.id for call in calls if call.id in run.begun)
             return run.event(message, **facts)
         if reply.finish is FinishReason.PAUSE:
@@ -150,25 +203,60 @@ class Agent:
         others = tuple(part for part in reply.message.parts if not isinstance(part, Text))
         return replace(reply.message, parts=(*others, Text(body, media_type="application/json"))), findings
 
-    async def _act(self, run: _Run, turn: Turn) -> AsyncGenerator[Output, None]:
+    async def _act(self, run: _Run, turn: Turn) -> AsyncGenerator[Output | Waiting]:
         """Whatever can be done for the calls of a turn now; what needs a person comes last, and pauses the run."""
-        steps = next_steps(
-            turn, self.policies, run.begun, run.context.clock.now(), lambda call: complaint(call, self.tools)
-        )
+        kit, now = run.kit, run.context.clock.now()
+        complain = lambda call: complaint(call, kit.tools)  # noqa: E731 - bound to this kit
+        steps = next_steps(turn, kit.policies, run.begun, now, complain, run.asker, kit.handovers)
         if steps.settled or steps.intend:
             run.begun |= frozenset(steps.intend)
             yield run.event(Message("tool", steps.settled), started=steps.intend)
         for call in steps.run:
-            yield ToolStarted(self.id, call.call)
-        calls = [(call.call, self._tool_context(run.context, call)) for call in steps.run]
-        async with aclosing(call_all(calls, self.tools)) as batches:
-            async for found in batches:
-                yield run.event(
-                    Message("tool", found.results), state=found.state, artifacts=found.artifacts, control=found.control
-                )
-                points.reach("tool.result")
-        if not turn.settled and steps.ask:
-            yield run.event(Message("tool", ()), control=ApprovalRequired(steps.ask))
+            yield ToolStarted(self.id, call.call, run.context.branch)
+        waiting: list[Waiting] = []
+        async with aclosing(self._carry_out(run, turn, steps.run)) as found:
+            async for step in found:
+                if isinstance(step, Answered):
+                    yield self._answered(run, step)
+                    points.reach("tool.result")
+                elif isinstance(step, Waiting):
+                    waiting.append(step)
+                else:
+                    yield step
+        if not turn.settled and (pause := _pause(run, turn, steps.ask, waiting)):
+            yield pause
+
+    def _carry_out(self, run: _Run, turn: Turn, calls: Sequence[CallStanding]) -> AsyncGenerator[Step]:
+        """Run calls side by side: those of tools as one stream, and one stream for each agent that is called."""
+        delegates = run.kit.delegates
+        plain = [
+            (call.call, self._tool_context(run.context, call)) for call in calls if call.call.name not in delegates
+        ]
+        tools = call_all(plain, run.kit.tools, delegates)
+        if len(plain) == len(calls):
+            return tools
+        agents = (self._consult(run, turn, call) for call in calls if call.call.name in delegates)
+        return together([tools, *agents])
+
+    async def _consult(self, run: _Run, turn: Turn, call: CallStanding) -> AsyncGenerator[Step]:
+        """One called agent."""
+        context, delegates = run.context, run.kit.delegates
+        called = [one.call.id for one in turn.calls.values() if one.call.name in delegates]
+        if self.team is None or called.index(call.call.id) >= context.limits.calls:
+            yield too_many(call.call, context.limits.calls)
+            return
+        inner = replace(context, above=self.announce(context))
+        async with aclosing(consult(self.team, inner, turn.event, call, delegates[call.call.name])) as steps:
+            async for step in steps:
+                yield step
+
+    def _answered(self, run: _Run, found: Answered) -> Event:
+        """Results as an event. What an agent asks for that is not the task's own carries its name."""
+        artifacts, control = found.artifacts, found.control
+        if run.asker.agent:
+            artifacts = tuple(_signed(artifact, run.asker) for artifact in artifacts)
+            control = _named(control, run)
+        return run.event(Message("tool", found.results), state=found.state, artifacts=artifacts, control=control)
 
     def _tool_context(self, context: RunContext, call: CallStanding) -> ToolContext:
         caller = context.caller
@@ -182,6 +270,43 @@ class Agent:
             context.state,
             call.effect_id,
         )
+
+
+def _begins(call: ToolCall, kit: Kit) -> bool:
+    """Whether the execution of a call is announced with the turn that makes it."""
+    policy = kit.policies.get(call.name)
+    return not needs_approval(call, policy) and not (policy is not None and policy.reentrant)
+
+
+def _pause(run: _Run, turn: Turn, ask: Sequence[PendingCall], waiting: Sequence[Waiting]) -> Event | Waiting | None:
+    """What all that is still open waits for: in the session, an event that asks; in a branch, word to its caller.
+
+    Questions are asked one at a time, approvals all at once, after the questions.
+    """
+    own = (call.question for call in turn.open if call.phase is Phase.QUESTION)
+    questions = (*(one for one in own if one), *(one for branch in waiting for one in branch.questions))
+    calls = (*ask, *(one for branch in waiting for one in branch.calls))
+    if not questions and not calls:
+        return None
+    run.paused = True
+    if run.context.branch:
+        return Waiting(questions, calls)
+    return run.event(Message("tool", ()), control=questions[0] if questions else ApprovalRequired(calls))
+
+
+def _named(control: Control | None, run: _Run) -> Control | None:
+    """A question says who asks it."""
+    if not isinstance(control, InputRequired):
+        return control
+    return InputRequired(run.standing.prefix + control.call_id, control.prompt, run.asker.agent, run.asker.branch)
+
+
+def _signed(artifact: Artifact, by: Asker) -> Artifact:
+    return replace(artifact, metadata={**(artifact.metadata or {}), "author": by.agent, "branch": by.branch})
+
+
+def _joined(*texts: str) -> str:
+    return "\n\n".join(text for text in texts if text)
 
 
 def _without_text(deltas: tuple[Delta, ...]) -> tuple[Delta, ...]:

@@ -64,6 +64,8 @@ class App:
     used: tuple[str, ...] = ()
     """The models of all agents; of these, `eager` ones have something to start."""
     eager: tuple[str, ...] = ()
+    structured: frozenset[str] = frozenset()
+    """The agents whose answers are JSON of a given shape."""
 
     async def start(self) -> None:
         """Bring up what answers should not have to wait for. Failures are logged: the first call reports them again."""

@@ -2,9 +2,13 @@
 
 from collections.abc import Mapping
 
+from hector.agents.context import Limits
+from hector.agents.kit import REENTRANT, delegate
 from hector.agents.llm import Agent
-from hector.agents.prompt import compose
+from hector.agents.prompt import Prompt, compose
 from hector.agents.structured import check_schema
+from hector.agents.team import Team
+from hector.agents.template import parse
 from hector.apps.app import App, Models
 from hector.config.agents import LlmAgent
 from hector.config.root import HectorConfig
@@ -27,10 +31,14 @@ def build(config: HectorConfig, catalog: Catalog, app_id: str = "default") -> Ap
 
     models = Models(create_model)
     declared = {name: _function_tool(name, tool, catalog) for name, tool in config.tools.items() if tool.enabled}
-    agents = {name: _agent(name, agent, config, models, declared, catalog) for name, agent in config.agents.items()}
+    team = Team()
+    for name, agent in config.agents.items():
+        team.agents[name] = _agent(name, agent, config, models, declared, catalog, team)
+    agents = team.agents
     used = tuple(sorted({model_of(agent, config) for agent in config.agents.values()}))
     eager = tuple(name for name in used if config.llms[name].provider in EAGER_PROVIDERS)
-    return App(app_id, config, agents, models, used, eager)
+    structured = frozenset(name for name, agent in config.agents.items() if agent.structured_output is not None)
+    return App(app_id, config, agents, models, used, eager, structured)
 
 
 def model_of(agent: LlmAgent, config: HectorConfig) -> str:
@@ -48,19 +56,30 @@ def _agent(
     models: Models,
     declared: Mapping[str, Tool],
     catalog: Catalog,
+    team: Team,
 ) -> Agent:
     model = model_of(agent, config)
     cut = config.llms[model].max_tool_output_length
     tools = _tools_of(agent, declared, catalog)
+    delegates = {name: delegate(name, config.agents[name].description, cut) for name in agent.agent_tools}
+    limits = agent.delegation
     return Agent(
         agent_id,
         lambda: models.get(model),
-        compose(agent, has_tools=bool(tools)),
+        compose(agent, has_tools=bool(tools or delegates)),
         {name: Cut(tool, cut) if cut else tool for name, tool in tools.items()},
         _output_of(agent_id, agent),
         agent.streaming,
         agent.reasoning.max_iterations,
-        {name: _policy(name, config, catalog) for name in tools},
+        {name: _policy(name, config, catalog) for name in tools} | dict.fromkeys(delegates, REENTRANT),
+        agent.description,
+        delegates,
+        agent.sub_agents,
+        not agent.disallow_transfer_to_parent,
+        not agent.disallow_transfer_to_peers,
+        Prompt((parse(agent.global_instruction),)) if agent.global_instruction else Prompt(()),
+        team if delegates or agent.sub_agents else None,
+        Limits(limits.max_depth, limits.max_calls, limits.max_transfers),
     )
 
 

@@ -38,6 +38,20 @@ class Context(Section):
     strategy: Literal["none"] = Field("none", description="none: the whole conversation.")
 
 
+class Delegation(Section):
+    """How far a turn goes in which agents work together; the agent that the turn began with decides."""
+
+    max_depth: int = Field(
+        5, ge=1, le=20, description="Most agents that call each other in a chain; a deeper call fails as a tool does."
+    )
+    max_calls: int = Field(
+        8, ge=1, le=100, description="Most agents that one model call may call; the calls beyond fail as a tool does."
+    )
+    max_transfers: int = Field(
+        10, ge=1, le=1000, description="Most changes of hands in one turn; one more without an answer fails the turn."
+    )
+
+
 class StructuredOutput(Section):
     """The answer is JSON of a given shape."""
 
@@ -56,7 +70,8 @@ class LlmAgent(Section):
     description: str = Field("A helpful AI assistant.", description="What it is for; shown in the agent card.")
     visibility: Literal["public", "private"] = Field(
         "public",
-        description="public: listed and open to everyone who reaches the server; private: never over HTTP.",
+        description="public: listed and open to everyone who reaches the server; private: never over HTTP, but for "
+        "other agents.",
     )
     llm: str = Field(
         "", description="Model, an id under `llms`. Left out: defaults.llm, then `default`, then the first."
@@ -69,6 +84,19 @@ class LlmAgent(Section):
     prompt: Prompt = Field(default_factory=Prompt, description="The instruction in pieces.")
     tools: Names | None = Field(
         None, description="Ids under `tools` or names of generic tools. Left out: every enabled tool; []: none."
+    )
+    agent_tools: Names = Field(
+        (), description="Agents that it may call like tools; each works by itself on what it is asked, and answers."
+    )
+    sub_agents: Names = Field((), description="Agents that it may hand the conversation over to.")
+    disallow_transfer_to_parent: bool = Field(
+        False, description="As a sub-agent: not to hand the conversation back to the agent above."
+    )
+    disallow_transfer_to_peers: bool = Field(
+        False, description="As a sub-agent: not to hand the conversation over to other sub-agents of the same agent."
+    )
+    delegation: Delegation = Field(
+        default_factory=Delegation, description="How far agents go in working together in one turn."
     )
     streaming: bool = Field(True, description="Ask the model for its answer piece by piece.")
     input_modes: Names = Field(("text/plain",), description="Media types that the agent card offers to take.")

@@ -6,7 +6,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from hector.config import providers
+from hector.config import delegation, providers
 from hector.config.document import Document, matches
 from hector.config.environment import Environment
 from hector.config.findings import Where
@@ -149,8 +149,10 @@ def references(document: Document, around: Surroundings) -> None:
     _refer(document, "defaults.llm", "model", llms)
     _refer(document, "agents.*.llm", "model", llms)
     _refer(document, "storage.*.database", "database", declared(document, "databases"))
-    for agent in blocks(document, "agents"):
+    agents, known = blocks(document, "agents"), declared(document, "agents")
+    for agent in agents:
         _tools_of(document, agent, tools)
+    delegation.check(document, agents, known, lambda where, name: _dangling(document, where, name, "agent", known))
     for where in matches(document.value, "tools.*.handler"):
         handler = _text(peek(document.value, where))
         if handler and handler not in GENERIC_TOOLS and handler not in around.handlers:

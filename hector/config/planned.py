@@ -45,13 +45,11 @@ TOP: Final = (
     Planned("observability", "tracing and metrics", _NONE),
 )
 
-_DELEGATION: Final = "working with other agents"
 _CONDITIONAL: Final = "the agent type conditional"
 _REMOTE: Final = "the agent type remote"
 _HISTORY: Final = "shortening of long conversations"
 
 AGENTS: Final = (
-    *(Planned(f"agents.*.{key}", _DELEGATION, _NONE) for key in ("sub_agents", "agent_tools")),
     Planned("agents.*.document_stores", "retrieval", _NONE),
     Planned("agents.*.include_context", "retrieval", _OFF),
     *(
@@ -75,7 +73,7 @@ AGENTS: Final = (
         for key in ("url", "agent_card_url", "agent_card_file", "headers", "timeout", "credentials")
     ),
     Planned("agents.*.reasoning.enable_exit_tool", "the agent type loop", _OFF),
-    Planned("agents.*.reasoning.enable_escalate_tool", _DELEGATION, _OFF),
+    Planned("agents.*.reasoning.enable_escalate_tool", "the agent type loop", _OFF),
     Planned("agents.*.reasoning.termination_conditions", "choosing when a turn ends", _NONE),
     *(
         Planned(f"agents.*.context.{key}", _HISTORY)

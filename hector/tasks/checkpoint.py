@@ -21,7 +21,12 @@ class Checkpoints:
     """Calls of the last model turn that have no result yet."""
 
     def due(self, event: Event) -> bool:
-        """Take in the next event."""
+        """Take in the next event.
+
+        What agents do in branches goes on side by side: it is written as it comes, none of it waits for the others.
+        """
+        if event.branch:
+            return self.settings.enabled or bool(event.started)
         model_turn = _is_turn(event.message)
         if model_turn:
             self.turns += 1

@@ -43,7 +43,7 @@ class Making:
             self.clock,
             Journal(self.store, self.clock, offer.caller, accepted.task, accepted.claim),
             "task" if offer.resume or offer.push else config.reply,  # notifications are about tasks
-            structured=config.structured_output is not None,
+            structured=app.structured,
             halting=self.halting,
             due=Checkpoints(app.config.storage.checkpoint).due,
         )
@@ -64,7 +64,7 @@ class Making:
             self.clock,
             Journal(self.store, self.clock, job.caller, task, job.claim),
             config.reply if config and job.attempts == 1 and job.payload.get("direct") else "task",
-            structured=config is not None and config.structured_output is not None,
+            structured=app.structured,
             halting=self.halting,
             due=Checkpoints(app.config.storage.checkpoint).due,
         )

@@ -42,7 +42,7 @@ async def perform(run: Run, request: Request, store: Store, clock: Clock) -> Non
     await run.begin()
     events = in_turns(session.events, request.invocation)
     state = session.state | _facts(run, begun_by, clock)
-    if agent.prompt.wants_artifacts:
+    if agent.wants_artifacts:
         found = await insist(clock, lambda: store.sessions.artifacts(run.caller, base.context_id), "reading artifacts")
         state |= {f"{ARTIFACT}{name}": text_of(artifact) for name, artifact in found.items()}
     context = RunContext(run.caller, base.context_id, base.id, request.invocation, clock, events, state, request.stream)

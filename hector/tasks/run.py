@@ -6,14 +6,14 @@ whoever conducts the run stops it quietly.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable
 from contextlib import aclosing
 from dataclasses import field, replace
 from typing import Literal
 
 from hector.core import points
 from hector.core.clock import Clock
-from hector.core.content import Message, Text
+from hector.core.content import Message, Text, ToolCall, ToolResult
 from hector.core.errors import NotFound
 from hector.core.event import (
     ApprovalRequired,
@@ -26,11 +26,13 @@ from hector.core.event import (
     Rejected,
     TextDelta,
     ToolStarted,
+    call_name,
 )
 from hector.core.ids import new_id
 from hector.core.job import Claim
 from hector.core.record import dataclass
 from hector.core.task import (
+    AgentDelta,
     AnswerDelta,
     ArtifactUpdate,
     Caller,
@@ -67,10 +69,10 @@ def _brings_results(event: Event) -> bool:
 class Run:
     """The state of one run, as long as this process has its job.
 
-    `reply` says whether the answer may be a direct message instead of a task. A `structured` answer is nothing but the
-    checked JSON: what the model says between its calls is left out of it. `due` says of each event whether it is
-    written at once; `halting`, whether the process stops. `ended` is true once the task has ended or waits for its
-    user; a run that was left goes on elsewhere or later.
+    `reply` says whether the answer may be a direct message instead of a task. The answer of a `structured` agent is
+    nothing but the checked JSON: what its model says between its calls is left out of it. `due` says of each event
+    whether it is written at once; `halting`, whether the process stops. `ended` is true once the task has ended or
+    waits for its user; a run that was left goes on elsewhere or later.
     """
 
     caller: Caller
@@ -80,19 +82,19 @@ class Run:
     clock: Clock
     journal: Journal
     reply: Literal["task", "message", "auto"] = "task"
-    structured: bool = False
+    structured: Collection[str] = ()
     halting: Callable[[], bool] = _never
     due: Callable[[Event], bool] = _brings_results
     direct: Reply | None = None
     ended: bool = False
     _last: Event | None = None
-    _open: set[str] = field(default_factory=set)
+    _open: set[tuple[str, str]] = field(default_factory=set)
     _showing: Showing = field(init=False)
     _decided: asyncio.Event = field(default_factory=asyncio.Event)
     _over: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
-        self._showing = Showing(self.live, structured=self.structured)
+        self._showing = Showing(self.live)
         if self.reply == "task":
             self._decided.set()
 
@@ -136,9 +138,11 @@ class Run:
     def restore(self, events: Iterable[Event]) -> None:
         """Take in what an earlier attempt stored of this run."""
         for event in events:
-            self._last = event
             self.due(event)
-            deltas = self._showing.grow(self._showing.rest(event.message))
+            if event.branch:
+                continue
+            self._last = event
+            deltas = self._showing.grow(self._unseen(event))
             self.live.apply(AnswerDelta(self.live.answer_id, deltas, first=False))
             self._showing.turn_over()
 
@@ -154,15 +158,29 @@ class Run:
         async with aclosing(outputs):
             async for output in outputs:
                 match output:
-                    case Partial(deltas=deltas):
+                    case Partial(deltas=deltas) if not output.branch:
                         self._show(deltas)
+                    case Partial(author, deltas, branch, call_id):
+                        self.publish(AgentDelta(call_id, author, branch, deltas))
                     case ToolStarted(call=call):
                         self._commit_to_task(call.name)
-                        self.publish(ToolProgress(call))
+                        self.publish(self._progress(output.author, output.branch, call, None))
                     case Event():
-                        self._last = output
+                        self._last = self._last if output.branch else output
                         await self._take(output)
         await self._conclude(self._last)
+
+    def _unseen(self, event: Event) -> tuple[Delta, ...]:
+        return self._showing.rest(event.message, structured=event.author in self.structured)
+
+    def _progress(self, author: str, branch: str, call: ToolCall | None, result: ToolResult | None) -> ToolProgress:
+        """What is said of a call. Those of other agents than the task's own go by names that no two of them share."""
+        root = self.live.base.agent
+        if author == root and not branch:
+            return ToolProgress(call, result)
+        call = replace(call, id=call_name(call.id, author, branch, root)) if call else None
+        result = replace(result, call_id=call_name(result.call_id, author, branch, root)) if result else None
+        return ToolProgress(call, result, author, branch)
 
     def _show(self, deltas: tuple[Delta, ...]) -> None:
         if self.reply == "auto" and any(isinstance(delta, TextDelta) for delta in deltas):
@@ -179,12 +197,12 @@ class Run:
         if leaving and event.started:
             event = replace(event, started=())  # they do not begin here
         self.journal.unsaved.append(event)
-        unseen = self._showing.rest(event.message)
-        if unseen:
-            self._show(unseen)
-        self._showing.turn_over()
+        if not event.branch:
+            if unseen := self._unseen(event):
+                self._show(unseen)
+            self._showing.turn_over()
         for result in event.tool_results:
-            self.publish(ToolProgress(None, result))
+            self.publish(self._progress(event.author, event.branch, None, result))
         if self.due(event) or leaving:
             await self.journal.send(await self.journal.next())
         for artifact in event.artifacts:
@@ -195,10 +213,10 @@ class Run:
 
     def _may_leave(self, event: Event) -> bool:
         """Whether the process stops, and nothing is cut off by going on from here in another one."""
-        self._open -= {result.call_id for result in event.tool_results}
+        self._open -= {(event.branch, result.call_id) for result in event.tool_results}
         if self.halting() and event.control is None and not self._open and _is_between(event):
             return True
-        self._open |= set(event.started)
+        self._open |= {(event.branch, call_id) for call_id in event.started}
         return False
 
     async def _conclude(self, last: Event | None) -> None:

@@ -11,11 +11,10 @@ TURN_BREAK: Final = "\n\n"
 
 
 class Showing:
-    """Follows one run. A `structured` answer is nothing but the checked JSON, which comes with the message."""
+    """Follows one run."""
 
-    def __init__(self, live: LiveTask, *, structured: bool) -> None:
+    def __init__(self, live: LiveTask) -> None:
         self._live = live
-        self._structured = structured
         self._streamed = False
         self._thought = False
 
@@ -27,8 +26,11 @@ class Showing:
         first, self._streamed = not self._streamed, True
         return (TextDelta(TURN_BREAK), *deltas) if first and self._live.pieces else deltas
 
-    def rest(self, message: Message) -> tuple[Delta, ...]:
-        """What a model said in one piece, as deltas, unless it was already shown while it came."""
+    def rest(self, message: Message, *, structured: bool) -> tuple[Delta, ...]:
+        """What a model said in one piece, as deltas, unless it was already shown while it came.
+
+        A `structured` answer is nothing but the checked JSON, which comes with the message.
+        """
         if message.role != "assistant":
             return ()
         found: list[Delta] = []
@@ -36,7 +38,7 @@ class Showing:
             if isinstance(part, Thinking) and part.text and not self._thought:
                 found.append(ThinkingDelta(part.text))
             elif isinstance(part, Text) and part.text and not self._streamed:
-                if self._structured and part.media_type is None:
+                if structured and part.media_type is None:
                     continue
                 found.append(TextDelta(part.text))
                 self._live.media_type = part.media_type

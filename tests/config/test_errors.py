@@ -177,7 +177,7 @@ llms:
 agents:
   helper:
     llm: cluade
-    sub_agents: [other]
+    trigger: {type: webhook}
     tools: [nothing]
     reasoning: {max_iterations: -1}
   other: {type: sequential, sub_agents: [helper]}
@@ -195,7 +195,7 @@ def test_every_mistake_at_once_and_no_noise(tmp_path: Path) -> None:
         "7:5 unknown llms.claude.max_token",
         "8:32 type llms.gpt.api",
         "11:10 reference agents.helper.llm",
-        "12:5 planned agents.helper.sub_agents",
+        "12:5 planned agents.helper.trigger",
         "13:13 reference agents.helper.tools[0]",
         "14:33 range agents.helper.reasoning.max_iterations",
         "15:17 planned agents.other.type",

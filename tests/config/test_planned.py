@@ -52,7 +52,7 @@ def test_planned_tools_of_an_agent(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "agents: {a: {sub_agents: [], include_context: false, guardrails: ''}}",
+        "agents: {a: {sub_agents: [], agent_tools: [], include_context: false, guardrails: ''}}",
         "agents: {a: {reasoning: {enable_exit_tool: false}, context: {strategy: none}}}",
         "tools: {t: {handler: ask_user, require_approval: false}}",
         "guardrails: {}\nvector_stores: {}\nrate_limiting: {enabled: false}\n",
@@ -77,7 +77,6 @@ def test_references_to_what_was_refused_are_no_further_mistakes(tmp_path: Path) 
 
 
 SEED_PARTS = [
-    "agents:\n  manager:\n    llm: default\n    sub_agents: [analyst, reporter]\n",
     "agents:\n  router:\n    type: conditional\n    condition_agent: classifier\n",
     "agents:\n  processor:\n    llm: default\n    notifications:\n      - id: slack-notify\n",
     "tools:\n  filesystem:\n    type: mcp\n    transport: stdio\n    command: npx\n",

@@ -73,7 +73,7 @@ async def over(path: Path, model: Recorded, **agent: Any) -> AsyncIterator[TaskS
     config = made.config.model_copy(update={"agents": {**made.config.agents, "other": made.config.agents["helper"]}})
     store = await open_store(f"sqlite://{path / 'hector.db'}")
     try:
-        apps = Apps(App("default", config, agents, models))
+        apps = Apps(App("default", config, agents, models, structured=made.structured))
         async with asyncio.timeout(10), TaskService(apps, store, SystemClock(), ONCE) as service:
             yield service
     finally:

@@ -1,0 +1,133 @@
+"""Which agents work with which: references lead somewhere, calls lead in no circle, no two tools share a name."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from hector.config.document import Document
+from hector.config.findings import Where
+from hector.core.record import dataclass
+
+KEYS: Final = ("agent_tools", "sub_agents")
+HANDOVER: Final = "transfer_to_"
+LONGEST: Final = 64
+"""Characters that providers take in the name of a tool."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """An agent names another one."""
+
+    by: str
+    to: str
+    where: Where
+
+
+def references(agents: Mapping[str, Mapping[str, Any]], key: str) -> Iterator[Reference]:
+    """What the agents say under `agent_tools` or `sub_agents`, as far as it can be read."""
+    for by, agent in agents.items():
+        value = agent.get(key)
+        names = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else []
+        for index, name in enumerate(names):
+            where: Where = ("agents", by, key, index) if isinstance(value, list) else ("agents", by, key)
+            if isinstance(name, str) and name.strip():
+                yield Reference(by, name.strip(), where)
+
+
+def check(
+    document: Document,
+    agents: Mapping[str, Mapping[str, Any]],
+    known: Iterable[str],
+    dangling: Callable[[Where, str], None],
+) -> None:
+    """Report what is wrong. `known` may be named; `dangling` reports a reference that leads nowhere."""
+    ids = set(known)
+    found = {key: list(references(agents, key)) for key in KEYS}
+    for one in (*found["agent_tools"], *found["sub_agents"]):
+        if one.to not in ids:
+            dangling(one.where, one.to)
+    _itself(document, found["sub_agents"])
+    for key in KEYS:
+        _twice(document, found[key])
+    _circles(document, found["agent_tools"])
+    _names(document, agents, found)
+    _silent(document, agents, found)
+
+
+def _itself(document: Document, subs: Iterable[Reference]) -> None:
+    for one in subs:
+        if one.by == one.to:
+            document.report("reference", one.where, f"{one.by!r} is its own sub-agent", hint="remove it from the list")
+
+
+def _twice(document: Document, named: Iterable[Reference]) -> None:
+    seen: set[tuple[str, str]] = set()
+    for one in named:
+        if (one.by, one.to) in seen:
+            document.report("duplicate", one.where, f"{one.to!r} stands twice in this list", hint="keep one")
+        seen.add((one.by, one.to))
+
+
+def _circles(document: Document, tools: list[Reference]) -> None:
+    """Each reference that closes a circle is reported with the way around."""
+    calls: dict[str, list[Reference]] = {}
+    for one in tools:
+        calls.setdefault(one.by, []).append(one)
+    done: set[str] = set()
+
+    def walk(agent: str, way: tuple[str, ...]) -> None:
+        for one in calls.get(agent, ()):
+            if one.to in way:
+                path = " -> ".join((*way[way.index(one.to) :], one.to))
+                document.report(
+                    "cycle",
+                    one.where,
+                    f"agents call each other in a circle: {path}",
+                    hint="remove one of them from agent_tools; sub_agents may point back",
+                )
+            elif one.to not in done:
+                walk(one.to, (*way, one.to))
+        done.add(agent)
+
+    for agent in calls:
+        if agent not in done:
+            walk(agent, (agent,))
+
+
+def _names(document: Document, agents: Mapping[str, Mapping[str, Any]], found: Mapping[str, list[Reference]]) -> None:
+    """A model tells its tools apart by name alone: tools, called agents and changes of hands share one space."""
+    for one in found["sub_agents"]:
+        if len(HANDOVER + one.to) > LONGEST:
+            message = f"the tool {HANDOVER}{one.to} has more than {LONGEST} characters, which providers refuse"
+            document.report("range", one.where, message, hint=f"rename the agent {one.to!r}")
+    taken = {agent: _tools(document, agents[agent]) for agent in agents}
+    for one in found["agent_tools"]:
+        if one.to in taken[one.by]:
+            message = f"the agent {one.to!r} and a tool of that name would be the same to the model"
+            document.report("duplicate", one.where, message, hint=f"rename one of them, or limit agents.{one.by}.tools")
+        taken[one.by].add(one.to)
+    for one in found["sub_agents"]:
+        if HANDOVER + one.to in taken[one.by]:
+            message = f"{HANDOVER}{one.to} is the name of a tool, too, and would be the same to the model"
+            document.report("duplicate", one.where, message, hint="rename one of them")
+
+
+def _tools(document: Document, agent: Mapping[str, Any]) -> set[str]:
+    value = agent.get("tools")
+    if isinstance(value, str):
+        return {name.strip() for name in value.split(",")}
+    if isinstance(value, list):
+        return {name for name in value if isinstance(name, str)}
+    declared = document.value.get("tools")
+    blocks = declared.items() if isinstance(declared, dict) else ()
+    return {name for name, tool in blocks if not (isinstance(tool, dict) and tool.get("enabled") is False)}
+
+
+def _silent(document: Document, agents: Mapping[str, Mapping[str, Any]], found: Mapping[str, list[Reference]]) -> None:
+    """Whom to call is decided by the description."""
+    named = {one.to for key in KEYS for one in found[key]}
+    for agent in agents:
+        if agent in named and not agents[agent].get("description"):
+            message = f"other agents work with {agent!r}, but are not told what it is for"
+            document.report(
+                "missing", ("agents", agent), message, key=True, severity="warning", hint="give it a description"
+            )
