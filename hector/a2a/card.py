@@ -17,8 +17,10 @@ _OLD_FULL: Final = "0.3.0"
 _TEXT: Final = ("text/plain",)
 
 
-def agent_card(config: HectorConfig, agent_id: str, base: str, *, legacy: bool, push: bool = True) -> JsonObject:
-    """The card of one agent. `base` is the server's address without a slash at the end.
+def agent_card(
+    config: HectorConfig, agent_id: str, base: str, *, legacy: bool, push: bool = True, tenant: str | None = None
+) -> JsonObject:
+    """The card of one agent. `base` is the server's address without a slash at the end; `tenant` is its app, if named.
 
     `legacy` adds the keys that clients of 0.3 need; strict validators of 1.0 refuse such a card. `push` says
     whether the server sends push notifications.
@@ -29,7 +31,7 @@ def agent_card(config: HectorConfig, agent_id: str, base: str, *, legacy: bool, 
         "name": agent.name or agent_id,
         "description": agent.description or agent.name or agent_id,
         "version": config.version or "1",
-        "supportedInterfaces": [_interface(url, "JSONRPC", CURRENT), _interface(url, "HTTP+JSON", CURRENT)],
+        "supportedInterfaces": [_interface(url, binding, CURRENT, tenant) for binding in ("JSONRPC", "HTTP+JSON")],
         "capabilities": {"streaming": True, "pushNotifications": push, "extendedAgentCard": False},
         "defaultInputModes": list(agent.input_modes or _TEXT),
         "defaultOutputModes": list(agent.output_modes or _TEXT),
@@ -38,8 +40,9 @@ def agent_card(config: HectorConfig, agent_id: str, base: str, *, legacy: bool, 
     return _with_old_keys(card, url) if legacy else card
 
 
-def _interface(url: str, binding: str, version: str) -> JsonObject:
-    return {"url": url, "protocolBinding": binding, "protocolVersion": version}
+def _interface(url: str, binding: str, version: str, tenant: str | None = None) -> JsonObject:
+    plain: JsonObject = {"url": url, "protocolBinding": binding, "protocolVersion": version}
+    return {**plain, "tenant": tenant} if tenant else plain
 
 
 def _skills(agent_id: str, agent: Agent) -> list[JsonObject]:

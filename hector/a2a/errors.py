@@ -44,6 +44,7 @@ THROTTLED: Final = Fault("RATE_LIMIT_EXCEEDED", -32603, 429, "RESOURCE_EXHAUSTED
 CONFLICT: Final = Fault("CONFLICT", -32600, 409, "ABORTED")
 APP_UNAVAILABLE: Final = Fault("APP_UNAVAILABLE", -32603, 503, "UNAVAILABLE")
 AGENT_NOT_FOUND: Final = Fault("AGENT_NOT_FOUND", -32602, 404, "NOT_FOUND")
+TENANT_NOT_FOUND: Final = Fault("TENANT_NOT_FOUND", -32602, 404, "NOT_FOUND")
 TASK_NOT_FOUND: Final = Fault("TASK_NOT_FOUND", -32001, 404, "NOT_FOUND")
 TASK_NOT_CANCELABLE: Final = Fault("TASK_NOT_CANCELABLE", -32002, 400, "FAILED_PRECONDITION")
 PUSH_NOT_SUPPORTED: Final = Fault("PUSH_NOTIFICATION_NOT_SUPPORTED", -32003, 400, "FAILED_PRECONDITION")
@@ -68,7 +69,11 @@ _BY_CLASS: Final[Mapping[type[errors.HectorError], Fault]] = {
     errors.IdentityUnavailable: UNAVAILABLE,
     errors.StoreUnavailable: UNAVAILABLE,
 }
-_NOT_FOUND: Final[Mapping[str, Fault]] = {"agent": AGENT_NOT_FOUND, "task": TASK_NOT_FOUND}
+_NOT_FOUND: Final[Mapping[str, Fault]] = {
+    "agent": AGENT_NOT_FOUND,
+    "task": TASK_NOT_FOUND,
+    "tenant": TENANT_NOT_FOUND,
+}
 
 
 class ProtocolError(errors.RequestError):

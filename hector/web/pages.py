@@ -14,13 +14,16 @@ from hector.apps.registry import Apps
 from hector.auth.access import sees
 from hector.config.server import Server
 from hector.core.clock import Clock
+from hector.core.content import JsonObject
 from hector.core.errors import StoreError
+from hector.core.identity import DEFAULT_APP, Principal, Via
 from hector.store import Store
 from hector.tasks.service import TaskService
 from hector.web.address import base_url
-from hector.web.answers import JSON, reply, reply_json
+from hector.web.answers import JSON, Headers, reply, reply_json
 from hector.web.identity import principal_of
 from hector.web.protocol import visible_agent
+from hector.web.tenancy import app_for
 
 log = logging.getLogger("hector.web")
 
@@ -41,7 +44,7 @@ PATHS: Final = (
 """What a lost client is told."""
 PING_SECONDS: Final = 5.0
 _MOST_CARDS: Final = 256
-"""Cards kept: one per agent and address. Addresses come from clients, so there has to be an end."""
+"""Cards kept: one per app, agent and address. Addresses come from clients, so there has to be an end."""
 
 
 class Pages:
@@ -53,9 +56,9 @@ class Pages:
         self._tasks = tasks
         self._store = store
         self._clock = clock
-        self._cards: dict[tuple[str, str, bool], Document] = {}
-        self._cards_of: App | None = None
-        self._since = clock.now()
+        self._cards: dict[tuple[str, str, str, bool], tuple[App, Document]] = {}
+        self._since: dict[str, tuple[float, App]] = {}
+        self._began = clock.now()
         self._schema: bytes | None = None
         self._trouble = ""
 
@@ -67,44 +70,52 @@ class Pages:
 
     async def agents(self, request: Request) -> Response:
         """The cards of all agents that may be seen."""
-        config = self._apps.current.config
+        app, who = await self._app(request), principal_of(request.scope)
         base = base_url(request, self._settings)
-        who = principal_of(request.scope)
-        names = [name for name, agent in config.agents.items() if sees(who, agent.visibility)]
-        legacy, push = self._settings.legacy_card, self._settings.push_notifications.enabled
-        cards = [agent_card(config, name, base, legacy=legacy, push=push) for name in names]
+        names = [name for name, agent in app.config.agents.items() if sees(who, agent.visibility)]
+        cards = [self._card_of(app, name, base, legacy=self._settings.legacy_card) for name in names]
         return reply_json(request, {"agents": cards, "total": len(cards)})
 
     async def card(self, request: Request) -> Response:
         """One agent's card. Raises NotFound."""
-        return self._card(request, legacy=self._settings.legacy_card)
+        return await self._card(request, legacy=self._settings.legacy_card)
 
     async def old_card(self, request: Request) -> Response:
         """One agent's card for clients of 0.3. Raises NotFound."""
-        return self._card(request, legacy=True)
+        return await self._card(request, legacy=True)
 
-    def _card(self, request: Request, *, legacy: bool) -> Response:
-        app = self._apps.current
+    async def _app(self, request: Request) -> App:
+        """The app that is meant. Raises as `app_for` does."""
+        tenant = request.path_params.get("tenant") or request.query_params.get("tenant")
+        return await app_for(self._apps, principal_of(request.scope), tenant)
+
+    def _card_of(self, app: App, agent: str, base: str, *, legacy: bool) -> JsonObject:
+        tenant = None if app.id == DEFAULT_APP else app.id
+        push = self._settings.push_notifications.enabled
+        return agent_card(app.config, agent, base, legacy=legacy, push=push, tenant=tenant)
+
+    async def _card(self, request: Request, *, legacy: bool) -> Response:
+        app = await self._app(request)
         agent = visible_agent(app, request.path_params["agent"], principal_of(request.scope))
         found = self._document(app, agent, base_url(request, self._settings), legacy=legacy)
-        headers = (*found.headers, (b"vary", b"host"))
+        headers = (*_for(principal_of(request.scope), found.headers), (b"vary", b"host, authorization, x-api-key"))
         if found.is_fresh(request.headers.get("if-none-match"), request.headers.get("if-modified-since")):
             return reply(request, 304, b"", JSON, headers)
         return reply(request, 200, found.body, JSON, headers)
 
     def _document(self, app: App, agent: str, base: str, *, legacy: bool) -> Document:
-        if app is not self._cards_of:
-            self._since = self._clock.now() if self._cards_of else self._since
-            self._cards_of = app
-            self._cards.clear()
-        key = (agent, base, legacy)
-        found = self._cards.get(key)
-        if found is None:
+        since, of = self._since.get(app.id, (self._began, None))
+        if of is not app:
+            since = self._clock.now() if of else since
+            self._since[app.id] = since, app
+        key = (app.id, agent, base, legacy)
+        card, found = self._cards.get(key, (None, None))
+        if found is None or card is not app:
             if len(self._cards) >= _MOST_CARDS:
                 self._cards.clear()
-            push = self._settings.push_notifications.enabled
-            card = agent_card(app.config, agent, base, legacy=legacy, push=push)
-            found = self._cards[key] = document(card, self._since)
+                self._since = {app.id: (since, app)}
+            found = document(self._card_of(app, agent, base, legacy=legacy), since)
+            self._cards[key] = app, found
         return found
 
     async def health(self, request: Request) -> Response:
@@ -156,3 +167,10 @@ class Pages:
 
             self._schema = schema_text(compact=True).encode()
         return reply(request, 200, self._schema, JSON, ((b"cache-control", b"public, max-age=60"),))
+
+
+def _for(who: Principal, headers: Headers) -> Headers:
+    """Caches between us and somebody who has said who they are keep nothing for others."""
+    if who.via is Via.OPEN:
+        return headers
+    return [(name, value.replace(b"public", b"private")) for name, value in headers]

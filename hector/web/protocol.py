@@ -31,11 +31,12 @@ from hector.web.identity import principal_of
 from hector.web.push import OPERATIONS as PUSH
 from hector.web.push import PushOperations
 from hector.web.streams import Follower
+from hector.web.tenancy import app_for
 
-_DEFAULT_TENANT: Final = "default"
 MOST_STREAMS: Final = 2_000
 """Streams that may be open at once; each holds a socket and up to its share of unread updates."""
 _WITH_BODY: Final = frozenset({Operation.SEND, Operation.STREAM})
+_ABOUT_TASKS: Final = PUSH | {Operation.GET, Operation.CANCEL, Operation.SUBSCRIBE}
 _STREAMED: Final = frozenset({Operation.STREAM, Operation.SUBSCRIBE})
 _PLACES: Final = {"id": "id", "tenant": "tenant"}
 _PUSH_PLACES: Final = {"id": "taskId", "config": "id", "tenant": "tenant"}
@@ -110,7 +111,7 @@ class Protocol:
         old: bool,
     ) -> Any:
         """Do what `who` asks for: a JSON value, or a TaskStream, which goes on behind a position if it can."""
-        app = self._apps.current
+        app = await self._app(who, operation, params)
         agent = visible_agent(app, agent_id, who)
         caller = who.caller(app.id)
         if operation in _STREAMED and self._streams >= MOST_STREAMS:
@@ -118,21 +119,28 @@ class Protocol:
                 TOO_MANY_STREAMS, f"{MOST_STREAMS} streams are open already; close some, or poll the task"
             )
         if operation in (Operation.SEND, Operation.STREAM):
-            return await self._send(app, caller, agent, params, operation, behind, old=old)
+            return await self._send(caller, agent, params, operation, behind, old=old)
         if operation is Operation.LIST:
             listing = parse.parse_listing(params)
-            _check_tenant(app, listing.tenant)
             page = await self._tasks.list(caller, agent, listing.query)
             return render.page(page, listing.query.page_size, artifacts=listing.query.include_artifacts)
         if operation in PUSH:
-            return await self._on_push(app, caller, agent, params, operation, old=old)
+            return await self._push.perform(caller, agent, params, operation, old=old)
         if operation is Operation.EXTENDED_CARD:
             raise ProtocolError(UNSUPPORTED_OPERATION, "this agent has no extended card; its card says everything")
-        return await self._on_task(app, caller, agent, params, operation, behind, old=old)
+        return await self._on_task(caller, agent, params, operation, behind, old=old)
+
+    async def _app(self, who: Principal, operation: Operation, params: JsonObject) -> App:
+        """The app that is meant. What a foreign tenant is asked for is missing, as if there were no such tenant."""
+        try:
+            return await app_for(self._apps, who, params.get("tenant"))
+        except NotFound:
+            if operation in _ABOUT_TASKS:
+                raise NotFound("task", str(params.get("taskId" if operation in PUSH else "id"))[:100]) from None
+            raise
 
     async def _send(
         self,
-        app: App,
         caller: Caller,
         agent: str,
         params: JsonObject,
@@ -142,7 +150,6 @@ class Protocol:
         old: bool,
     ) -> JsonObject | TaskStream:
         sent = v03.parse_send(params) if old else parse.parse_send(params)
-        _check_tenant(app, sent.tenant)
         if sent.push is not None:
             self._push.check(sent.push, old=old)
         options = SendOptions(sent.return_immediately, sent.history_length, sent.push)
@@ -151,16 +158,8 @@ class Protocol:
         answer = await self._tasks.send(caller, agent, sent.message, options)
         return v03.answer(answer) if old else render.answer(answer)
 
-    async def _on_push(
-        self, app: App, caller: Caller, agent: str, params: JsonObject, operation: Operation, *, old: bool
-    ) -> Any:
-        if not _is_tenant(app, params.get("tenant")):
-            raise NotFound("task", str(params.get("taskId"))[:100])
-        return await self._push.perform(caller, agent, params, operation, old=old)
-
     async def _on_task(
         self,
-        app: App,
         caller: Caller,
         agent: str,
         params: JsonObject,
@@ -170,8 +169,6 @@ class Protocol:
         old: bool,
     ) -> JsonObject | TaskStream:
         found = parse.parse_task(params)
-        if not _is_tenant(app, found.tenant):
-            raise NotFound("task", found.id)
         if operation is Operation.SUBSCRIBE:
             return await self._tasks.subscribe(caller, agent, found.id, behind)
         if operation is Operation.CANCEL:
@@ -244,7 +241,9 @@ def _events(dialect: Dialect, stream: TaskStream, request_id: str | None) -> Eve
 
 def _is_about_http(error: HectorError) -> bool:
     """Whether a JSON-RPC client should learn of it from the HTTP status as well."""
-    return fault_of(error).status in (408, 413, 429, 503) or (isinstance(error, NotFound) and error.kind == "agent")
+    return fault_of(error).status in (408, 413, 429, 503) or (
+        isinstance(error, NotFound) and error.kind in ("agent", "tenant")
+    )
 
 
 def _object(body: bytes) -> JsonObject:
@@ -252,14 +251,3 @@ def _object(body: bytes) -> JsonObject:
     if not isinstance(value, dict):
         raise InvalidRequest("the body must be a JSON object", [Violation("", "must be an object")])
     return value
-
-
-def _is_tenant(app: App, tenant: str | None) -> bool:
-    return tenant in (None, _DEFAULT_TENANT, app.id)
-
-
-def _check_tenant(app: App, tenant: str | None) -> None:
-    if not _is_tenant(app, tenant):
-        raise InvalidRequest(
-            f"there is no tenant {str(tenant)[:80]!r} here", [Violation("tenant", "is not a tenant of this server")]
-        )

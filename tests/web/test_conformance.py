@@ -350,7 +350,7 @@ def test_every_spelling_of_the_address_answers_without_a_redirect(conformance: S
     for path in ("/message:send", "/default/message:send", "/agents/conformance/default/message:send"):
         assert httpx.post(conformance.url + path, json=rpc["params"]).status_code == 200
     answer = httpx.post(f"{conformance.url}/nobody/message:send", json=rpc["params"])
-    assert (answer.status_code, answer.json()["error"]["details"][1]["fieldViolations"][0]["field"]) == (400, "tenant")
+    assert (answer.status_code, answer.json()["error"]["details"][0]["reason"]) == (404, "TENANT_NOT_FOUND")
     task = httpx.post(f"{conformance.url}/message:send", json=rpc["params"]).json()["task"]
     assert httpx.get(f"{conformance.url}/default/tasks/{task['id']}").status_code == 200
     assert httpx.get(f"{conformance.url}/nobody/tasks/{task['id']}").status_code == 404
