@@ -18,7 +18,9 @@ HectorError
     Forbidden            it is known who asks, and they have no right to this
       AppSuspended       the app of whoever asks rests
     Throttled            too often, or too much: again in `retry_after` seconds
+      RateLimited        a rule of rate_limiting or limits stands in the way (carries `usage`)
     Conflict             the object is no longer, or not yet, in the state that this needs
+  SwitchedOff            an operator has switched this off
   AppUnavailable         this app cannot be loaded at the moment; others can
   IdentityUnavailable    whose credential it is cannot be found out at the moment
   ModelError             a model call failed
@@ -29,10 +31,11 @@ HectorError
     UnsupportedContent   this provider takes no such part
   ToolError              a tool failed in a way that the model should read
   AgentError             a run ended without an answer (iteration cap, template, schema)
+    BudgetExceeded       what it may spend is used up, or it runs in circles
 """
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 from hector.core.record import dataclass
 
@@ -168,10 +171,26 @@ class Throttled(RequestError):  # noqa: N818
         self.retry_after = retry_after
 
 
+class RateLimited(Throttled):
+    """A rule about requests, tokens or runs at once. `usage` says of each rule how far it has been used."""
+
+    code = "rate_limit_exceeded"
+
+    def __init__(self, message: str, retry_after: float, usage: Sequence[Mapping[str, Any]] = ()) -> None:
+        super().__init__(message, retry_after)
+        self.usage = tuple(usage)
+
+
 class Conflict(RequestError):  # noqa: N818
     """The object is not in the state that this needs: changed meanwhile, there already, or on its way out."""
 
     code, http_status = "conflict", 409
+
+
+class SwitchedOff(HectorError):  # noqa: N818
+    """An operator has switched an agent, an app or the server off; what runs waits, and new work is refused."""
+
+    code, http_status, retryable = "switched_off", 503, True
 
 
 class AppUnavailable(HectorError):  # noqa: N818
@@ -237,3 +256,9 @@ class AgentError(HectorError):
     """The run ended without an answer."""
 
     code = "agent"
+
+
+class BudgetExceeded(AgentError):  # noqa: N818
+    """What the run, or its agent, user or app may spend is used up; or it repeats itself."""
+
+    code = "budget"

@@ -4,8 +4,8 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import field
 from typing import Any, Literal, Protocol, TypeAlias
 
-from hector.core.content import Content, JsonObject, Message
-from hector.core.event import Artifact, Control, Delta
+from hector.core.content import Content, JsonObject, Message, ToolCall
+from hector.core.event import Artifact, Control, Delta, Event
 from hector.core.record import dataclass
 from hector.core.usage import FinishReason, Usage
 
@@ -67,6 +67,28 @@ class ChatModel(Protocol):
 
     async def aclose(self) -> None:
         """Give back connections and child processes."""
+
+
+class Permit(Protocol):
+    """The leave to make one model call."""
+
+    def settle(self, reply: ModelReply | None) -> None:
+        """Say what came of the call; None: it failed. A second time says nothing."""
+
+
+class Meter(Protocol):
+    """Watches over what one run spends, the agents that it calls included."""
+
+    async def before_model(self, agent: str, request: ModelRequest) -> Permit:
+        """Wait until a call may be made. Raises BudgetExceeded."""
+
+    async def before_tools(
+        self, agent: str, invocation: str, calls: Sequence[ToolCall], events: Sequence[Event]
+    ) -> Mapping[str, str]:
+        """Which of the calls are not to be carried out, by id, and what the model is told instead.
+
+        `events` are those of the run so far, the model's turn included. Raises BudgetExceeded.
+        """
 
 
 OnUnknown: TypeAlias = Literal["ask", "retry", "fail"]
