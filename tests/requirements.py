@@ -103,6 +103,7 @@ _TABLE: Final[Mapping[str, str]] = {
         p tenant.vectors             | each app has its own vector collections
         p tenant.jwt                 | each app has its own JWT authentication
         b tenant.policy              | configurations of apps may use nothing dangerous unless the operator opens it
+        b tenant.secrets-hidden      | configurations of apps are read back without the secrets in them
         b tenant.versions            | every change of an app's configuration is a version with its author
     """,
     "Admin API": """
@@ -244,6 +245,7 @@ _TABLE: Final[Mapping[str, str]] = {
         b auth.secret-rotate         | a new admin secret ends the old one, its sessions and its one-time links
         b auth.unlock                | a one-time link is exchanged for a session once, within a quarter of an hour
         b auth.keys                  | API keys are kept as hashes, have a role, an app and a user, and can be revoked
+        b auth.host                   | on loopback no name but that of this machine, or a configured one, is answered
         b auth.visibility            | public, internal, private: internal agents exist for authenticated callers only
     """,
     "Observability": """
@@ -382,6 +384,7 @@ _TABLE: Final[Mapping[str, str]] = {
         b queue.places               | a process works on so many jobs at once, the rest waits
         b queue.stop                 | a stop hands runs back at their next stored step; they go on after the restart
         b queue.takeover             | a silent process is replaced, and its late writes are refused
+        b queue.bounded              | what a process remembers of work and readers elsewhere does not grow with time
         b queue.elsewhere            | waiting, following and cancelling work wherever the task runs
         b queue.outage               | runs wait for a database that is away; nothing is lost, nothing done twice
     """,

@@ -20,10 +20,10 @@ log = logging.getLogger("hector.apps")
 
 
 class StoredApps:
-    """`file` gives the configuration of the file as it is now: what it says of the server holds for every app."""
+    """`file` gives what was read from the file last: what it says of the server holds for every app."""
 
     def __init__(
-        self, configs: AppConfigs, file: Callable[[], HectorConfig], environment: Environment, catalog: Catalog
+        self, configs: AppConfigs, file: Callable[[], Loaded], environment: Environment, catalog: Catalog
     ) -> None:
         self._configs = configs
         self._file = file
@@ -45,7 +45,15 @@ class StoredApps:
 
     def check(self, app_id: str, form: str, text: str) -> Loaded:
         """What a configuration means for an app. Raises ConfigError with every finding."""
-        return parse_app(text, form, Policy(app_id, self._file().tenants, self._environment, self._catalog))
+        return parse_app(text, form, self.policy(app_id))
+
+    def policy(self, app_id: str) -> Policy:
+        """What the operator lets an app use."""
+        return Policy(app_id, self._file().config.tenants, self._environment, self._catalog)
+
+    def file(self) -> Loaded:
+        """The configuration that feeds the app `default`, unless the database has another one for it."""
+        return self._file()
 
     def try_out(self, app_id: str, form: str, text: str) -> Loaded:
         """Check a configuration and build the app that it means, as loading it will. Raises ConfigError."""
@@ -54,7 +62,7 @@ class StoredApps:
         return loaded
 
     async def _of_file(self, version: int) -> Found:
-        config = self._file()
+        config = self._file().config
         return Found(await asyncio.to_thread(build, config, self._catalog), version)
 
     def _made(self, record: AppRecord, config: AppConfig) -> Found:
@@ -74,7 +82,7 @@ class StoredApps:
 
     def _completed(self, loaded: Loaded) -> HectorConfig:
         """With the operator's blocks."""
-        file = self._file()
+        file = self._file().config
         blocks = {key: getattr(file, key) for key in operators() if key in HectorConfig.model_fields}
         return loaded.config.with_changes(**blocks)
 

@@ -24,12 +24,17 @@ BUILT_IN: Final = "(built-in)"
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A configuration that passed every check. `files` are all that it was made from, for watching."""
+    """A configuration that passed every check. `files` are all that it was made from, for watching.
+
+    `text` is what was written, in the words of JSON if `is_json`.
+    """
 
     config: HectorConfig
     path: Path | None
     warnings: tuple[Finding, ...] = ()
     files: tuple[Path, ...] = ()
+    text: str = ""
+    is_json: bool = False
 
 
 def load_config(
@@ -66,7 +71,8 @@ def parse_config(
     environment = _environment(env)
     folder = (restriction.folder if restriction else None) or (path.parent if path else Path.cwd())
     environment.read(folder)
-    document = parse(text, name, is_json=name.endswith(".json") if is_json is None else is_json)
+    is_json = name.endswith(".json") if is_json is None else is_json
+    document = parse(text, name, is_json=is_json)
     document.findings += environment.findings
     around = check.Surroundings(folder, environment, handlers, restriction)
     config = None if _has_errors(document) and not document.value else _check(document, around)
@@ -76,7 +82,7 @@ def parse_config(
 
         raise InvalidConfig(findings, masked_source(document))
     files = (*((path,) if path else ()), *environment.paths, *around.files)
-    return Loaded(config, path, tuple(findings), files)
+    return Loaded(config, path, tuple(findings), files, text, is_json)
 
 
 def _environment(env: Environment | MutableMapping[str, str] | None) -> Environment:

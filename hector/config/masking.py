@@ -41,7 +41,12 @@ def masked_source(document: Document) -> Excerpt:
 
 def mask_line(line: str) -> str:
     """One line without what looks like a secret, for text that could not be parsed."""
-    return _USERINFO.sub(rf"\1{MASK}@", _PAIR.sub(_hide, line))
+    return mask_userinfo(_PAIR.sub(_hide, line))
+
+
+def mask_userinfo(text: str) -> str:
+    """A text without the passwords of the addresses in it."""
+    return _USERINFO.sub(rf"\1{MASK}@", text)
 
 
 def _hide(match: re.Match[str]) -> str:
@@ -70,7 +75,7 @@ def masked(value: Any, key: str = "") -> Any:
     if isinstance(value, list | tuple):
         return [masked(inner, key) for inner in value]
     if isinstance(value, str):
-        return MASK if value and SECRET_KEYS.search(key) else _USERINFO.sub(rf"\1{MASK}@", value)
+        return MASK if value and SECRET_KEYS.search(key) else mask_userinfo(value)
     return value
 
 
