@@ -105,9 +105,10 @@ _TABLE: Final[Mapping[str, str]] = {
         b tenant.policy              | configurations of apps may use nothing dangerous unless the operator opens it
         b tenant.secrets-hidden      | configurations of apps are read back without the secrets in them
         b tenant.versions            | every change of an app's configuration is a version with its author
+        b tenant.purge               | nothing of a deleted app is left, and its removal blocks nobody
     """,
     "Admin API": """
-        p cli.auth-secret            | `--auth-secret` protects the admin API
+        b cli.auth-secret            | `--auth-secret` protects the admin API
         p admin.apps.list            | GET /admin/apps
         p admin.apps.create          | POST /admin/apps answers with the app and its bearer token
         p admin.apps.get             | GET /admin/apps/{id}
@@ -237,14 +238,15 @@ _TABLE: Final[Mapping[str, str]] = {
         p guard.moderation.prompt    | moderation strategy prompt
     """,
     "Authentication": """
-        p cli.auth-jwks-url          | `--auth-jwks-url`
-        p cli.auth-issuer            | `--auth-issuer`
-        p cli.auth-audience          | `--auth-audience`
+        b cli.auth-jwks-url          | `--auth-jwks-url`
+        b cli.auth-issuer            | `--auth-issuer`
+        b cli.auth-audience          | `--auth-audience`
         p auth.secret                | a simple shared secret
         b auth.roles                 | admin, operator, app, user: one table says who may do what, checked before any endpoint
         b auth.secret-rotate         | a new admin secret ends the old one, its sessions and its one-time links
         b auth.unlock                | a one-time link is exchanged for a session once, within a quarter of an hour
         b auth.keys                  | API keys are kept as hashes, have a role, an app and a user, and can be revoked
+        b auth.required              | when agents take a credential: by require_auth, else by what is set up and who can connect
         b auth.host                   | on loopback no name but that of this machine, or a configured one, is answered
         b auth.visibility            | public, internal, private: internal agents exist for authenticated callers only
     """,
@@ -466,7 +468,7 @@ _TABLE: Final[Mapping[str, str]] = {
         b approval.elsewhere         | a decision may come from beside the server
         b approval.chat              | hector chat shows the call with all its arguments and takes the decision
         b approval.cli               | hector approve lists, approves and denies while the server runs
-        b approval.admin             | /admin/approvals, for programs on this machine only until there is authentication
+        b approval.admin             | /admin/approvals lists what waits and takes decisions
         b a2a.approval               | the official client approves and denies in both bindings and both versions
         b approval.durable           | an approval is written with the pause and survives restarts
         b approval.once              | a decision applies once, and only to the arguments that were shown

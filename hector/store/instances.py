@@ -4,10 +4,23 @@ from collections.abc import Awaitable
 
 from hector.core.clock import Clock, SystemClock
 from hector.core.job import CUT_OFF, READY, STOP, Claim, Instance
+from hector.core.record import dataclass
 from hector.store.codec import milliseconds
 from hector.store.database import Connection, Database
 from hector.store.jobs import Jobs
 from hector.store.queries import load
+
+
+@dataclass(frozen=True, slots=True)
+class Takeover:
+    """What was taken from processes that fell silent: `processes` says on which host and with which pid, as far as they
+    were still listed, `subjects` what the jobs are about. `due`: in how many seconds the next one will have been silent
+    for too long unless it says something; None: there is no other.
+    """
+
+    processes: tuple[str, ...]
+    subjects: tuple[str, ...]
+    due: float | None
 
 
 class Instances:
@@ -36,8 +49,8 @@ class Instances:
 
         return self._database.write(unit)
 
-    def reap(self, instance: str, lease: float) -> Awaitable[int]:
-        """Declare processes dead that were silent for `lease` seconds, and free their jobs; how many jobs."""
+    def reap(self, instance: str, lease: float) -> Awaitable[Takeover]:
+        """Declare processes dead that were silent for `lease` seconds, and free their jobs."""
         return self._database.write(lambda con: self._reap(con, instance, milliseconds(lease)))
 
     def all(self) -> Awaitable[tuple[Instance, ...]]:
@@ -60,10 +73,11 @@ class Instances:
     async def _beat(self, con: Connection, instance: str) -> bool:
         return await con.execute(self._sql["beat"], (await self._now(con), instance)) > 0
 
-    async def _reap(self, con: Connection, instance: str, lease: int) -> int:
+    async def _reap(self, con: Connection, instance: str, lease: int) -> Takeover:
         now = await self._now(con)
-        silent = await con.all(self._sql["silent"], (now - lease, instance))
-        names = {name: f"{host}, pid {pid}" for name, host, pid in silent}
+        others = await con.all(self._sql["others"], (instance,))
+        names = {name: f"{host}, pid {pid}" for name, host, pid, seen in others if seen < now - lease}
+        ends = [seen + lease - now for name, _, _, seen in others if name not in names]
         if names:
             await con.many(self._sql["leave"], [(name,) for name in names])
         rows = await con.all(self._sql["running_of_nobody"])
@@ -73,7 +87,8 @@ class Instances:
             await con.notify(STOP, subject)
         if rows:
             await con.notify(READY)
-        return len(rows)
+        due = max(min(ends), 0) / 1000 if ends else None
+        return Takeover(tuple(names.values()), tuple(subject for _, _, subject, *_ in rows), due)
 
     async def _all(self, con: Connection) -> tuple[Instance, ...]:
         rows = await con.all(self._sql["instances"])

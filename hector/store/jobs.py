@@ -70,6 +70,15 @@ class Jobs:
         """
         return self._database.write(lambda con: self.free(con, instance, frozenset(known), blamed=blamed))
 
+    def holds(self, claim: Claim) -> Awaitable[bool]:
+        """Whether a claim is still good."""
+
+        async def unit(con: Connection) -> bool:
+            found = await con.one(self._sql["standing"], (claim.key,))
+            return found is not None and (found[0], found[2]) == (claim.fence, JobState.RUNNING.value)
+
+        return self._database.read(unit)
+
     def get(self, key: int) -> Awaitable[JobRecord]:
         """One job. Raises NotFound."""
         return self._database.read(lambda con: self.find(con, key))
@@ -138,11 +147,6 @@ class Jobs:
         if await con.execute(self._sql["cancel_of"], (now, lane, subject)):
             await con.notify(STOP, subject)
             await con.notify(READY)
-
-    async def delete_of(self, con: Connection, lane: str, tasks: tuple[int, int]) -> None:
-        """Delete the live jobs of a lane and the dead letters of a range of task keys."""
-        await con.execute(self._sql["delete_lane"], (lane,))
-        await con.execute(self._sql["delete_dead"], tasks)
 
     async def find(self, con: Connection, key: int) -> JobRecord:
         """One job. Raises NotFound."""

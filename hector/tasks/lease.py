@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from hector import __version__
@@ -13,11 +13,16 @@ from hector.core.errors import StoreError
 from hector.core.ids import new_id
 from hector.core.job import Instance
 from hector.store import Store
+from hector.store.instances import Takeover
 
 log = logging.getLogger("hector.tasks")
 
 BEATS: Final = 3
 """Heartbeats within the time after which a process counts as dead."""
+_NAMED: Final = 10
+"""Processes, and tasks, that a line of the log names."""
+_HAIR: Final = 0.01
+"""Seconds beyond the end of a lease, so that it is over by any rounding."""
 _EVER: Final = 1e9
 """Longer than any process has been silent, in seconds: on a database of one process all others are gone."""
 
@@ -40,19 +45,21 @@ class Lease:
         self._returned = returned
         self._away = False
         self._patient_until = 0.0
+        self._due: float | None = None
 
     async def begin(self) -> None:
         """Register, and free what this database's only process left behind when it died."""
         await self._register()
         alone = self._store.database.dialect == "sqlite"
-        freed = await self._store.instances.reap(self.id, -_EVER if alone else self._seconds)
-        if freed:
-            log.info("work of a process that is gone goes on", extra={"count": freed})
+        taken = await self._store.instances.reap(self.id, -_EVER if alone else self._seconds)
+        if taken.subjects:
+            log.info("work of a process that is gone goes on", extra=_facts(taken))
 
     async def keep(self) -> None:
-        """Beat until cancelled."""
+        """Beat until cancelled, and once more when somebody else's lease ends."""
         while True:
-            await asyncio.sleep(self._seconds / BEATS)
+            await asyncio.sleep(pause(self._seconds, self._due))
+            self._due = None
             try:
                 await self._beat()
             except StoreError as error:
@@ -86,10 +93,34 @@ class Lease:
             self._returned()
         if loop.time() < self._patient_until:
             return
-        freed = await self._store.instances.reap(self.id, self._seconds)
-        if freed:
-            log.warning("took over the work of a process that stopped answering", extra={"count": freed})
+        taken = await self._store.instances.reap(self.id, self._seconds)
+        self._due = taken.due
+        if taken.subjects:
+            log.warning("took over the work of a process that stopped answering", extra=_facts(taken))
+        elif taken.processes:
+            log.info("a process stopped answering; it had no work", extra={"processes": listed(taken.processes)})
 
     async def _register(self) -> None:
         now = self._clock.now()
-        await self._store.instances.register(Instance(self.id, socket.gethostname(), os.getpid(), __version__, now, now))
+        this = Instance(self.id, socket.gethostname(), os.getpid(), __version__, now, now)
+        await self._store.instances.register(this)
+
+
+def pause(lease: float, due: float | None) -> float:
+    """Seconds until the next beat: regular, unless the lease of another process, silent so far, ends before."""
+    regular = lease / BEATS
+    return regular if due is None else min(regular, due + _HAIR)
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first of them for a line of the log, and how many there are beyond."""
+    more = len(names) - _NAMED
+    return "; ".join(names[:_NAMED]) + (f"; and {more} more" if more > 0 else "")
+
+
+def _facts(taken: Takeover) -> dict[str, object]:
+    return {
+        "count": len(taken.subjects),
+        "processes": listed(taken.processes) or "no longer listed",
+        "tasks": listed(tuple(dict.fromkeys(taken.subjects))),
+    }

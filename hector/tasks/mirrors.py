@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Iterable
 from contextlib import suppress
 from typing import Final
 
-from hector.core.errors import NotFound, StoreError
+from hector.core.errors import NotFound, StoreError, StoreUnavailable
 from hector.core.task import Caller, Status, StatusUpdate, Task, TaskState
 from hector.store import Store
 from hector.store.relay import MOST_ROWS, Relays, Stored
@@ -173,8 +173,15 @@ class Mirrors:
                 await self._settle(mirror)
 
     async def _settle(self, mirror: Mirror) -> None:
+        """Go on with what is stored of a task; one that cannot be read is given up, and hides no other."""
         try:
             task = await self._store.tasks.get(mirror.caller, mirror.task_id)
+        except StoreUnavailable:
+            raise
+        except StoreError as error:
+            log.warning("a followed task cannot be read", extra={"task": mirror.task_id, "error": str(error)})
+            self._give_up(mirror)
+            return
         except NotFound:  # answered with a message instead, or deleted with its conversation
             shown = mirror.channel.shown
             at = shown.status.at if shown else 0.0
@@ -182,6 +189,14 @@ class Mirrors:
             return
         if not self._channels.fed(mirror.task_id):
             mirror.settle(task)
+
+    def _give_up(self, mirror: Mirror) -> None:
+        """End the streams of its readers, who are told why when they come back."""
+        mirror.answered.set()
+        mirror.channel.close()
+        mirror.moved.set()
+        del self._mirrors[mirror.task_id]
+        self._channels.let_go(mirror.task_id)
 
     async def _announce(self, now: float) -> None:
         """Ask for what is missing, and say from time to time what is followed."""

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
-from hector.core.errors import NotFound, StoreError
+from hector.core.errors import NotFound, StoreError, StoreUnavailable
 from hector.core.task import Caller, Status, StatusUpdate, Task, TaskState
 from hector.store import Store
 from hector.tasks.channel import Channels
@@ -46,19 +46,25 @@ class Polling:
 
     async def _follow(self, caller: Caller, shown: Task, nudged: asyncio.Event) -> None:
         try:
-            while self._listened_to(shown.id):
-                nudged.clear()
-                actual = await self._look(caller, shown)
-                if not self._listened_to(shown.id):
-                    break
-                for update in missing(shown, actual):
-                    self._channels.publish(shown.id, update)
-                shown = actual
-                if actual.status.state.terminal:
-                    break
-                await _wait(nudged, IDLE_SECONDS if actual.status.state.interrupted else LOOK_SECONDS)
+            await self._tell(caller, shown, nudged)
+        except Exception:  # it must not end all others
+            log.exception("a task cannot be followed any further", extra={"task": shown.id})
+            self._channels.of(shown.id).close()
         finally:
             del self._looking[shown.id]
+
+    async def _tell(self, caller: Caller, shown: Task, nudged: asyncio.Event) -> None:
+        while self._listened_to(shown.id):
+            nudged.clear()
+            actual = await self._look(caller, shown)
+            if not self._listened_to(shown.id):
+                break
+            for update in missing(shown, actual):
+                self._channels.publish(shown.id, update)
+            shown = actual
+            if actual.status.state.terminal:
+                break
+            await _wait(nudged, IDLE_SECONDS if actual.status.state.interrupted else LOOK_SECONDS)
 
     async def _look(self, caller: Caller, shown: Task) -> Task:
         """What is stored now; while the database is away, what was."""
@@ -66,8 +72,11 @@ class Polling:
             return await self._store.tasks.get(caller, shown.id, history_length=0)
         except NotFound:  # answered with a message instead, or deleted with its conversation
             self._channels.publish(shown.id, StatusUpdate(Status(TaskState.COMPLETED, shown.status.at)))
-        except StoreError as error:
+        except StoreUnavailable as error:
             log.debug("cannot look at a task", extra={"task": shown.id, "error": str(error)})
+        except StoreError as error:  # its readers are told why when they come back
+            log.warning("a followed task cannot be read", extra={"task": shown.id, "error": str(error)})
+            self._channels.of(shown.id).close()
         return shown
 
     def _listened_to(self, task_id: str) -> bool:

@@ -77,6 +77,7 @@ class Relay:
         self._relays = relays
         self._channels = channels
         self._interest: dict[str, float] = {}
+        self._forget_at = 0.0
         self._feeds: dict[str, _Feed] = {}
         self._unsent: list[Entry] = []
         self._away = False
@@ -88,6 +89,7 @@ class Relay:
         call = Call.parse(payload)
         if call is None or call.by == self.id:
             return
+        self._forget()
         until = self._loop.time() + INTEREST
         for task_id in call.keeps:
             self._interest[task_id] = until
@@ -97,6 +99,13 @@ class Relay:
             self._interest[task_id] = until
             if self._channels.fed(task_id):
                 self._serve(task_id, behind)
+
+    def _forget(self) -> None:
+        """Tasks that nobody follows any more: most of those that are named here run elsewhere."""
+        now = self._loop.time()
+        if now >= self._forget_at:
+            self._forget_at = now + INTEREST
+            self._interest = {task_id: until for task_id, until in self._interest.items() if until >= now}
 
     def begun(self, task_id: str) -> None:
         """A claim of a task begins to be worked on in this process; nothing of it has been published yet."""

@@ -12,7 +12,7 @@ from hector.core.job import DAMAGED, READY, STOP, Claim, Instance, Job, JobState
 from hector.core.task import Status, TaskState
 from hector.store import Store
 from hector.store.database import Connection
-from hector.store.instances import Instances
+from hector.store.instances import Instances, Takeover
 from hector.store.jobs import LEFT
 from tests.store.turns import ME, NOW, add, answer, begin, done, step
 
@@ -103,7 +103,7 @@ class TestFences:
         await store.instances.register(instance(THERE))
         await add(store, job())
         mine = await only(store, owner="nobody")
-        assert await store.instances.reap(THERE, 15.0) == 1
+        assert len((await store.instances.reap(THERE, 15.0)).subjects) == 1
         again = await only(store, owner=THERE, at=NOW * 2)
         assert again.claim.key == mine.claim.key
         assert again.cause is not None
@@ -190,9 +190,10 @@ class TestProcesses:
         await only(store, owner=THERE)
         await clock.sleep(10)
         assert await instances.beat(HERE)
-        assert await instances.reap(HERE, 15) == 0
+        assert await instances.reap(HERE, 15) == Takeover((), (), 5.0)
         await clock.sleep(10)
-        assert await instances.reap(HERE, 15) == 1
+        taken = await instances.reap(HERE, 15)
+        assert (len(taken.processes), len(taken.subjects), taken.due) == (1, 1, None)
         assert not await instances.beat(THERE)
         assert [found.id for found in await instances.all()] == [HERE]
 

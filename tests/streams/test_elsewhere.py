@@ -7,8 +7,9 @@ from typing import Any, Protocol
 
 import pytest
 
-from hector.core.errors import NotFound, NotSupported
+from hector.core.errors import NotFound, NotSupported, StoreError
 from hector.core.task import Caller, Task, TaskState
+from hector.store.database import Connection
 from hector.store.relay import Relays
 from hector.tasks import mirrors
 from hector.tasks import relay as relays
@@ -211,6 +212,33 @@ async def test_a_relay_that_is_refused_harms_no_run(start: Start, postgres: Any,
     assert here.text == there.text == WORDS
     assert here.over
     assert there.over
+
+
+@pytest.mark.proves("streams.unrelayed")
+async def test_a_task_that_cannot_be_read_ends_its_own_stream_and_hides_no_other(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    late = {"text": "late", "delay": "60s"}
+    a, b = await start(late), await start(late)
+    broken, sound = await begin(a), await begin(a)
+    async with asyncio.TaskGroup() as group:
+        of_broken, _ = await following(group, b, broken)
+        of_sound, _ = await following(group, b, sound)
+        a.worker._keeping[0].cancel()  # nobody relays any more
+
+        async def end(con: Connection) -> None:
+            await con.execute("UPDATE jobs SET state = 'failed', fence = fence + 1, ended = 1")
+            await con.execute("UPDATE tasks SET state = 'failed'")
+            await con.execute("UPDATE tasks SET message = '{' WHERE id = ?", (broken.id,))
+
+        await a.store.database.write(end)
+    assert of_sound.states[-1] is TaskState.FAILED
+    assert TaskState.FAILED not in of_broken.states
+    assert [one.levelname for one in caplog.records if one.getMessage() == "a followed task cannot be read"] == [
+        "WARNING"
+    ]
+    with pytest.raises(StoreError, match="is damaged"):
+        await b.service.subscribe(ANA, "helper", broken.id)
 
 
 @pytest.mark.parametrize("ended", [True, False])

@@ -1,5 +1,7 @@
 """The two sides of a relay, without a database between them: what is written, and what becomes of what is read."""
 
+import asyncio
+
 import pytest
 
 from hector.core.content import Text
@@ -202,4 +204,17 @@ async def test_nobody_pays_for_updates_that_nobody_asked_for() -> None:
     assert list(giving._feeds) == ["t"]
     channels.hold("u", FIRST, live(task()))
     assert list(giving._feeds) == ["t", "u"]
+    await store.aclose()
+
+
+@pytest.mark.proves("queue.bounded")
+async def test_what_others_followed_once_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay, "INTEREST", 0.01)
+    store = await open_store("sqlite://:memory:")
+    giving = Relay(Relays(store.database), Channels())
+    for number in range(1000):
+        giving.heard(Call("other", (f"t{number}",)).to_text())
+    await asyncio.sleep(0.02)  # as long as an interest lasts
+    giving.heard(Call("other", ("u",)).to_text())
+    assert list(giving._interest) == ["u"]
     await store.aclose()

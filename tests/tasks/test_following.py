@@ -76,6 +76,24 @@ async def test_two_who_come_at_once_are_told_once_what_is_not_done_here(start: S
             assert [len(await one) for one in reading] == [1] * 12
 
 
+async def test_a_task_that_cannot_be_read_any_more_ends_its_own_stream_and_no_other(start: Start) -> None:
+    rules = [{"turn": 0, "tool_calls": [{"name": "ask_user", "args": {"question": "Which?"}}]}, {"text": "fine"}]
+    async with start(rules, tools=["ask_user"]) as service, asyncio.timeout(20):
+        broken, sound = [await service.send(ANA, "helper", say("go"), SendOptions()) for _ in range(2)]
+        assert isinstance(broken, Task)
+        assert isinstance(sound, Task)
+        streams = [await service.subscribe(ANA, "helper", task.id) for task in (broken, sound)]
+        reading = [asyncio.create_task(collect(stream)) for stream in streams]
+        damage = "UPDATE tasks SET message = '{' WHERE id = ?"
+        await service._store.database.write(lambda con: con.execute(damage, (broken.id,)))
+        service._worker.follower.nudge(broken.id)
+        assert await reading[0] == []
+        await service.cancel(ANA, "helper", sound.id)
+        (update,) = await reading[1]
+        assert isinstance(update, StatusUpdate)
+        assert update.status.state is TaskState.CANCELED
+
+
 async def test_states_never_go_back(start: Start) -> None:
     async with start(PACED) as service, asyncio.timeout(10):
         stream = await service.stream(ANA, "helper", say("go"), SendOptions())

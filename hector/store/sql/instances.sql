@@ -23,8 +23,8 @@ UPDATE instances SET seen = ? WHERE id = ?;
 -- leave
 DELETE FROM instances WHERE id = ?;
 
--- silent
-SELECT id, host, pid FROM instances WHERE seen < ? AND id <> ?;
+-- others
+SELECT id, host, pid, seen FROM instances WHERE id <> ? ORDER BY seen;
 
 -- instances
 SELECT id, host, pid, version, started, seen FROM instances ORDER BY started, id;
