@@ -1,7 +1,8 @@
 """Secrets that were configured never reach a log line or an error text."""
 
 import json
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 from urllib.parse import quote
 
 MASK: Final = "***"
@@ -27,3 +28,12 @@ def redact(text: str) -> str:
         if secret in text:
             text = text.replace(secret, MASK)
     return text
+
+
+def redact_values(value: Any) -> Any:
+    """A JSON value with every known secret in its texts replaced; the names in it stay."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, Mapping):
+        return {key: redact_values(item) for key, item in value.items()}
+    return [redact_values(item) for item in value] if isinstance(value, list | tuple) else value

@@ -10,8 +10,11 @@ from hector.store.audit import AuditLog
 from hector.store.counters import Counters
 from hector.store.credentials import Credentials
 from hector.store.database import Database
+from hector.store.deletion import Deletion
+from hector.store.inspection import Inspection
 from hector.store.instances import Instances
 from hector.store.jobs import Jobs
+from hector.store.purge import Purge
 from hector.store.push import PushConfigs
 from hector.store.queue import Queue
 from hector.store.sessions import Sessions
@@ -29,12 +32,15 @@ class Store:
         self.apps = AppConfigs(database)
         self.jobs = Jobs(database)
         self.instances = Instances(database, self.jobs)
-        self.sessions = Sessions(database, self.jobs)
+        deletion = Deletion(database)
+        self.sessions = Sessions(database, deletion)
+        self.purge = Purge(database, deletion)
         self.push = PushConfigs(database, self.jobs)
         self.queue = Queue(database, self.jobs, self.push.announce_reopened)
         self.approvals = Approvals(database, self.jobs)
         self.credentials = Credentials(database)
         self.audit = AuditLog(database)
+        self.inspection = Inspection(database)
         self.usage = UsageTable(database)
         self.counters = Counters(database, self.usage)
         self.switches = Switches(database)

@@ -51,7 +51,7 @@ def decode_line(token: str | None, kinds: Sequence[type]) -> tuple[Any, ...] | N
     return tuple(found)
 
 
-def decode_token(token: str | None) -> Position | None:
+def decode_token(token: str | None, field: str = "pageToken") -> Position | None:
     """The reverse; None for no token. Raises InvalidRequest on one that we did not make."""
     if not token:
         return None
@@ -59,7 +59,7 @@ def decode_token(token: str | None) -> Position | None:
         case [int(at), int(key)] if abs(at) < 1 << 62 and abs(key) < 1 << 62:
             return at, key
         case _:
-            raise _no_token()
+            raise _no_token(field)
 
 
 def _decoded(token: str) -> Any:
@@ -69,6 +69,6 @@ def _decoded(token: str) -> Any:
         return None
 
 
-def _no_token() -> InvalidRequest:
+def _no_token(field: str = "pageToken") -> InvalidRequest:
     said = "is not a token of an earlier page; leave it out to begin with the first one"
-    return InvalidRequest(f"pageToken {said}", [Violation("pageToken", said)])
+    return InvalidRequest(f"{field} {said}", [Violation(field, said)])

@@ -7,6 +7,7 @@ from typing import Final
 
 FILES: Final = (
     "sessions",
+    "deletion",
     "tasks",
     "jobs",
     "instances",
@@ -23,6 +24,7 @@ FILES: Final = (
     "apps",
     "credentials",
     "audit",
+    "inspection",
 )
 _HEADER: Final = re.compile(r"^-- (\w+)(?: @(\w+))?\n", re.MULTILINE)
 _REMARK: Final = re.compile(r"^--.*\n", re.MULTILINE)

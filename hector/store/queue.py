@@ -9,7 +9,7 @@ from hector.core.job import READY, JobState
 from hector.core.record import dataclass
 from hector.core.task import Caller, TaskState
 from hector.store.codec import milliseconds
-from hector.store.database import Connection, Database
+from hector.store.database import Connection, Database, Work
 from hector.store.job_rows import JobRecord, record_from_row
 from hector.store.jobs import Jobs
 from hector.store.queries import load
@@ -43,30 +43,35 @@ class Queue:
         self._clock = clock or SystemClock()
         self._sql = load("queue", database.dialect)
 
-    def statistics(self) -> Awaitable[JobStatistics]:
-        """Counts and times of all jobs that are still remembered."""
-        return self._database.read(self._statistics)
+    def statistics(self, app: str | None = None) -> Awaitable[JobStatistics]:
+        """Counts and times of all jobs that are still remembered: of one app, or of all."""
+        return self._database.read(lambda con: self._statistics(con, app))
 
-    def dead(self, *, before: int | None = None, limit: int = 50) -> Awaitable[tuple[JobRecord, ...]]:
-        """Dead letters, the newest first; `before` is the key that the last page ended with."""
-        args = ((1 << 62) if before is None else before, limit)
+    def dead(
+        self, *, before: int | None = None, limit: int = 50, app: str | None = None
+    ) -> Awaitable[tuple[JobRecord, ...]]:
+        """Dead letters, the newest first, of one app or of all; `before` is the key that the last page ended with."""
+        args = ((1 << 62) if before is None else before, app, limit)
 
         async def unit(con: Connection) -> tuple[JobRecord, ...]:
             return tuple(record_from_row(row) for row in await con.all(self._sql["dead"], args))
 
         return self._database.read(unit)
 
-    def requeue(self, key: int) -> Awaitable[None]:
-        """Give a dead letter a new round of attempts; a task works again. Raises NotFound, InvalidRequest."""
-        return self._database.write(lambda con: self._requeue(con, key))
+    def requeue(self, key: int, aside: Work[None] | None = None) -> Awaitable[None]:
+        """Give a dead letter a new round of attempts; a task works again. Raises NotFound, InvalidRequest.
 
-    def drop(self, key: int) -> Awaitable[None]:
+        `aside` is written in the same transaction, as is that of `drop`.
+        """
+        return self._database.write(lambda con: self._requeue(con, key, aside))
+
+    def drop(self, key: int, aside: Work[None] | None = None) -> Awaitable[None]:
         """Give a dead letter up. Raises NotFound, InvalidRequest."""
-        return self._database.write(lambda con: self._drop(con, key))
+        return self._database.write(lambda con: self._drop(con, key, aside))
 
-    async def _statistics(self, con: Connection) -> JobStatistics:
-        found = {state: (count, since) for state, count, since in await con.all(self._sql["counts"])}
-        wait, ran = await con.one(self._sql["means"]) or (None, None)
+    async def _statistics(self, con: Connection, app: str | None) -> JobStatistics:
+        found = {state: (count, since) for state, count, since in await con.all(self._sql["counts"], (app,))}
+        wait, ran = await con.one(self._sql["means"], (app,)) or (None, None)
         count = {state: found.get(state.value, (0, None))[0] for state in JobState}
         since = found.get(JobState.READY.value, (0, None))[1]
         return JobStatistics(
@@ -87,7 +92,7 @@ class Queue:
             raise InvalidRequest(f"job {key} is no dead letter: it is {found.state}")
         return found
 
-    async def _requeue(self, con: Connection, key: int) -> None:
+    async def _requeue(self, con: Connection, key: int, aside: Work[None] | None) -> None:
         job = await self._dead_letter(con, key)
         now = milliseconds(self._clock.now())
         await con.execute(self._sql["requeue"], (key,))
@@ -95,8 +100,12 @@ class Queue:
             args = (TaskState.WORKING.value, now, job.subject, job.caller.app, job.caller.user)
             if await con.execute(self._sql["reopen"], args):
                 await self._reopened(con, job.caller, job.subject)
+        if aside is not None:
+            await aside(con)
         await con.notify(READY)
 
-    async def _drop(self, con: Connection, key: int) -> None:
+    async def _drop(self, con: Connection, key: int, aside: Work[None] | None) -> None:
         await self._dead_letter(con, key)
         await con.execute(self._sql["drop"], (milliseconds(self._clock.now()), key))
+        if aside is not None:
+            await aside(con)

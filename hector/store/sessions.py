@@ -1,21 +1,19 @@
 """Sessions: conversations as append-only event logs with scoped state."""
 
 from collections.abc import Awaitable, Sequence
-from typing import Any, Final
+from typing import Any
 
 from hector.core.errors import NotFound, NotSupported
 from hector.core.event import Artifact, Event
 from hector.core.record import dataclass
 from hector.core.task import Caller
 from hector.store.codec import EventRow, artifact_from_text, decoded, event_from_row
-from hector.store.database import Connection, Database
-from hector.store.jobs import Jobs
+from hector.store.database import Connection, Database, Work
+from hector.store.deletion import BATCH, Deletion, Found
+from hector.store.keys import SEQ_BITS, bounds
 from hector.store.paging import Position, check_size, decode_token, encode_token
 from hector.store.queries import load
 from hector.store.state import StateChange, apply_changes, state_from_rows
-
-SEQ_BITS: Final = 24
-"""An event's key is `session key << SEQ_BITS | seq`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +47,12 @@ class SessionPage:
     next_token: str
 
 
-def lane_of(session: int) -> str:
-    """The lane of the runs of a session."""
-    return f"s{session}"
-
-
-def bounds(session: int) -> tuple[int, int]:
-    """The first key of a session's events and tasks, and the first one after them."""
-    return session << SEQ_BITS, (session + 1) << SEQ_BITS
-
-
 class Sessions:
     """The repository. Every method is one unit of work."""
 
-    def __init__(self, database: Database, jobs: Jobs) -> None:
+    def __init__(self, database: Database, deletion: Deletion) -> None:
         self._database = database
-        self._jobs = jobs
+        self._deletion = deletion
         self._sql = load("sessions", database.dialect)
 
     def load(self, caller: Caller, context_id: str) -> Awaitable[Session]:
@@ -81,9 +69,28 @@ class Sessions:
         after = decode_token(page_token)
         return self._database.read(lambda con: self._list(con, caller, page_size, after))
 
-    def delete(self, caller: Caller, context_id: str) -> Awaitable[bool]:
-        """Delete a session with its events, state, tasks and artifacts; False when there is none."""
-        return self._database.write(lambda con: self._delete(con, caller, context_id))
+    async def delete(self, caller: Caller, context_id: str, aside: Work[None] | None = None) -> bool:
+        """Delete a session with its events, state, tasks and artifacts; False when there is none.
+
+        It is gone at once, although the events of a long one go a little at a time. `aside` is written in the same
+        transaction.
+        """
+        seen: list[Found] = []
+
+        async def unit(con: Connection) -> Found | None:
+            found = await con.one(self._sql["position"], (caller.app, caller.user, context_id))
+            if found is None:
+                return seen[-1] if con.again and seen else None
+            seen.append(Found(*found))
+            await self._deletion.take(con, seen[-1])
+            if aside is not None:
+                await aside(con)
+            return seen[-1]
+
+        gone = await self._database.write(unit)
+        if gone is not None and gone.events > BATCH:
+            await self._deletion.finish(gone, self._database.write)
+        return gone is not None
 
     async def _load(self, con: Connection, caller: Caller, context_id: str) -> Session:
         found = await con.one(self._sql["find"], (caller.app, caller.user, context_id))
@@ -109,23 +116,6 @@ class Sessions:
         )
         token = encode_token((rows[size - 1][4], rows[size - 1][0])) if len(rows) > size else ""
         return SessionPage(found, token)
-
-    async def _delete(self, con: Connection, caller: Caller, context_id: str) -> bool:
-        found = await con.one(self._sql["position"], (caller.app, caller.user, context_id))
-        if found is None:
-            return False
-        await self._jobs.delete_of(con, lane_of(found[0]), bounds(found[0]))
-        for statement in (
-            "delete_approvals",
-            "delete_push_configs",
-            "delete_artifacts",
-            "delete_tasks",
-            "delete_events",
-        ):
-            await con.execute(self._sql[statement], bounds(found[0]))
-        await con.execute(self._sql["delete_state"], (found[0],))
-        await con.execute(self._sql["delete"], (found[0],))
-        return True
 
     # What a unit of work of another repository needs inside its own transaction.
 

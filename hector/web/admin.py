@@ -61,8 +61,16 @@ class Parts:
 def table(parts: Parts) -> "tuple[Endpoint, ...]":
     """All endpoints of all groups."""
     from hector.web.admin_approvals import ApprovalEndpoints  # noqa: PLC0415 - loaded by the first request
+    from hector.web.admin_audit import AuditEndpoints  # noqa: PLC0415
+    from hector.web.admin_queue import QueueEndpoints  # noqa: PLC0415
+    from hector.web.admin_sessions import SessionEndpoints  # noqa: PLC0415
 
-    return (*ApprovalEndpoints(parts).endpoints(),)
+    return (
+        *SessionEndpoints(parts).endpoints(),
+        *QueueEndpoints(parts).endpoints(),
+        *ApprovalEndpoints(parts).endpoints(),
+        *AuditEndpoints(parts).endpoints(),
+    )
 
 
 class Admin:

@@ -15,10 +15,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hector.auth.access import Access
+from hector.core.audit import ALL_APPS, OK, Entry, by
 from hector.core.errors import NotFound
 from hector.core.identity import Principal, Via
 from hector.core.record import dataclass
-from hector.web.answers import Headers
+from hector.web.answers import Headers, request_id
 from hector.web.identity import address_of
 
 LONGEST_ID: Final = 256
@@ -77,6 +78,13 @@ class Ask:
         """Who it is, as it is kept with what they change."""
         who = "the admin API" if self.principal.via is Via.OPEN else f"{self.principal.role} {self.principal.subject}"
         return f"{who} from {address_of(self.request.scope) or 'here'}"
+
+    def entry(self, thing: str, app: str = ALL_APPS, outcome: str = OK, **detail: Any) -> Entry:
+        """What the audit log is told of this request; `thing` is the object, as "session:abc"."""
+        actor, via = by(self.principal)
+        request = request_id(self.request.scope).decode()
+        found = {"address": address_of(self.request.scope), **detail}
+        return Entry(self.endpoint.action, thing, outcome, actor, via, app, request, found)
 
     def id(self, name: str = "id") -> str:
         """What stands in the path for a placeholder. Raises NotFound for what can be no id."""

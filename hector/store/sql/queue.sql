@@ -1,14 +1,17 @@
 -- counts
-SELECT state, count(*), min(CASE WHEN run_at > created THEN run_at ELSE created END) FROM jobs GROUP BY state;
+-- Of one app, or (NULL) of all.
+SELECT state, count(*), min(CASE WHEN run_at > created THEN run_at ELSE created END) FROM jobs
+WHERE CAST(?1 AS TEXT) IS NULL OR app = ?1 GROUP BY state;
 
 -- means
 -- How long ended jobs waited from when they were due, and then ran, in milliseconds.
 SELECT avg(started - CASE WHEN run_at > created THEN run_at ELSE created END), avg(ended - started) FROM jobs
-WHERE state IN ('done', 'failed') AND started IS NOT NULL;
+WHERE state IN ('done', 'failed') AND started IS NOT NULL AND (CAST(?1 AS TEXT) IS NULL OR app = ?1);
 
 -- dead
 SELECT key, kind, app, "user", subject, payload, state, attempts, max_attempts, cause, history, created, ended
-FROM jobs WHERE state = 'dead' AND key < ? ORDER BY key DESC LIMIT ?;
+FROM jobs
+WHERE state = 'dead' AND key < ?1 AND (CAST(?2 AS TEXT) IS NULL OR app || '' = ?2) ORDER BY key DESC LIMIT ?3;
 
 -- requeue
 UPDATE jobs SET state = 'ready', run_at = 0, attempts = 0, fence = fence + 1, owner = NULL, ended = NULL
