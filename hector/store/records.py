@@ -11,7 +11,8 @@ from hector.core.task import Caller, Status, Task, TaskState
 from hector.store.approvals import Decision
 from hector.store.codec import EventRow, artifact_to_text, client_message_to_text, event_row, milliseconds
 from hector.store.counters import Charge
-from hector.store.sessions import Session, lane_of
+from hector.store.keys import lane_of
+from hector.store.sessions import Session
 from hector.store.state import StateChange, state_changes
 
 

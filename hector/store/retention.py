@@ -6,18 +6,17 @@ becomes free inside the database and is used again.
 
 import logging
 import random
-import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Final, TypeAlias, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
 
 from hector.core.clock import Clock
 from hector.core.errors import StoreError
 from hector.core.record import dataclass
 from hector.store.codec import milliseconds
 from hector.store.database import Connection, Database, Row, Work
+from hector.store.deletion import BATCH, Deletion, Found, Gentle, batches
 from hector.store.figures import FigureSource
 from hector.store.queries import load
-from hector.store.sessions import SEQ_BITS, bounds
 
 T = TypeVar("T")
 
@@ -28,15 +27,7 @@ ROUND: Final = 3600.0
 FIRST: Final = 60.0
 """Seconds after the start, so that it does not stand in the way of the first requests."""
 _PAGE: Final = 200
-_BATCH: Final = 500
-"""Events or jobs that one transaction removes: a few milliseconds."""
-_SHARE: Final = 4
-"""How many times as long as a batch took it leaves the database to others."""
-_PAUSE: Final = 0.01
 _END: Final = 1 << 62
-
-Found: TypeAlias = tuple[int, int, str]
-"""A session that may go: key, number of events, app ("" when it has been detached already)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,20 +83,6 @@ def cutoffs(policy: Policy, now: float) -> Cutoffs:
     return Cutoffs(before(policy.sessions), before(policy.jobs), before(policy.dead_letters))
 
 
-def batches(found: Sequence[Found], limit: int = _BATCH) -> Iterator[list[Found]]:
-    """Sessions that go in one transaction: at least one, and no more events than the limit unless it is just one."""
-    batch: list[Found] = []
-    events = 0
-    for session in found:
-        if batch and events + session[1] > limit:
-            yield batch
-            batch, events = [], 0
-        batch.append(session)
-        events += session[1]
-    if batch:
-        yield batch
-
-
 class Retention:
     """Carries a policy out. May run in several processes at once: each transaction looks again before it deletes."""
 
@@ -113,6 +90,8 @@ class Retention:
         self._database = database
         self._clock = clock
         self._policy = policy
+        self._gently = Gentle(database, clock)
+        self._deletion = Deletion(database)
         self._sql = load("retention", database.dialect)
 
     async def run(self) -> None:
@@ -132,6 +111,7 @@ class Retention:
         """Remove all that is due; `advance` is told of each batch how many sessions, jobs or dead letters went."""
         limits = cutoffs(self._policy, self._clock.now())
         sessions = events = jobs = dead = 0
+        await self._deletion.finish_detached(self._gently)
         if limits.sessions is not None:
             sessions, events = await self._sweep_sessions(limits.sessions, advance)
         if limits.jobs is not None:
@@ -169,12 +149,12 @@ class Retention:
         while found := await self._database.read(self._idle(after, _END, before)):
             for batch in batches(found):
                 gone = await self._gently(self._remove(batch, before))
-                for key, count, app in gone:
-                    if count > _BATCH or not app:
-                        await self._remove_detached(key, count)
-                sessions, events = sessions + len(gone), events + sum(count for _, count, _ in gone)
+                for session in gone:
+                    if session.events > BATCH:
+                        await self._deletion.finish(session, self._gently)
+                sessions, events = sessions + len(gone), events + sum(session.events for session in gone)
                 advance(len(gone))
-            after = found[-1][0]
+            after = found[-1].key
         return sessions, events
 
     async def _sweep_jobs(self, kind: str, before: int, advance: Callable[[int], None]) -> int:
@@ -186,24 +166,16 @@ class Retention:
             after = keys[-1]
         return removed
 
-    async def _gently(self, work: Work[T]) -> T:
-        """Write, then leave the database to others for a while."""
-        began = time.monotonic()
-        answer = await self._database.write(work)
-        await self._clock.sleep(max(_PAUSE, _SHARE * (time.monotonic() - began)))
-        return answer
-
     def _idle(self, after: int, last: int, before: int) -> Work[list[Found]]:
         async def work(con: Connection) -> list[Found]:
-            rows = await con.all(self._sql["idle"], (after, last, before, _PAGE))
-            return [(key, count, app) for key, count, app in rows]
+            return [Found(*row) for row in await con.all(self._sql["idle"], (after, last, before, _PAGE))]
 
         return work
 
     def _page(self, kind: str, after: int, before: int) -> Work[list[int]]:
         async def work(con: Connection) -> list[int]:
             end = () if kind == "dead_letters" else (await self._end(con, before),)
-            return [key for (key,) in await con.all(self._sql[kind], (after, *end, before, _BATCH))]
+            return [key for (key,) in await con.all(self._sql[kind], (after, *end, before, BATCH))]
 
         return work
 
@@ -211,30 +183,12 @@ class Retention:
         """Remove small sessions whole; take large ones away from everybody. The answer: which were still idle."""
 
         async def work(con: Connection) -> list[Found]:
-            gone = [found for key, _, _ in batch for found in await self._idle(key - 1, key, before)(con)]
-            for key, count, app in gone:
-                if app:
-                    await self._remove_around(con, key)
-                    await con.execute(self._sql["detach"], (key,))
-                if count <= _BATCH:
-                    await con.execute(self._sql["delete_events"], bounds(key))
-                    await con.execute(self._sql["delete_session"], (key,))
+            gone = [found for key, _ in batch for found in await self._idle(key - 1, key, before)(con)]
+            for session in gone:
+                await self._deletion.take(con, session)
             return gone
 
         return work
-
-    async def _remove_around(self, con: Connection, session: int) -> None:
-        """Everything of a session but its events."""
-        for table in ("jobs", "approvals", "push_configs", "artifacts", "tasks"):
-            await con.execute(self._sql[f"delete_{table}"], bounds(session))
-        await con.execute(self._sql["delete_state"], (session,))
-
-    async def _remove_detached(self, session: int, count: int) -> None:
-        """The events of a session in pieces, then the session."""
-        start = session << SEQ_BITS
-        for first in range(start, start + count, _BATCH):
-            await self._gently(self._delete("delete_events", first, first + _BATCH))
-        await self._gently(self._delete("delete_session", session))
 
     def _delete(self, statement: str, *args: int) -> Work[int]:
         return lambda con: con.execute(self._sql[statement], args)

@@ -16,9 +16,10 @@ from hector.store.codec import (
 )
 from hector.store.database import Connection, Database, Row
 from hector.store.history import history
+from hector.store.keys import bounds
 from hector.store.paging import Position, check_size, decode_token, encode_token
 from hector.store.queries import load
-from hector.store.sessions import Sessions, bounds
+from hector.store.sessions import Sessions
 
 
 class TaskReader:

@@ -13,9 +13,10 @@ from hector.store.counters import Counters
 from hector.store.database import Connection, Database, Row
 from hector.store.history import history
 from hector.store.jobs import Jobs
+from hector.store.keys import SEQ_BITS, lane_of
 from hector.store.push import PushConfigs
 from hector.store.records import Accept, Accepted, Record, Step, end_of, prepare, run_of
-from hector.store.sessions import SEQ_BITS, Session, Sessions, lane_of
+from hector.store.sessions import Session, Sessions
 from hector.store.state import StateChange, state_changes
 from hector.store.task_reader import TaskReader
 

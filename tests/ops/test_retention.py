@@ -19,8 +19,9 @@ from hector.core.job import JobState, NewJob
 from hector.core.task import Status, TaskState
 from hector.store import Accepted, Store, open_store
 from hector.store.database import Connection
+from hector.store.deletion import Found, batches
 from hector.store.figures import FigureSource
-from hector.store.retention import Cutoffs, Found, Policy, Removal, Retention, batches, cutoffs
+from hector.store.retention import Cutoffs, Policy, Removal, Retention, cutoffs
 from hector.tools.catalog import Catalog
 from tests.ops.watcher import Watcher
 from tests.store.turns import ME, NOW, OWNER, add, answer, begin, done
@@ -58,8 +59,8 @@ def test_a_policy_means_moments(policy: Policy, now: float, expected: Cutoffs) -
 def test_a_transaction_removes_few_events_unless_one_session_has_more(
     sizes: Sequence[int], expected: list[list[int]]
 ) -> None:
-    found: list[Found] = [(key, size, "app") for key, size in enumerate(sizes)]
-    assert [[size for _, size, _ in batch] for batch in batches(found, 10)] == expected
+    found = [Found(key, size) for key, size in enumerate(sizes)]
+    assert [[size for _, size in batch] for batch in batches(found, 10)] == expected
 
 
 def test_nothing_is_false() -> None:

@@ -14,7 +14,7 @@ from hector.core.task import Caller
 from hector.core.usage import Usage
 from hector.store import Store, open_store
 from hector.store.database import Connection
-from hector.store.sessions import SEQ_BITS
+from hector.store.keys import SEQ_BITS
 from tests.store.turns import ME, NOW, answer, begin, done, step
 
 FULL = Event(

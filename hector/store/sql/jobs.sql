@@ -107,10 +107,3 @@ WHERE key = ? AND fence = ? AND state || '' = 'running';
 -- get
 SELECT key, kind, app, "user", subject, payload, state, attempts, max_attempts, cause, history, created, ended
 FROM jobs WHERE key = ?;
-
--- delete_lane
--- Live jobs of a lane that goes away with its session.
-DELETE FROM jobs WHERE lane = ? AND state IN ('ready', 'running');
-
--- delete_dead
-DELETE FROM jobs WHERE state = 'dead' AND subject IN (SELECT id FROM tasks WHERE key >= ? AND key < ?);

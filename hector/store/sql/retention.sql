@@ -1,8 +1,8 @@
 -- idle
 -- Sessions from a key on that nobody has used since a time, none with work that runs, waits for somebody or is still to
 -- be told to a client (deliveries of a task run in lanes of its own).
-SELECT s.key, s.next_seq, s.app FROM sessions s
-WHERE s.key > ? AND s.key <= ? AND s.updated < ?
+SELECT s.key, s.next_seq FROM sessions s
+WHERE s.key > ? AND s.key <= ? AND s.updated < ? AND s.app <> ''
   AND NOT EXISTS (SELECT 1 FROM tasks t
                   WHERE t.key >= s.key << 24 AND t.key < (s.key + 1) << 24
                     AND t.state IN ('submitted', 'working', 'input-required', 'auth-required'))
@@ -13,8 +13,8 @@ ORDER BY s.key LIMIT ?;
 
 -- idle @postgres
 -- The same, locked where a unit is about to delete them: whoever uses one now comes first, or waits and begins anew.
-SELECT s.key, s.next_seq, s.app FROM sessions s
-WHERE s.key > ? AND s.key <= ? AND s.updated < ?
+SELECT s.key, s.next_seq FROM sessions s
+WHERE s.key > ? AND s.key <= ? AND s.updated < ? AND s.app <> ''
   AND NOT EXISTS (SELECT 1 FROM tasks t
                   WHERE t.key >= s.key << 24 AND t.key < (s.key + 1) << 24
                     AND t.state IN ('submitted', 'working', 'input-required', 'auth-required'))
@@ -25,7 +25,7 @@ ORDER BY s.key LIMIT ? FOR UPDATE;
 
 -- count_idle
 SELECT count(*), COALESCE(sum(s.next_seq), 0) FROM sessions s
-WHERE s.key > 0 AND s.updated < ?
+WHERE s.key > 0 AND s.updated < ? AND s.app <> ''
   AND NOT EXISTS (SELECT 1 FROM tasks t
                   WHERE t.key >= s.key << 24 AND t.key < (s.key + 1) << 24
                     AND t.state IN ('submitted', 'working', 'input-required', 'auth-required'))
@@ -55,32 +55,3 @@ SELECT count(*) FROM jobs WHERE state = 'dead' AND key > 0 AND ended < ?;
 
 -- delete_dead_letters
 DELETE FROM jobs WHERE state = 'dead' AND key >= ?1 AND key <= ?2 AND ended < ?3;
-
--- detach
--- Nobody's any more, so that nobody meets what is left of it while its events go in several transactions.
-UPDATE sessions SET app = '', "user" = '', id = 'removed-' || key WHERE key = ?;
-
--- delete_approvals
-DELETE FROM approvals WHERE task >= ? AND task < ?;
-
--- delete_push_configs
-DELETE FROM push_configs WHERE task >= ? AND task < ?;
-
--- delete_artifacts
-DELETE FROM artifacts WHERE task >= ? AND task < ?;
-
--- delete_tasks
-DELETE FROM tasks WHERE key >= ? AND key < ?;
-
--- delete_jobs
--- Dead letters of tasks that go: their runs, and what was to be sent of them.
-DELETE FROM jobs WHERE state = 'dead' AND subject IN (SELECT id FROM tasks WHERE key >= ? AND key < ?);
-
--- delete_state
-DELETE FROM session_state WHERE session = ?;
-
--- delete_events
-DELETE FROM events WHERE key >= ? AND key < ?;
-
--- delete_session
-DELETE FROM sessions WHERE key = ?;

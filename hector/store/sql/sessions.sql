@@ -61,24 +61,3 @@ DELETE FROM user_state WHERE app = ? AND "user" = ? AND name = ?;
 
 -- unset_session
 DELETE FROM session_state WHERE session = ? AND name = ?;
-
--- delete_approvals
-DELETE FROM approvals WHERE task >= ? AND task < ?;
-
--- delete_push_configs
-DELETE FROM push_configs WHERE task >= ? AND task < ?;
-
--- delete_artifacts
-DELETE FROM artifacts WHERE task >= ? AND task < ?;
-
--- delete_tasks
-DELETE FROM tasks WHERE key >= ? AND key < ?;
-
--- delete_events
-DELETE FROM events WHERE key >= ? AND key < ?;
-
--- delete_state
-DELETE FROM session_state WHERE session = ?;
-
--- delete
-DELETE FROM sessions WHERE key = ?;
