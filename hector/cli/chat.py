@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from hector.auth.secrets import chance
 from hector.cli.chat_ballot import HOW, Ballot
 from hector.cli.chat_client import AgentInfo, Client, RemoteError
 from hector.cli.chat_pieces import Asked, Ended, Reader
@@ -43,6 +44,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("-a", "--agent", metavar="NAME", help="whom to talk to (the first agent)")
     parser.add_argument("--url", metavar="URL", help=f"the server (HECTOR_URL; {DEFAULT_URL})")
+    parser.add_argument("--token", metavar="TEXT", help="credential for the server, better given as HECTOR_TOKEN")
     parser.add_argument("-c", "--config", metavar="FILE", help="run this configuration in this process instead")
     parser.add_argument("--database", metavar="URL", help="with a configuration: where to keep conversations")
     parser.add_argument("--context", metavar="ID", default="", help="go on with a conversation")
@@ -77,20 +79,22 @@ def _find_server(
         raise UsageError("give --url or --config, not both")
     url = arguments.url or os.environ.get("HECTOR_URL")
     if not arguments.config:
-        client = Client(url or DEFAULT_URL, connect_timeout=3.0)
+        token = arguments.token or os.environ.get("HECTOR_TOKEN", "")
+        client = Client(url or DEFAULT_URL, connect_timeout=3.0, token=token)
         try:
             return client, runner.run(client.agents()), client.url
         except ConnectFailed as error:
             runner.run(client.aclose())
             if url:
                 raise RemoteError(f"{error}; is the server running? start one with: hector serve") from None
-    path, inner = stack.enter_context(_in_process(arguments))
-    client = Client(inner)
+    token = chance()
+    path, inner = stack.enter_context(_in_process(arguments, token))
+    client = Client(inner, token=token)
     return client, runner.run(client.agents()), f"{path}, in this process"
 
 
 @contextmanager
-def _in_process(arguments: argparse.Namespace) -> Iterator[tuple[Path, str]]:
+def _in_process(arguments: argparse.Namespace, token: str) -> Iterator[tuple[Path, str]]:
     """Run the named or the default configuration. Raises RemoteError when there is none."""
     from hector.config.environment import Environment  # noqa: PLC0415 - only without a server
     from hector.config.load import load_config  # noqa: PLC0415
@@ -111,13 +115,13 @@ def _in_process(arguments: argparse.Namespace) -> Iterator[tuple[Path, str]]:
 
     with ExitStack() as stack:
         try:
-            url = stack.enter_context(hosted(environment, catalog, loaded, startup))
+            url = stack.enter_context(hosted(environment, catalog, loaded, startup, token))
         except StartupError as error:
             if arguments.database:
                 raise
             print(f"hector: this conversation is not kept: {error}", file=sys.stderr)
             startup = replace(startup, database=IN_MEMORY)
-            url = stack.enter_context(hosted(environment, catalog, loaded, startup))
+            url = stack.enter_context(hosted(environment, catalog, loaded, startup, token))
         yield path, url
 
 

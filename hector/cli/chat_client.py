@@ -12,6 +12,7 @@ from hector.core.record import dataclass
 from hector.net.call import Answer, CallerOptions
 from hector.net.caller import open_caller
 from hector.net.sse import SseDecoder, SseEvent
+from hector.observe.redact import remember
 
 _HEADERS: Final = {"content-type": "application/json", "a2a-version": "1.0"}
 _SILENCE: Final = 600.0
@@ -35,9 +36,13 @@ class AgentInfo:
 class Client:
     """One server. All calls raise HectorError: NetError for the way there, RemoteError for what it says."""
 
-    def __init__(self, url: str, *, connect_timeout: float = 5.0) -> None:
+    def __init__(self, url: str, *, connect_timeout: float = 5.0, token: str = "") -> None:
         self.url = url.rstrip("/")
-        self._caller = open_caller(CallerOptions(self.url, connect_timeout=connect_timeout, read_timeout=_SILENCE))
+        remember(token)
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        self._caller = open_caller(
+            CallerOptions(self.url, headers, connect_timeout=connect_timeout, read_timeout=_SILENCE)
+        )
 
     async def agents(self) -> list[AgentInfo]:
         """Who can be talked to."""
@@ -108,6 +113,10 @@ def _json(answer: Answer, body: bytes) -> JsonObject:
     if answer.status >= 500 and not body.startswith(b"{"):
         raise RemoteError(f"the server answered with HTTP {answer.status}")
     document = _parsed(body)
+    if answer.status in (401, 403):
+        said = document.get("error")
+        why = said.get("message") if isinstance(said, dict) else said
+        raise RemoteError(f"{why or 'the server lets nobody in'}\nGive a credential with --token or HECTOR_TOKEN")
     if answer.status >= 400 and "error" not in document:
         raise RemoteError(f"the server answered with HTTP {answer.status}")
     return document

@@ -17,6 +17,7 @@ from hector.cli.server import bind
 from hector.config.environment import Environment
 from hector.config.load import Loaded
 from hector.config.startup import Startup
+from hector.core.identity import Principal, Role, Via
 from hector.observe.log import set_up
 from hector.tools.catalog import Catalog
 
@@ -29,8 +30,8 @@ class _Server(Server):
 
 
 @contextmanager
-def hosted(environment: Environment, catalog: Catalog, loaded: Loaded, startup: Startup) -> Iterator[str]:
-    """The URL of a server over this configuration, as long as the block runs.
+def hosted(environment: Environment, catalog: Catalog, loaded: Loaded, startup: Startup, token: str) -> Iterator[str]:
+    """The URL of a server over this configuration, as long as the block runs. It takes the token from the chat.
 
     Raises ConfigError, StartupError and StoreError before it begins.
     """
@@ -40,7 +41,7 @@ def hosted(environment: Environment, catalog: Catalog, loaded: Loaded, startup: 
 
     def run() -> None:
         try:
-            asyncio.run(_serve(environment, catalog, loaded, startup, begun))
+            asyncio.run(_serve(environment, catalog, loaded, startup, token, begun))
         except BaseException as error:
             if begun.done():
                 raise
@@ -61,12 +62,15 @@ async def _serve(
     catalog: Catalog,
     loaded: Loaded,
     startup: Startup,
+    token: str,
     begun: "Future[tuple[str, asyncio.AbstractEventLoop, asyncio.Event]]",
 ) -> None:
     stop = asyncio.Event()
     with bind("127.0.0.1", 0) as listener:
-        async with Instance.open(startup.database, environment, catalog, loaded) as instance:
-            web = instance.web(loaded.config.server)
+        settings = loaded.config.server.with_changes(auth=startup.auth, host="127.0.0.1")
+        async with Instance.open(startup.database, environment, catalog, loaded, settings) as instance:
+            instance.auth.let_in(token, Principal("chat", Role.USER, Via.SECRET))
+            web = instance.web()
             server = _Server(Config(web, loop="asyncio", ws="none", lifespan="off", log_config=None))
             async with asyncio.TaskGroup() as group:
                 group.create_task(server.serve(sockets=[listener]))

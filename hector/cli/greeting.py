@@ -7,13 +7,15 @@ from collections.abc import Iterator
 
 from hector import __version__
 from hector.apps.build import model_of
+from hector.auth.opening import NewSecret
 from hector.config.root import HectorConfig
 from hector.config.startup import Startup
 from hector.core.record import dataclass
+from hector.observe.redact import remember
 
 log = logging.getLogger("hector.server")
 DEFAULT_URL = "http://127.0.0.1:8080"
-EXPOSED = "reachable from other machines, without authentication"
+EXPOSED = "reachable from other machines, and agents ask nobody who they are (require_auth is off)"
 GREEN, YELLOW, DIM, RESET = "\033[38;2;16;185;129m", "\033[33m", "\033[2m", "\033[0m"
 
 
@@ -48,7 +50,7 @@ def greet(address: Address, config: HectorConfig, startup: Startup, database: st
         log.info("ready", extra={"url": address.url, "agents": len(config.agents), "database": database})
         for note in notes:
             log.info("%s", note)
-        if address.exposed:
+        if address.exposed and not startup.auth.asks(exposed=True):
             log.warning(EXPOSED)
         return
     for line in _lines(address, config, startup, database, notes):
@@ -64,14 +66,31 @@ def _lines(
         yield f"  {YELLOW}{note}{RESET}"
     yield f"  config    {startup.config or 'built in'}{'  (watched)' if startup.watch else ''}"
     yield f"  database  {database}"
-    if address.exposed:
+    asks = startup.auth.asks(exposed=address.exposed)
+    if address.exposed and not asks:
         yield f"  {YELLOW}{EXPOSED}{RESET}"
+    yield f"  access    {'agents take a credential' if asks else 'agents are open'}; the admin API takes the secret"
     yield "  agents"
     for name, agent in config.agents.items():
         llm = config.llms[model_of(agent, config)]
         yield f"    {name:<16} {llm.provider} {llm.model}  {DIM}{address.url}/agents/{name}{RESET}"
     yield f"\n  {DIM}talk to it:{RESET}  hector chat{_chat_flags(address, config)}"
     yield f"  {DIM}Ctrl+C stops the server{RESET}\n"
+
+
+def show_secret(made: NewSecret, url: str) -> None:
+    """Print a new admin secret, here and now only: it is in no log and no file."""
+    remember(made.secret, made.code)
+    print(f"  admin secret   {made.secret}")
+    print(f"  one-time link  {unlock_link(url, made.code)}")
+    print(
+        "  Shown this once. `hector secret rotate` makes another one, `hector secret link` another link.\n", flush=True
+    )
+
+
+def unlock_link(url: str, code: str) -> str:
+    """What a browser opens to be let in. What stands behind # is sent to no server and stands in no log of one."""
+    return f"{url}/#unlock={code}"
 
 
 def _chat_flags(address: Address, config: HectorConfig) -> str:

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from hector.apps.build import build
 from hector.apps.registry import Apps
+from hector.auth.authenticator import Authenticator
+from hector.auth.opening import open_authenticator
 from hector.cli.lean import settle
 from hector.config.environment import Environment
 from hector.config.findings import Finding
@@ -40,6 +42,8 @@ class Instance:
     store: Store
     apps: Apps
     tasks: TaskService
+    settings: Server
+    auth: Authenticator
 
     @classmethod
     @asynccontextmanager
@@ -51,11 +55,14 @@ class Instance:
         `settings` are those of the file with what flags and variables changed.
         """
         _note(loaded)
+        settings = settings or loaded.config.server
+        remember(*settings.auth.secrets)
         apps = Apps(build(loaded.config, catalog))
         store = await open_store(dsn)
         try:
-            async with TaskService(apps, store, SystemClock(), settings or loaded.config.server) as tasks:
-                yield cls(environment, catalog, loaded, store, apps, tasks)
+            auth = open_authenticator(settings, store, SystemClock())
+            async with TaskService(apps, store, SystemClock(), settings) as tasks:
+                yield cls(environment, catalog, loaded, store, apps, tasks, settings, auth)
         finally:
             await apps.aclose()
             await store.aclose()
@@ -65,9 +72,9 @@ class Instance:
         """The configuration that new work runs on."""
         return self.loaded.config
 
-    def web(self, settings: Server) -> Any:
+    def web(self) -> Any:
         """The ASGI application."""
-        return create_app(self.tasks, self.apps, self.store, settings)
+        return create_app(self.tasks, self.apps, self.store, self.settings, auth=self.auth)
 
     async def start(self) -> None:
         """Bring up the processes that the models in use need."""
@@ -77,6 +84,7 @@ class Instance:
         """Load what the first message should not have to wait for, a moment after the server has become ready."""
         await asyncio.sleep(_FIRST_REQUESTS)
         await self.apps.current.prepare()
+        await self.auth.warm_up()
         settle()
 
     async def tidy(self) -> None:

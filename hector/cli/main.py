@@ -12,8 +12,9 @@ from hector.core.errors import ConfigError, HectorError, StartupError, StoreErro
 
 COMMANDS: Final = (
     "serve", "chat", "validate", "init", "info", "schema",
-    "approve", "status", "dlq", "backup", "restore", "migrate", "retention",
+    "approve", "status", "dlq", "backup", "restore", "migrate", "retention", "secret", "key",
 )  # fmt: skip
+_WITH_ACTIONS: Final = ("dlq", "secret", "key")
 _MOVABLE: Final = ("-c", "--config", "--database", "--storage", "--storage-db")
 """Flags with a value that say where a command works."""
 
@@ -67,7 +68,7 @@ def in_order(argv: Sequence[str]) -> list[str]:
         if not length:
             break
         (moved if word.startswith("-") else names).extend(argv[at : at + length])
-        wanted = 2 if names[:1] == ["dlq"] else 1
+        wanted = 2 if names and names[0] in _WITH_ACTIONS else 1
         at += length
     return [*names, *moved, *argv[at:]]
 

@@ -7,13 +7,15 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from hector.auth.opening import first_secret, warn
 from hector.cli import server
-from hector.cli.greeting import Address, greet
+from hector.cli.greeting import Address, greet, show_secret
 from hector.cli.instance import Instance
 from hector.config.environment import Environment
 from hector.config.load import DEFAULT_PATH, Loaded, load_config, parse_config
 from hector.config.server import Server
 from hector.config.startup import Startup, add_serve_arguments, config_path, merge, refuse_wishes
+from hector.core.clock import SystemClock
 from hector.core.errors import ConfigError, StartupError
 from hector.observe.log import set_up
 from hector.observe.redact import remember
@@ -92,15 +94,19 @@ async def _serve(
     tls: "ServerTls | None",
     notes: tuple[str, ...],
 ) -> None:
-    settings = loaded.config.server.with_changes(queue=startup.queue)
+    settings = loaded.config.server.with_changes(queue=startup.queue, auth=startup.auth, host=startup.host)
+    warn(startup.auth)
     async with Instance.open(startup.database, environment, catalog, loaded, settings) as instance:
         address = Address.of(listener, startup.host, secure=tls is not None)
+        secret = await first_secret(startup.auth, instance.store.credentials, SystemClock())
 
         async with asyncio.TaskGroup() as group:
             background = [group.create_task(instance.start())]
 
             def ready() -> None:
                 greet(address, instance.config, startup, instance.store.describe(), notes)
+                if secret is not None:
+                    show_secret(secret, address.url)
                 background.append(group.create_task(instance.warm_up()))
                 background.append(group.create_task(instance.tidy()))
 
@@ -112,7 +118,7 @@ async def _serve(
             if startup.watch:
                 background.append(group.create_task(instance.watch()))
             await server.serve(
-                instance.web(loaded.config.server),
+                instance.web(),
                 listener,
                 heads=loaded.config.server.request_headers,
                 tls=tls,

@@ -68,10 +68,10 @@ class LlmAgent(Section):
     type: Literal["llm"] = Field("llm", description="Kind of agent.")
     name: str = Field("", description="Name to show. Left out: the id.")
     description: str = Field("A helpful AI assistant.", description="What it is for; shown in the agent card.")
-    visibility: Literal["public", "private"] = Field(
+    visibility: Literal["public", "internal", "private"] = Field(
         "public",
-        description="public: listed and open to everyone who reaches the server; private: never over HTTP, but for "
-        "other agents.",
+        description="public: open to everyone whom the server lets in; internal: to those who proved who they are; "
+        "private: never over HTTP, but for other agents.",
     )
     llm: str = Field(
         "", description="Model, an id under `llms`. Left out: defaults.llm, then `default`, then the first."

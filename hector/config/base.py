@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from hector.core.record import dataclass
 
 SECRET_KEYS: Final = re.compile(
-    r"(?i)(api[_-]?key|[_-]key|password|passwd|secret|token|credential|authorization|[_-]auth|cookie|signature)$"
+    r"(?i)(api[_-]?key|[_-]key|^key|[_-]seed|password|passwd|secret|token|credential|authorization|[_-]auth|cookie|signature)$"
 )
 """Keys (names of headers, too) whose values are never shown: neither in messages nor in a printed configuration."""
 

@@ -26,6 +26,7 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="reload when the configuration changes (HECTOR_WATCH; off)",
     )
+    _add_auth_arguments(parser.add_argument_group("authentication", "who may call, and how they prove who they are"))
     _add_queue_arguments(parser.add_argument_group("queue", "how work is taken up, tried again and taken over"))
     new = parser.add_argument_group("without a configuration", "what the generated one says")
     add_wish_arguments(new)
@@ -40,6 +41,35 @@ def add_place_arguments(parser: Any) -> None:
     )
     parser.add_argument("--storage", metavar="KIND", help=argparse.SUPPRESS)
     parser.add_argument("--storage-db", metavar="FILE", help=argparse.SUPPRESS)
+
+
+def _add_auth_arguments(auth: Any) -> None:
+    auth.add_argument(
+        "--auth-secret",
+        metavar="TEXT",
+        help="admin secret, better given as HECTOR_AUTH_SECRET (made at the first start, printed once)",
+    )
+    auth.add_argument(
+        "--require-auth",
+        "--auth-required",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="whether agents take a credential (HECTOR_REQUIRE_AUTH; as soon as one is set up, or others can connect)",
+    )
+    auth.add_argument("--auth-issuer", metavar="URL", help="who issues tokens: their claim iss (HECTOR_AUTH_ISSUER)")
+    auth.add_argument(
+        "--auth-jwks-url",
+        metavar="URL",
+        help="public keys of the issuer (HECTOR_AUTH_JWKS_URL; found through the issuer)",
+    )
+    auth.add_argument("--auth-audience", metavar="NAME", help="whom tokens must be for (HECTOR_AUTH_AUDIENCE)")
+    auth.add_argument("--auth-client-id", metavar="ID", help="client id for logins of browsers (HECTOR_AUTH_CLIENT_ID)")
+    auth.add_argument(
+        "--auth-signing-seed",
+        metavar="TEXT",
+        help="secret that the keys for tokens of apps are made from, the same on all instances; several with commas, "
+        "the first one signs (HECTOR_AUTH_SIGNING_SEED; keys in files)",
+    )
 
 
 def _add_queue_arguments(queue: Any) -> None:

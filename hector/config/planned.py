@@ -97,11 +97,10 @@ OPERATIONS: Final = (
     Planned("server.grpc_port", "gRPC", (None, 0)),
     Planned("server.transport", "gRPC", (None, "json-rpc", "jsonrpc", "http", "rest", "http+json"),
             "JSON-RPC and HTTP+JSON are both always served"),
-    Planned("server.auth", "authentication", (None, {}, {"enabled": False}), "listen on 127.0.0.1 only"),
     Planned("server.studio", "Studio", (None, {}, {"enabled": False})),
     Planned("rate_limiting.sql_database", "a database of its own for counters",
             instead="leave it out: with backend sql they are kept where the sessions are"),
-    Planned("server.credentials", "authentication"),
+    Planned("server.credentials", "credentials towards other servers"),
     Planned("storage.memory", "long-term memory", _NONE),
 )  # fmt: skip
 
@@ -119,10 +118,6 @@ VALUES: Final[tuple[PlannedValue, ...]] = (
     PlannedValue(
         "agents.*.type", frozenset(("sequential", "parallel", "loop", "conditional", "remote", "runner")), "agent type",
         whole=True,
-    ),
-    PlannedValue(
-        "agents.*.visibility", frozenset(("internal",)), "visibility",
-        instead="nobody can be authenticated yet: use private, or public on 127.0.0.1",
     ),
     PlannedValue("agents.*.workflow", frozenset(("sequential", "parallel", "loop")), "agent type", whole=True),
     PlannedValue(

@@ -4,7 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from hector.config.base import Address, Duration, Section, Size
+from hector.config.auth import Auth
+from hector.config.base import Address, Duration, Names, Section, Size
 from hector.config.checkpoint import Checkpoint
 from hector.config.limits import TrustedProxies
 from hector.config.push import PushNotifications
@@ -34,6 +35,12 @@ class Server(Section):
     public_url: Address | None = Field(
         None, description="Address under which clients reach this server, for agent cards. Left out: from the request."
     )
+    allowed_hosts: Names = Field(
+        (),
+        description="Names under which clients may reach this server, beside that of `public_url`. "
+        "Left out: on loopback the names of this machine, else any.",
+    )
+    auth: Auth = Field(default_factory=Auth, description="Who may call this server.")
     max_body_bytes: Size = Field(10 * 2**20, ge=1024, description='Largest request body, for example "10 MiB".')
     request_headers: Heads = Field(default_factory=Heads, description="Bounds on the headers of a request.")
     tls: Tls | None = Field(None, description="Certificate and key, to be reached by https. Left out: plain http.")

@@ -5,7 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import ValidationError
+
 from hector.config import sqlite
+from hector.config.auth import Auth
 from hector.config.base import TIME, Section
 from hector.config.environment import Environment
 from hector.config.findings import Finding, InvalidConfig
@@ -22,7 +25,6 @@ LEVELS: Final = ("debug", "info", "warn", "error")
 FORMATS: Final = ("text", "json")
 
 PLANNED_VARIABLES: Final[Mapping[str, str]] = {
-    "HECTOR_AUTH_": "authentication",
     "HECTOR_RATE_LIMIT": "rate limiting",
     "HECTOR_METRICS": "metrics",
     "HECTOR_TRACING": "tracing",
@@ -44,6 +46,7 @@ class Startup:
     log_file: str | None
     watch: bool
     queue: Queue
+    auth: Auth
 
 
 def config_path(flag: str | None, environment: Environment) -> Path | None:
@@ -101,6 +104,7 @@ def merge(
         log_file=task.pick("log_file", str, "a file", logger.file),
         watch=task.pick("watch", _flag, "true, false", False),
         queue=_queue(task, server.queue),
+        auth=_auth(task, server.auth),
     )
     task.findings += _planned(environment)
     if task.findings:
@@ -131,6 +135,23 @@ def _queue(task: _Merge, queue: Queue) -> Queue:
         for name, text in allowed.items()
     }
     return queue.with_changes(**found)
+
+
+def _auth(task: _Merge, auth: Auth) -> Auth:
+    """The block `server.auth` with what flags and variables say; they are judged together with it."""
+    texts = ("secret", "jwks_url", "issuer", "audience", "client_id", "signing_seed")
+    given = {name: task.pick(f"auth_{name}", str, "a text", None) for name in texts}
+    given["require_auth"] = task.pick("require_auth", _flag, "true, false", None)
+    changes = {name: value for name, value in given.items() if value is not None}
+    if not changes:
+        return auth
+    try:
+        return Auth.model_validate(auth.model_dump(exclude_unset=True) | changes)
+    except ValidationError as error:  # its own text holds the values, which may be secrets
+        for found in error.errors(include_input=False, include_url=False):
+            where = " --auth-" + str(found["loc"][0]).replace("_", "-") if found["loc"] else ""
+            task.findings.append(Finding("range", f"authentication{where}: {found['msg']}"))
+        return auth
 
 
 def _field_of(section: type[Section], name: str) -> Callable[[Any], Any]:

@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from hector.a2a.errors import NO_SUCH_VERB, ProtocolError
 from hector.apps.registry import Apps
 from hector.auth.access import Access
+from hector.auth.authenticator import Authenticator
 from hector.config.server import Server
 from hector.core.clock import Clock
 from hector.core.record import dataclass
@@ -56,12 +57,14 @@ class Parts:
     store: Store
     settings: Server
     clock: Clock
+    auth: Authenticator
 
 
 def table(parts: Parts) -> "tuple[Endpoint, ...]":
     """All endpoints of all groups."""
     from hector.web.admin_approvals import ApprovalEndpoints  # noqa: PLC0415 - loaded by the first request
     from hector.web.admin_audit import AuditEndpoints  # noqa: PLC0415
+    from hector.web.admin_auth import AuthEndpoints  # noqa: PLC0415
     from hector.web.admin_queue import QueueEndpoints  # noqa: PLC0415
     from hector.web.admin_sessions import SessionEndpoints  # noqa: PLC0415
 
@@ -70,6 +73,7 @@ def table(parts: Parts) -> "tuple[Endpoint, ...]":
         *QueueEndpoints(parts).endpoints(),
         *ApprovalEndpoints(parts).endpoints(),
         *AuditEndpoints(parts).endpoints(),
+        *AuthEndpoints(parts).endpoints(),
     )
 
 

@@ -2,30 +2,20 @@
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field
-from starlette.requests import Request
 
-from hector.a2a.errors import NOT_FROM_THERE, ProtocolError
 from hector.auth.access import Access
 from hector.core.errors import InvalidRequest
-from hector.core.identity import Via
 from hector.store.approvals import ApprovalState
 from hector.tasks.decisions import WORDS, continuation, decide, shown
 from hector.web.endpoints import Ask, Body, Endpoint, Query, Shape
-from hector.web.origin import host_of, is_local, is_loopback
 
 if TYPE_CHECKING:
     from hector.web.admin import Parts
 
 MOST: Final = 100
 """Approvals on one page."""
-_FORWARDED: Final = (
-    *("forwarded", "via", "x-forwarded", "x-real-ip", "x-client-ip", "x-original-", "true-client-ip"),
-    *("x-envoy-", "x-amzn-", "cdn-loop", "cf-"),
-)
-"""How the headers begin that reverse proxies, load balancers and tunnels add."""
 
 
 class WaitingQuery(Query):
@@ -76,7 +66,6 @@ class ApprovalEndpoints:
     def __init__(self, parts: "Parts") -> None:
         self._store = parts.store
         self._clock = parts.clock
-        self._public_url = parts.settings.public_url
         self._max_attempts = parts.settings.queue.max_retries + 1
 
     def endpoints(self) -> tuple[Endpoint, ...]:
@@ -85,7 +74,7 @@ class ApprovalEndpoints:
             Endpoint(
                 "GET",
                 "/admin/approvals",
-                Access.AGENTS,
+                Access.OPERATOR,
                 "The calls that wait for a person, the oldest first",
                 self.waiting,
                 "approvals",
@@ -95,7 +84,7 @@ class ApprovalEndpoints:
             Endpoint(
                 "GET",
                 "/admin/approvals/{id}",
-                Access.AGENTS,
+                Access.OPERATOR,
                 "One of them, decided or not",
                 self.get,
                 "approvals",
@@ -105,7 +94,7 @@ class ApprovalEndpoints:
             Endpoint(
                 "POST",
                 "/admin/approvals/{id}",
-                Access.AGENTS,
+                Access.OPERATOR,
                 "Approve a call or deny it",
                 self.decide,
                 "approvals",
@@ -118,7 +107,6 @@ class ApprovalEndpoints:
 
     async def waiting(self, ask: Ask) -> Shape:
         """What waits; `after` is a key."""
-        self._check(ask)
         query: WaitingQuery = ask.query
         found = await self._store.approvals.waiting(query.task, after=query.after, limit=MOST + 1)
         page = [ApprovalShape.model_validate(shown(one)) for one in found[:MOST]]
@@ -126,7 +114,6 @@ class ApprovalEndpoints:
 
     async def get(self, ask: Ask) -> Shape:
         """One of them. Raises NotFound."""
-        self._check(ask)
         found = await self._store.approvals.get(ask.number())
         ask.require_app(found.caller.app)
         return ApprovalShape.model_validate(shown(found))
@@ -134,7 +121,6 @@ class ApprovalEndpoints:
     async def decide(self, ask: Ask) -> Shape:
         """Approve or deny. Raises InvalidRequest, NotFound."""
         body: DecisionBody = ask.body
-        self._check(ask)
         found = await self._store.approvals.get(ask.number())
         ask.require_app(found.caller.app)
         if found.state is not ApprovalState.PENDING:
@@ -143,26 +129,3 @@ class ApprovalEndpoints:
         offer = continuation((found,), decisions, self._clock.now())
         await self._store.tasks.accept(replace(offer, max_attempts=self._max_attempts))
         return ApprovalShape.model_validate(shown(await self._store.approvals.get(found.key)))
-
-    def _check(self, ask: Ask) -> None:
-        if ask.principal.via is Via.OPEN:
-            require_local(ask.request, self._public_url)
-
-
-def require_local(request: Request, public_url: str | None) -> None:
-    """Raises ProtocolError unless the request comes straight from a program on this machine."""
-    peer = request.client.host if request.client else ""
-    public = urlsplit(public_url).hostname if public_url else None
-    proxied = (
-        (public is not None and not is_local(public))
-        or request.scope.get("http_version") == "1.0"
-        or any(name.startswith(_FORWARDED) for name in request.headers)
-    )
-    if proxied or not is_loopback(peer):
-        raise ProtocolError(
-            NOT_FROM_THERE,
-            "without authentication these pages are for programs on the server's own machine, not through a proxy; "
-            "use `hector approve` there",
-        )
-    if not is_local(host_of(request.headers.get("host", ""))):
-        raise ProtocolError(NOT_FROM_THERE, "these pages are only served under the name localhost or 127.0.0.1")

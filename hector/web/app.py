@@ -15,6 +15,8 @@ from starlette.responses import Response
 
 from hector.a2a.errors import NO_SUCH_PATH, NO_SUCH_VERB, ProtocolError
 from hector.apps.registry import Apps
+from hector.auth.authenticator import Authenticator
+from hector.auth.opening import open_authenticator
 from hector.config.server import Server
 from hector.core.clock import Clock, SystemClock
 from hector.core.errors import HectorError, Throttled, Unauthenticated
@@ -23,8 +25,8 @@ from hector.tasks.push import PushService
 from hector.tasks.service import TaskService
 from hector.web.admin import Admin, Parts, table
 from hector.web.answers import Headers, refusal
-from hector.web.identity import Gate, Nobody
-from hector.web.origin import OwnPagesOnly
+from hector.web.identity import Gate
+from hector.web.origin import OwnPagesOnly, is_local
 from hector.web.pages import PATHS, Pages
 from hector.web.protocol import Protocol
 from hector.web.routes import allowed, make_routes
@@ -39,17 +41,16 @@ def create_app(
     store: Store,
     settings: Server,
     clock: Clock | None = None,
-    gate: Gate | None = None,
+    auth: Authenticator | None = None,
 ) -> Starlette:
-    """The application over a running task service. It owns nothing: whoever made its parts closes them.
-
-    Without a gate it asks nobody who they are, and nobody has more rights than everybody.
-    """
+    """The application over a running task service. It owns nothing: whoever made its parts closes them."""
     push = PushService(store, settings.push_notifications)
     clock = clock or SystemClock()
+    auth = auth or open_authenticator(settings, store, clock)
+    asks = settings.auth.asks(exposed=not is_local(settings.host))
+    gate = Gate(auth, asks, settings.auth.excluded_paths)
     pages = Pages(apps, tasks, store, settings, clock)
-    gate = gate or Gate(Nobody())
-    parts = Parts(apps, tasks, store, settings, clock)
+    parts = Parts(apps, tasks, store, settings, clock, auth)
     admin = Admin(lambda: table(parts), settings.max_body_bytes)
     routes = make_routes(Protocol(apps, tasks, push, settings), pages) + admin.routes()
     app = Starlette(
@@ -65,7 +66,7 @@ def _pages_allowed(settings: Server) -> list[Middleware]:
     """Which browsers' pages may use this server: its own, and those of the origins that are listed."""
     cors = settings.cors
     if cors is None or not cors.allowed_origins:
-        return [Middleware(OwnPagesOnly, settings.public_url)]
+        return [Middleware(OwnPagesOnly, settings.public_url, (), settings.allowed_hosts)]
     from starlette.middleware.cors import CORSMiddleware  # noqa: PLC0415 - only where other sites are let in
 
     return [
@@ -78,7 +79,7 @@ def _pages_allowed(settings: Server) -> list[Middleware]:
             expose_headers=READABLE,
             max_age=int(cors.max_age),
         ),
-        Middleware(OwnPagesOnly, settings.public_url, cors.allowed_origins),
+        Middleware(OwnPagesOnly, settings.public_url, cors.allowed_origins, settings.allowed_hosts),
     ]
 
 

@@ -4,12 +4,13 @@ The principal comes from a credential in the head of the request, never from wha
 """
 
 from collections.abc import Collection
-from typing import Final, Protocol
+from typing import Final
 
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hector.auth.access import Access, may
+from hector.auth.authenticator import Authenticator
 from hector.core.errors import Forbidden, HectorError, Unauthenticated
 from hector.core.identity import OPEN, Principal
 from hector.core.record import dataclass
@@ -17,28 +18,6 @@ from hector.core.record import dataclass
 _PRINCIPAL: Final = "hector.principal"
 _BEARER: Final = "bearer "
 _ASK: Final = "send a credential as `Authorization: Bearer <token>` or in the header X-API-Key"
-
-
-class Authenticator(Protocol):
-    """Turns credentials into principals."""
-
-    def known(self, credential: str) -> Principal | None:
-        """Whose it is, if it was checked a moment ago; waits for nothing."""
-
-    async def check(self, credential: str, address: str) -> Principal:
-        """Whose it is. Raises Unauthenticated, Throttled, and IdentityUnavailable if that cannot be found out now."""
-
-
-class Nobody:
-    """Knows no credential at all."""
-
-    def known(self, credential: str) -> Principal | None:
-        """None."""
-        return None
-
-    async def check(self, credential: str, address: str) -> Principal:
-        """Raises Unauthenticated."""
-        raise Unauthenticated("this credential is not valid here")
 
 
 def principal_of(scope: Scope) -> Principal:
@@ -55,13 +34,13 @@ def credential_of(scope: Scope) -> str | None:
     key = None
     for name, value in scope["headers"]:
         if name == b"authorization":
-            text: str = value.decode("latin-1").strip()
+            text: str = value.decode("utf-8", "replace").strip()
             if text[:7].lower() == _BEARER:
                 return text[7:].strip()
             if text and " " not in text:
                 return text
         elif name == b"x-api-key":
-            key = value.decode("latin-1").strip()
+            key = value.decode("utf-8", "replace").strip()
     return key or None
 
 

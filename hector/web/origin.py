@@ -1,7 +1,13 @@
-"""Which browsers' pages may talk to us: only our own. Programs send no Origin and are not affected."""
+"""Under which names we are reached, and which browsers' pages may talk to us: only our own.
+
+A page elsewhere may have its own name resolve to this machine (DNS rebinding); its requests then seem to come from a
+page of ours. On loopback, names that are not ours are therefore refused, whoever sends them: what a page merely reads
+comes without an Origin.
+"""
 
 import ipaddress
 from collections.abc import Collection
+from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -11,32 +17,63 @@ from hector.a2a.errors import FORBIDDEN, ProtocolError
 from hector.config.transport import ANY
 from hector.web.answers import refusal
 
+_MOST_NAMES: Final = 256
+"""Names that are remembered: they come from clients, so there has to be an end."""
+
 
 class OwnPagesOnly:
     """Middleware in front of all routes, those of later versions included."""
 
-    def __init__(self, app: ASGIApp, public_url: str | None, others: Collection[str] = ()) -> None:
+    def __init__(
+        self, app: ASGIApp, public_url: str | None, others: Collection[str] = (), hosts: Collection[str] = ()
+    ) -> None:
+        """`others` are origins that are let in, "*" any; `hosts` names under which we are reached."""
         self._app = app
         self._public_url = public_url
         self._others = others
+        public = urlsplit(public_url).hostname if public_url else None
+        self._hosts = frozenset(filter(None, (public, *(name.lower() for name in hosts))))
+        self._any = not hosts
+        self._ours: dict[tuple[bytes, str], bool] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or refuse it."""
-        if scope["type"] == "http" and b"origin" in dict(scope["headers"]):
-            request = Request(scope)
+        if scope["type"] == "http":
             try:
-                check(request, self._public_url, self._others)
+                self._check(scope)
             except ProtocolError as error:
-                await refusal(request, error)(scope, receive, send)
+                await refusal(Request(scope), error)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
+    def _check(self, scope: Scope) -> None:
+        """Raises ProtocolError."""
+        heads = dict(scope["headers"])
+        host, reached = heads.get(b"host"), (scope.get("server") or ("", None))[0]
+        if host is not None and not self._is_ours(host, reached):
+            raise ProtocolError(
+                FORBIDDEN, "this server is not known by that name; set server.public_url or server.allowed_hosts"
+            )
+        if b"origin" in heads:
+            check(Request(scope), self._public_url, self._others)
+
+    def _is_ours(self, host: bytes, reached: str) -> bool:
+        """Whether a Host header names us, where the connection came in at `reached`."""
+        found = self._ours.get((host, reached))
+        if found is None:
+            name = host_of(host.decode("latin-1")).lower()
+            known = name in self._hosts or is_local(name)
+            found = known or (self._any and not is_local(reached))
+            if len(self._ours) >= _MOST_NAMES:
+                self._ours.clear()
+            self._ours[host, reached] = found
+        return found
+
 
 def check(request: Request, public_url: str | None, others: Collection[str] = ()) -> None:
-    """Refuse pages of other sites, and, on loopback, pages that reached us by a name that is not ours.
+    """Refuse pages of other sites: those that were not loaded under the name by which the request has reached us.
 
-    The second is how DNS rebinding looks: a foreign name that resolves to this machine. `others` are origins that are
-    let in by the configuration (`server.cors`), "*" any. Raises ProtocolError.
+    `others` are origins that are let in by the configuration (`server.cors`), "*" any. Raises ProtocolError.
     """
     origin = request.headers["origin"]
     if ANY in others or origin.lower() in others:
@@ -46,9 +83,6 @@ def check(request: Request, public_url: str | None, others: Collection[str] = ()
         return
     if not page or page != request.headers.get("host", "").lower():
         raise ProtocolError(FORBIDDEN, "pages of other sites may not use this server")
-    reached = request.scope.get("server") or ("", None)
-    if is_local(reached[0]) and not is_local(host_of(page)):
-        raise ProtocolError(FORBIDDEN, "this server is not known by that name; set server.public_url")
 
 
 def _netloc(url: str) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from hector.config.auth import Auth
 from hector.config.environment import Environment
 from hector.config.findings import InvalidConfig
 from hector.config.flags import add_serve_arguments
@@ -42,6 +43,7 @@ def test_what_is_built_in(tmp_path: Path) -> None:
         log_file=None,
         watch=False,
         queue=Queue(),
+        auth=Auth(),
     )
 
 
@@ -186,16 +188,65 @@ def test_everything_that_is_wrong_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.proves("config.unbuilt-refused")
 def test_variables_of_later_versions_are_refused(tmp_path: Path) -> None:
-    env = {"HECTOR_AUTH_SECRET": "geheim", "HECTOR_METRICS": "true", "HECTOR_RATE_LIMIT_ENABLED": "false"}
+    env = {"HECTOR_TRACING_ENDPOINT": "geheim:4317", "HECTOR_METRICS": "true", "HECTOR_SYNC": "false"}
     error = refusal(tmp_path, "", env)
-    assert [finding.message.split()[0] for finding in error.findings] == ["HECTOR_AUTH_SECRET", "HECTOR_METRICS"]
+    assert [finding.message.split()[0] for finding in error.findings] == ["HECTOR_METRICS", "HECTOR_TRACING_ENDPOINT"]
     assert "geheim" not in str(error)
 
 
 def test_flags_of_later_versions_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        flags("--auth-secret", "x")
-    assert "--auth-secret" in capsys.readouterr().err
+        flags("--tracing-endpoint", "x")
+    assert "--tracing-endpoint" in capsys.readouterr().err
+
+
+@pytest.mark.proves("cli.auth-secret", "cli.auth-jwks-url", "cli.auth-issuer", "cli.auth-audience")
+def test_authentication_by_flag_variable_and_file(tmp_path: Path) -> None:
+    provider = ("--auth-jwks-url", "https://id.example/keys", "--auth-issuer", "https://id.example/")
+    flag = settle(tmp_path, "", {"HECTOR_AUTH_SECRET": "of the variable"}, *provider, "--auth-audience", "hector, api")
+    assert (flag.auth.secret, flag.auth.jwks_url) == ("of the variable", "https://id.example/keys")
+    assert (flag.auth.issuer, flag.auth.audience) == ("https://id.example/", ("hector", "api"))
+    file = "server: {auth: {secret: of the file, require_auth: false, role_claim: groups}}"
+    found = settle(tmp_path, file, {}, "--auth-secret", "of the flag").auth
+    assert (found.secret, found.require_auth, found.role_claim) == ("of the flag", False, "groups")
+    assert settle(tmp_path, file, {"HECTOR_REQUIRE_AUTH": "yes"}).auth.require_auth
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--auth-jwks-url", "https://id.example/keys"), "issuer"),
+        (("--auth-issuer", "https://id.example"), "audience"),
+        (("--auth-audience", "hector"), "nobody issues tokens"),
+        (("--auth-client-id", "hector"), "nobody issues tokens"),
+        (("--auth-jwks-url", "id.example", "--auth-issuer", "a", "--auth-audience", "b"), "--auth-jwks-url"),
+        (("--auth-signing-seed", "geheim"), "seed is too short"),
+    ],
+)
+def test_half_of_a_provider_is_refused(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
+    error = refusal(tmp_path, "", None, *arguments)
+    assert words in str(error)
+    assert "geheim" not in str(error)
+
+
+@pytest.mark.proves("auth.required")
+@pytest.mark.parametrize(
+    ("auth", "here", "exposed"),
+    [
+        ("{}", False, True),
+        ("{enabled: false}", False, False),
+        ("{enabled: true}", True, True),
+        ("{secret: x}", True, True),
+        ("{api_keys: [{name: ci, key: 0123456789abcdef}]}", True, True),
+        ("{issuer: x, audience: y}", True, True),
+        ("{secret: x, require_auth: false}", False, False),
+        ("{require_auth: true}", True, True),
+        ("{role_claim: groups}", False, True),
+    ],
+)
+def test_when_agents_take_a_credential(tmp_path: Path, auth: str, here: bool, exposed: bool) -> None:
+    found = settle(tmp_path, f"server: {{auth: {auth}}}").auth
+    assert (found.asks(exposed=False), found.asks(exposed=True)) == (here, exposed)
 
 
 @pytest.mark.proves("cli.config")

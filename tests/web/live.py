@@ -15,6 +15,8 @@ from starlette.applications import Starlette
 
 from hector.apps.build import build
 from hector.apps.registry import Apps
+from hector.auth.authenticator import ADMIN
+from hector.auth.opening import open_authenticator
 from hector.cli.server import bind
 from hector.config.root import HectorConfig
 from hector.core.clock import SystemClock
@@ -24,6 +26,9 @@ from hector.tools.catalog import Catalog
 from hector.web.app import create_app
 
 PATIENCE = 30.0
+ADMIN_SECRET = "a-secret-of-the-tests"
+AS_ADMIN = {"Authorization": f"Bearer {ADMIN_SECRET}"}
+"""The head of a request with all rights."""
 
 
 @dataclass(slots=True)
@@ -95,7 +100,9 @@ async def _run(config: HectorConfig, folder: Path, listener: socket.socket, up: 
     apps = Apps(build(config, Catalog(())))
     try:
         async with TaskService(apps, store, SystemClock(), config.server) as tasks:
-            app = create_app(tasks, apps, store, config.server)
+            auth = open_authenticator(config.server, store, SystemClock())
+            auth.let_in(ADMIN_SECRET, ADMIN)
+            app = create_app(tasks, apps, store, config.server, auth=auth)
             server = _Server(app)
             async with asyncio.TaskGroup() as group:
                 group.create_task(server.serve([listener]))
