@@ -148,11 +148,6 @@ class Jobs:
             await con.notify(STOP, subject)
             await con.notify(READY)
 
-    async def delete_of(self, con: Connection, lane: str, tasks: tuple[int, int]) -> None:
-        """Delete the live jobs of a lane and the dead letters of a range of task keys."""
-        await con.execute(self._sql["delete_lane"], (lane,))
-        await con.execute(self._sql["delete_dead"], tasks)
-
     async def find(self, con: Connection, key: int) -> JobRecord:
         """One job. Raises NotFound."""
         found = await con.one(self._sql["get"], (key,))
