@@ -12,7 +12,7 @@ LAYERS: list[set[str]] = [  # lowest first
     {"observe"},
     {"net"},
     {"store"},
-    {"auth"},
+    {"auth", "limits"},
     {"models", "tools", "a2a"},
     {"agents"},
     {"runner"},

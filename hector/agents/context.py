@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 from hector.agents.approval import Waiting
 from hector.core.clock import Clock
 from hector.core.event import Event, Output
+from hector.core.ports import Meter
 from hector.core.record import dataclass
 from hector.core.task import Caller
 
@@ -31,7 +32,7 @@ class RunContext:
     `stream` is false when nobody watches: the model is then asked for its answer in one piece.
 
     `root` is the task's own agent, empty where no other can take part. An agent that another one calls works in
-    `branch`, and `call` is the name of that call; `above` is what those above it tell all agents.
+    `branch`, and `call` is the name of that call; `above` is what those above it tell all agents. One `meter` for all.
     """
 
     caller: Caller
@@ -47,6 +48,7 @@ class RunContext:
     call: str = ""
     above: str = ""
     limits: Limits = NO_MORE
+    meter: Meter | None = None
 
 
 class Others(Protocol):

@@ -8,7 +8,7 @@ from contextlib import aclosing
 from dataclasses import field, replace
 from typing import Any, Final, cast
 
-from hector.agents.approval import ITSELF, Asker, Waiting, needs_approval, next_steps
+from hector.agents.approval import ITSELF, Asker, Steps, Waiting, needs_approval, next_steps
 from hector.agents.context import NO_MORE, Limits, Others, RunContext
 from hector.agents.delegation import consult, too_many
 from hector.agents.history import REPAIR, messages_of, this_run
@@ -19,7 +19,7 @@ from hector.agents.standing import FINISH, CallStanding, Phase, Standing, Turn, 
 from hector.agents.structured import check, repair_request
 from hector.agents.together import Step, together
 from hector.core import points
-from hector.core.content import Message, Text, ToolCall
+from hector.core.content import Message, Text, ToolCall, ToolResult
 from hector.core.errors import AgentError
 from hector.core.event import (
     ApprovalRequired,
@@ -36,7 +36,7 @@ from hector.core.event import (
     call_name,
 )
 from hector.core.ids import new_id
-from hector.core.ports import ChatModel, ModelReply, ModelRequest, OutputSchema, Tool, ToolContext, ToolPolicy
+from hector.core.ports import ChatModel, Meter, ModelReply, ModelRequest, OutputSchema, Tool, ToolContext, ToolPolicy
 from hector.core.record import dataclass
 from hector.core.usage import FinishReason
 
@@ -160,10 +160,27 @@ class Agent:
         points.reach("model.after")
         yield self._turn(run, reply)
 
-    async def _reply(self, run: _Run) -> AsyncGenerator[Partial | ModelReply]:
+    def _reply(self, run: _Run) -> AsyncGenerator[Partial | ModelReply]:
         context = run.context
         messages = messages_of(run.events, self.id, context.invocation_id, context.branch, run.standing.prefix)
         request = ModelRequest(run.system, messages, run.kit.specs, output=self.output)
+        meter = context.meter
+        return self._answer(context, request) if meter is None else self._paid_answer(context, meter, request)
+
+    async def _paid_answer(
+        self, context: RunContext, meter: Meter, request: ModelRequest
+    ) -> AsyncGenerator[Partial | ModelReply]:
+        permit = await meter.before_model(self.id, request)
+        try:
+            async with aclosing(self._answer(context, request)) as answer:
+                async for item in answer:
+                    if isinstance(item, ModelReply):
+                        permit.settle(item)
+                    yield item
+        finally:
+            permit.settle(None)
+
+    async def _answer(self, context: RunContext, request: ModelRequest) -> AsyncGenerator[Partial | ModelReply]:
         model = self.model()
         if not (self.streaming and context.stream):
             yield await model.complete(request)
@@ -208,6 +225,8 @@ class Agent:
         kit, now = run.kit, run.context.clock.now()
         complain = lambda call: complaint(call, kit.tools)  # noqa: E731 - bound to this kit
         steps = next_steps(turn, kit.policies, run.begun, now, complain, run.asker, kit.handovers)
+        if run.context.meter is not None and steps.run:
+            steps = await self._metered(run, run.context.meter, steps)
         if steps.settled or steps.intend:
             run.begun |= frozenset(steps.intend)
             yield run.event(Message("tool", steps.settled), started=steps.intend)
@@ -225,6 +244,22 @@ class Agent:
                     yield step
         if not turn.settled and (pause := _pause(run, turn, steps.ask, waiting)):
             yield pause
+
+    async def _metered(self, run: _Run, meter: Meter, steps: Steps) -> Steps:
+        """The steps without calls that are not to be carried out: the model is told why."""
+        context = run.context
+        own = [event for event in run.events if event.branch == context.branch]
+        refused = await meter.before_tools(self.id, context.invocation_id, [one.call for one in steps.run], own)
+        if not refused:
+            return steps
+        told = [one.call for one in steps.run if one.call.id in refused]
+        results = (ToolResult(call.id, call.name, (Text(refused[call.id]),), is_error=True) for call in told)
+        return Steps(
+            (*steps.settled, *results),
+            tuple(name for name in steps.intend if name not in refused),
+            tuple(one for one in steps.run if one.call.id not in refused),
+            steps.ask,
+        )
 
     def _carry_out(self, run: _Run, turn: Turn, calls: Sequence[CallStanding]) -> AsyncGenerator[Step]:
         """Run calls side by side: those of tools as one stream, and one stream for each agent that is called."""

@@ -11,6 +11,7 @@ from hector.core.errors import HectorError, LeaseLost, StoreError
 from hector.core.job import Claim, JobState
 from hector.core.record import dataclass
 from hector.core.task import TaskState
+from hector.limits.switches import Pause
 from hector.observe.redact import redact
 from hector.store import Store
 from hector.tasks.backoff import Again, Schedule, Tries, after_failure
@@ -49,14 +50,14 @@ class Conductor:
             log.exception("a run cannot be ended or put back", extra={"task": run.task_id})
             await self._last_resort(run)
         finally:
-            if work.ending is Ending.RELEASE and not run.ended:
-                await self._hand_back(run)
+            if work.ending in (Ending.RELEASE, Ending.PAUSE) and not run.ended:
+                await self._hand_back(run, work.pause)
             run.leave()
 
     async def stopped_early(self, work: Work, claim: Claim) -> None:
         """Work was told to stop before its run could begin. A task that is canceled has ended its job itself."""
-        if work.ending is Ending.RELEASE:
-            await hand_back(self.store, claim)
+        if work.ending in (Ending.RELEASE, Ending.PAUSE):
+            await hand_back(self.store, claim, work.pause)
 
     async def _contain(self, work: Work, run: Run, tries: Tries, running: Callable[[], Awaitable[None]]) -> None:
         try:
@@ -133,21 +134,26 @@ class Conductor:
         run.abandon(text or INTERNAL)
         await give_up(self.store, run.claim, text or INTERNAL)
 
-    async def _hand_back(self, run: Run) -> None:
+    async def _hand_back(self, run: Run, pause: Pause | None) -> None:
         try:
             async with asyncio.timeout(RELEASE_SECONDS):
                 await run.save()
         except (HectorError, TimeoutError) as error:
             log.info("the last steps of a run could not be stored", extra={"task": run.task_id, "error": str(error)})
         if not run.ended:
-            await hand_back(self.store, run.claim)
+            await hand_back(self.store, run.claim, pause)
+            if pause is not None:
+                run.say(f"paused: {pause.reason}")
 
 
-async def hand_back(store: Store, claim: Claim) -> None:
-    """Let another process, or the next start of this one, go on at once."""
+async def hand_back(store: Store, claim: Claim, pause: Pause | None = None) -> None:
+    """Let another process, or the next start of this one, go on: at once, or when the pause is over."""
     try:
         async with asyncio.timeout(RELEASE_SECONDS):
-            await store.jobs.release((claim,))
+            if pause is None:
+                await store.jobs.release((claim,))
+            else:
+                await store.switches.pause((claim,), pause.until, pause.reason)
     except (StoreError, TimeoutError) as error:
         log.warning("a job could not be handed back; it is taken over later", extra={"error": str(error)})
 

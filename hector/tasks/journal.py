@@ -6,15 +6,17 @@ from hector.core.event import Artifact, Event
 from hector.core.job import Claim
 from hector.core.task import Caller, Status, Task
 from hector.store import Record, Store
+from hector.store.counters import Charge
 from hector.tasks.insist import insist
 
 
 class Journal:
-    """Counts the writes of a claim. `unsaved` are the events that wait for the next one."""
+    """Counts the writes of a claim. `unsaved` are the events that wait for the next one, `charges` what they cost."""
 
     def __init__(self, store: Store, clock: Clock, caller: Caller, task: Task, claim: Claim) -> None:
         self.claim = claim
         self.unsaved: list[Event] = []
+        self.charges: list[Charge] = []
         self._store = store
         self._clock = clock
         self._caller = caller
@@ -58,8 +60,10 @@ class Journal:
             self.claim,
             self._step,
             dead,
+            tuple(self.charges),
         )
         self.unsaved.clear()
+        self.charges.clear()
         return record
 
     async def send(self, record: Record) -> bool:
@@ -75,6 +79,7 @@ class Journal:
             self._sent = None
             self._step -= 1
             self.unsaved[:0] = record.events
+            self.charges[:0] = record.charges
             raise
         self._sent = None
         return done

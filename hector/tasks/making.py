@@ -9,6 +9,7 @@ from hector.core.errors import NotFound
 from hector.core.job import Job, JobState
 from hector.core.record import dataclass
 from hector.core.task import Status, TaskState
+from hector.limits.limits import Limits
 from hector.store import Accept, Accepted, Session, Store
 from hector.tasks.channel import Channels
 from hector.tasks.checkpoint import Checkpoints, refusal
@@ -30,6 +31,7 @@ class Making:
     clock: Clock
     channels: Channels
     halting: Callable[[], bool]
+    limits: Limits | None = None
 
     def fresh(self, accepted: Accepted, offer: Accept, app: App) -> Run:
         """The run of a message, which begins at once."""
@@ -46,6 +48,7 @@ class Making:
             structured=app.structured,
             halting=self.halting,
             due=Checkpoints(app.config.storage.checkpoint).due,
+            limits=self.limits,
         )
 
     async def later(self, job: Job, app: App) -> Run | None:
@@ -67,6 +70,7 @@ class Making:
             structured=app.structured,
             halting=self.halting,
             due=Checkpoints(app.config.storage.checkpoint).due,
+            limits=self.limits,
         )
 
     async def go_on(self, run: Run, job: Job, app: App) -> None:

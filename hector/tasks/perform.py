@@ -1,5 +1,6 @@
 """What an agent is run with: its session as it stands, the facts of the request, and what of the run is stored."""
 
+from dataclasses import replace
 from typing import Any
 
 from hector.agents.context import RunContext
@@ -14,6 +15,7 @@ from hector.runner.turn import run_turn
 from hector.store import Session, Store
 from hector.store.history import ENVELOPE
 from hector.tasks.insist import insist
+from hector.tasks.metering import meter_of
 from hector.tasks.run import Run
 
 
@@ -46,7 +48,15 @@ async def perform(run: Run, request: Request, store: Store, clock: Clock) -> Non
         found = await insist(clock, lambda: store.sessions.artifacts(run.caller, base.context_id), "reading artifacts")
         state |= {f"{ARTIFACT}{name}": text_of(artifact) for name, artifact in found.items()}
     context = RunContext(run.caller, base.context_id, base.id, request.invocation, clock, events, state, request.stream)
-    await run.follow(run_turn(agent, context, state))
+    meter = meter_of(run.limits, run, request.app.config, session, request.invocation)
+    if meter is None:
+        await run.follow(run_turn(agent, context, state))
+        return
+    try:
+        async with meter.running():
+            await run.follow(run_turn(agent, replace(context, meter=meter), state))
+    finally:
+        await meter.close(written=run.ended)
 
 
 async def load(run: Run, store: Store, clock: Clock) -> Session:

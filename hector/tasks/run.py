@@ -44,6 +44,7 @@ from hector.core.task import (
     ToolProgress,
     Update,
 )
+from hector.limits.limits import Limits
 from hector.store import Record, Store
 from hector.store.history import question
 from hector.tasks.channel import Channel
@@ -85,6 +86,7 @@ class Run:
     structured: Collection[str] = ()
     halting: Callable[[], bool] = _never
     due: Callable[[Event], bool] = _brings_results
+    limits: Limits | None = None
     direct: Reply | None = None
     ended: bool = False
     _last: Event | None = None

@@ -32,6 +32,7 @@ from hector.core.task import (
     TaskQuery,
     TaskState,
 )
+from hector.limits.limits import Limits
 from hector.store import Accept, Store
 from hector.store.history import user_event
 from hector.tasks.decisions import continued, decided_calls, named_task, waiting_for
@@ -57,11 +58,19 @@ class TaskService:
     A task may run in this process or in another one, now or later: whoever asks cannot tell the difference.
     """
 
-    def __init__(self, apps: Apps, store: Store, clock: Clock, settings: Server | None = None) -> None:
+    def __init__(
+        self,
+        apps: Apps,
+        store: Store,
+        clock: Clock,
+        settings: Server | None = None,
+        limits: Limits | None = None,
+    ) -> None:
         self._apps = apps
         self._store = store
         self._clock = clock
-        self._worker = Worker(apps, store, clock, settings or Server())
+        self._limits = limits or Limits(store, clock)
+        self._worker = Worker(apps, store, clock, settings or Server(), self._limits)
 
     async def __aenter__(self) -> Self:
         await self._worker.__aenter__()
@@ -228,7 +237,13 @@ class TaskService:
         lease = apps.lease(app_id) if app_id in apps else await apps.acquire(app_id)
         try:
             offer = await self._offer(lease.app, caller, agent, message, options, stream=stream)
-            accepted = self._worker.begin(offer, lease)
+            talk = offer.context_id if message.context_id or message.task_id else None
+            await self._limits.admit(caller, agent, talk, offer.task_id)
+            try:
+                accepted = self._worker.begin(offer, lease)
+            except BaseException:
+                await self._limits.leave(offer.task_id)
+                raise
         except BaseException:
             lease.release()
             raise

@@ -6,6 +6,7 @@ from enum import IntEnum
 
 from hector.core.job import Claim
 from hector.core.record import dataclass
+from hector.limits.switches import Pause
 from hector.tasks.run import Run
 
 
@@ -16,9 +17,11 @@ class Ending(IntEnum):
     """Others wait for its place, and it is of a kind that can be done later."""
     CANCEL = 1
     """Somebody cancels the task: its end is stored, and its job's with it."""
-    RELEASE = 2
+    PAUSE = 2
+    """An operator has switched it off: the claim is handed back, to rest."""
+    RELEASE = 3
     """The process stops: the claim is handed back."""
-    LOSE = 3
+    LOSE = 4
     """The claim is void: nothing is written any more."""
 
 
@@ -26,6 +29,7 @@ class Ending(IntEnum):
 class Work:
     """`claim` is there once the job is known to be ours; `run`, once a run can be asked about itself.
 
+    `pause` says why it rests, when it was stopped for that.
     `yields_at` is the event loop's time from which it gives its place to others that wait; None: it does not.
     """
 
@@ -35,6 +39,7 @@ class Work:
     task: asyncio.Task[None] | None = None
     ending: Ending | None = None
     yields_at: float | None = None
+    pause: Pause | None = None
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     def stop(self, ending: Ending) -> None:

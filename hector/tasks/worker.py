@@ -23,11 +23,12 @@ from hector.core.errors import LeaseLost, NotSupported, StoreError, StoreUnavail
 from hector.core.job import READY, STOP, Job
 from hector.core.record import dataclass
 from hector.core.task import Caller, Task
+from hector.limits.limits import Limits
 from hector.store import Accept, Accepted, Store
 from hector.tasks.backoff import Schedule, Tries
 from hector.tasks.channel import Channels
 from hector.tasks.claims import Claims, Places
-from hector.tasks.conduct import RELEASE_SECONDS, Conductor, give_up
+from hector.tasks.conduct import RELEASE_SECONDS, Conductor, give_up, hand_back
 from hector.tasks.follow import Follower
 from hector.tasks.handlers import Parts
 from hector.tasks.handling import Handling
@@ -66,7 +67,7 @@ class Begun:
 class Worker:
     """Use as an async context manager: leaving it stops what still runs, and hands it back."""
 
-    def __init__(self, apps: Apps, store: Store, clock: Clock, settings: Server) -> None:
+    def __init__(self, apps: Apps, store: Store, clock: Clock, settings: Server, limits: Limits) -> None:
         self.channels = Channels()
         self.stopping = False
         self._apps = apps
@@ -76,7 +77,8 @@ class Worker:
         self._runs: dict[str, Work] = {}
         self._jobs: dict[int, Work] = {}
         store.push.max_attempts = settings.push_notifications.max_retries + 1
-        self._making = Making(store, clock, self.channels, lambda: self.stopping)
+        self._limits = limits
+        self._making = Making(store, clock, self.channels, lambda: self.stopping, limits)
         self._conductor = Conductor(store, clock, Schedule(settings.queue.initial_delay, settings.queue.max_delay))
         self._handling = Handling(Parts(store, clock, settings))
         self._later = max(1, settings.queue.workers // 2)
@@ -90,12 +92,15 @@ class Worker:
 
     async def __aenter__(self) -> Self:
         await self._lease.begin()
+        await self._limits.switches.look()
+        self._limits.switches.on_change(self._heed_switches)
         await self._group.__aenter__()
         self._deaf = [
             self._store.database.listen(READY, self._claims.told),
             self._store.database.listen(STOP, self._heard_stop),
         ]
-        keepers = (self.follower.keep(), self._lease.keep(), self._claims.keep())
+        limits = self._limits.keep(lambda: self._lease.id)
+        keepers = (self.follower.keep(), self._lease.keep(), limits, self._claims.keep())
         self._keeping = [self._group.create_task(keeper) for keeper in keepers]
         return self
 
@@ -207,6 +212,19 @@ class Worker:
             if work.claim is not None and not await self._store.jobs.holds(work.claim):
                 work.stop(Ending.LOSE)
 
+    def _heed_switches(self) -> None:
+        for work in tuple(self._runs.values()):
+            self._heed(work)
+
+    def _heed(self, work: Work) -> None:
+        """Stop a run that is switched off; it goes on from its last stored step when it is switched on again."""
+        if work.run is None or work.run.ended:
+            return
+        pause = self._limits.pause(work.run.caller.app, work.run.live.base.agent)
+        if pause is not None:
+            work.pause = pause
+            work.stop(Ending.PAUSE)
+
     # Messages that this process accepts.
 
     async def _accept(self, work: Work, offer: Accept, lease: AppLease, answer: "asyncio.Future[Begun]") -> None:
@@ -217,6 +235,7 @@ class Worker:
             if not answer.done():
                 answer.set_result(Begun(accepted.task, offer.event.invocation_id, run))
             if run is not None:
+                self._heed(work)
                 request = Request(lease.app, offer.agent, offer.event.invocation_id, offer.stream, accepted.session)
                 tries = Tries(1, offer.max_attempts)
                 await self._conductor.conduct(work, run, tries, lambda: perform(run, request, self._store, self._clock))
@@ -229,6 +248,7 @@ class Worker:
             answer.cancel()
             self._forget(work, offer.task_id)
             lease.release()
+            await self._limits.leave(offer.task_id)
 
     async def _store_message(self, work: Work, offer: Accept) -> Accepted:
         await self._claims.gate.enter()
@@ -286,10 +306,17 @@ class Worker:
             self._forget(work, job.subject)
             if lease is not None:
                 lease.release()
+            await self._limits.leave(job.subject)
 
     async def _go_on_with(self, app: App, work: Work, job: Job) -> None:
         run = work.run = await self._making.later(job, app)
-        if run is not None:
+        if run is None:
+            return
+        work.pause = await self._limits.hold_up(run.caller, run.live.base.agent, run.task_id)
+        if work.pause is not None:
+            await hand_back(self._store, job.claim, work.pause)
+            run.leave()
+        else:
             tries = Tries(job.attempts, job.max_attempts)
             await self._conductor.conduct(work, run, tries, lambda: self._making.go_on(run, job, app))
 

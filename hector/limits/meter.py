@@ -1,0 +1,266 @@
+"""The meter of one run: holds before each call what it may need, and pays what it did need."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+from hector.core.content import ToolCall
+from hector.core.errors import BudgetExceeded
+from hector.core.event import Event
+from hector.core.ids import new_id
+from hector.core.ports import ModelReply, ModelRequest
+from hector.core.quota import Ask
+from hector.core.record import dataclass
+from hector.core.task import Caller
+from hector.core.usage import Usage
+from hector.limits.ledger import Ledger, MemoryLedger
+from hector.limits.prices import Model, cost
+from hector.limits.repeats import in_a_row
+from hector.limits.spending import Spending, Wanted, wants
+from hector.store.counters import Charge
+from hector.store.usage import DAY_MS, Amounts, Place
+
+_OWN: Final = 1_000_000
+"""More counters than a run ever has: those of its own are never forgotten."""
+_WALL: Final = "time"
+_SHORT: Final = 1000
+"""Milliseconds that are not worth a write of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whose run it is; `model` gives provider/model and the longest answer (0: unknown) of an agent's model."""
+
+    caller: Caller
+    agent: str
+    session: str
+    task: str
+    model: Callable[[str], tuple[str, int]]
+
+
+@dataclass(slots=True)
+class ModelPermit:
+    """`core.ports.Permit`."""
+
+    meter: "RunMeter"
+    agent: str
+    model: Model
+    foreseen: Usage
+    began: float
+    holdings: "list[Holding]"
+    open: bool = True
+
+    def settle(self, reply: ModelReply | None) -> None:
+        if not self.open:
+            return
+        self.open = False
+        if reply is None:
+            self.meter.give_back(self.holdings)
+            return
+        now = self.meter.spending.clock.now()
+        usage = self.model.used(reply, self.foreseen, now - self.began)
+        money = cost(usage, self.model.rate)
+        amounts = {"tokens": usage.total, "money": money, _WALL: self.meter.elapsed(now)}
+        kept = Amounts(1, usage.input, usage.output, usage.cache_read, usage.reasoning, 0, money)
+        self.meter.pay(self.holdings, amounts, self.agent, self.model.label, kept, now)
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What is held in one ledger."""
+
+    ledger: Ledger
+    id: str
+    wanted: Sequence[Wanted]
+
+
+class RunMeter:
+    """`core.ports.Meter`. `charges` is where payments wait for the next write of the run."""
+
+    def __init__(self, spending: Spending, subject: Subject, charges: list[Charge], spent: Iterable[Event]) -> None:
+        self.spending = spending
+        self.subject = subject
+        self._charges = charges
+        self._own = MemoryLedger(_OWN)
+        self._given_back: list[str] = []
+        self._taken: list[str] = []
+        self._open: list[ModelPermit] = []
+        self._mark = spending.clock.now()
+        self._before = _seconds(spent)
+        self._recall(spent)
+
+    def _recall(self, spent: Iterable[Event]) -> None:
+        """What this run has used before it went on here, as its events tell."""
+        now = self.spending.clock.now()
+        for event in spent:
+            if event.usage is None:
+                continue
+            model = self._model(event.author)
+            money = cost(event.usage, model.rate)
+            amounts = {"tokens": event.usage.total, "money": money, "tools": len(event.message.tool_calls)}
+            self._own.settle("", [one.want for one in self._wants(self._own, amounts, event.author, now)])
+
+    async def before_model(self, agent: str, request: ModelRequest) -> ModelPermit:
+        model = self._model(agent)
+        foreseen = model.estimate(request)
+        amounts = {
+            "tokens": foreseen.total,
+            "money": cost(foreseen, model.rate),
+            _WALL: round(model.seconds * 1000),
+        }
+        holdings = await self._hold(agent, amounts)
+        permit = ModelPermit(self, agent, model, foreseen, self.spending.clock.now(), holdings)
+        self._open = [one for one in self._open if one.open] + [permit]
+        return permit
+
+    async def before_tools(
+        self, agent: str, invocation: str, calls: Sequence[ToolCall], events: Sequence[Event]
+    ) -> Mapping[str, str]:
+        refused = self._repeated(agent, invocation, calls, events)
+        count = len(calls) - len(refused)
+        if count and (self.spending.usage or "tools" in self.spending.kinds):
+            holdings = await self._hold(agent, {"tools": count})
+            label = self._model(agent).label
+            now = self.spending.clock.now()
+            self.pay(holdings, {"tools": count}, agent, label, Amounts(tools=count), now)
+        return refused
+
+    def _repeated(
+        self, agent: str, invocation: str, calls: Sequence[ToolCall], events: Sequence[Event]
+    ) -> dict[str, str]:
+        settings = self.spending.repeated
+        if not settings.refuse_after and not settings.fail_after:
+            return {}
+        rows = in_a_row(events, agent, invocation)
+        longest = max((rows.get(call.id, 0) for call in calls), default=0)
+        if settings.fail_after and longest > settings.fail_after:
+            name = next(call.name for call in calls if rows.get(call.id) == longest)
+            raise BudgetExceeded(
+                f"agent {agent!r} called {name} {longest} times in a row with the same arguments "
+                f"(limits.repeated_calls.fail_after is {settings.fail_after})"
+            )
+        return {
+            call.id: f"{call.name} has been called {rows[call.id] - 1} times in a row with exactly these arguments and "
+            "was not called again: its results are above. Use them, call it with other arguments, or answer now."
+            for call in calls
+            if settings.refuse_after and rows.get(call.id, 0) > settings.refuse_after
+        }
+
+    def _model(self, agent: str) -> Model:
+        return self.spending.model(*self.subject.model(agent))
+
+    def _wants(self, ledger: Ledger, amounts: dict[str, int], agent: str, now: float) -> list[Wanted]:
+        subject = self.subject
+        rules = next(rules for one, rules in self.spending.ledgers(self._own) if one is ledger)
+        return wants(rules, amounts, subject.caller, agent, subject.session, now)
+
+    async def _hold(self, agent: str, amounts: dict[str, int]) -> list[Holding]:
+        now = self.spending.clock.now()
+        holdings: list[Holding] = []
+        try:
+            for ledger, _ in self.spending.ledgers(self._own):
+                if wanted := self._wants(ledger, amounts, agent, now):
+                    ask = Ask(tuple(one.want for one in wanted), new_id(), self.subject.task)
+                    await self.spending.grant(ledger, ask, wanted)
+                    holdings.append(Holding(ledger, ask.id, wanted))
+                    if self.spending.is_shared(ledger):
+                        self._taken.append(ask.id)
+        except BaseException:
+            self.give_back(holdings)
+            raise
+        return holdings
+
+    def give_back(self, holdings: Iterable[Holding]) -> None:
+        """Nothing of it was used."""
+        for holding in holdings:
+            if isinstance(holding.ledger, MemoryLedger):
+                holding.ledger.settle(holding.id, ())
+            else:
+                self._given_back.append(holding.id)
+
+    def pay(
+        self,
+        holdings: Iterable[Holding],
+        amounts: Mapping[str, int],
+        agent: str,
+        label: str,
+        kept: Amounts,
+        now: float,
+    ) -> None:
+        """What was used counts in place of what was held, in the database with the next write of the run."""
+        shared: Charge | None = None
+        for holding in holdings:
+            paid = [one.want._replace(amount=amounts.get(one.rule.kind, 0)) for one in holding.wanted]
+            if isinstance(holding.ledger, MemoryLedger):
+                holding.ledger.settle(holding.id, paid)
+            else:
+                shared = Charge(holding.id, self.subject.task, now, tuple(paid))
+        if shared is None and not self.spending.usage:
+            return
+        caller = self.subject.caller
+        place = Place(caller.app, int(now * 1000) // DAY_MS, agent, caller.user, label)
+        charge = shared or Charge(new_id(), self.subject.task, now)
+        if self.spending.usage:
+            charge = Charge(charge.id, charge.task, charge.at, charge.counts, place, kept)
+        self._charges.append(charge)
+        self.spending.hurry()
+
+    def elapsed(self, now: float) -> int:
+        """Milliseconds that this run took since it was last asked."""
+        passed, self._mark = now - self._mark, now
+        return max(0, round(passed * 1000))
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Around the run: ends it when its time is over, and gives back what it holds. Raises BudgetExceeded."""
+        limit = self.spending.seconds_of_run(self.subject.agent, self.subject.caller)
+        try:
+            if limit is None:
+                yield
+                return
+            timer = asyncio.timeout(max(0.0, limit - self._before))
+            try:
+                async with timer:
+                    yield
+            except TimeoutError:
+                if not timer.expired():
+                    raise
+                raise BudgetExceeded(f"the budget of this run is used up: {limit:.1f} s of time (budgets)") from None
+        finally:
+            for permit in self._open:
+                permit.settle(None)
+            self._pay_rest()
+            self._given_back, given_back = [], self._given_back
+            if given_back:
+                await asyncio.shield(self.spending.settle((), given_back))
+
+    def _pay_rest(self) -> None:
+        """Time that passed since the last model call."""
+        now = self.spending.clock.now()
+        passed = self.elapsed(now)
+        if passed < _SHORT or _WALL not in self.spending.kinds:
+            return
+        for ledger, _ in self.spending.ledgers(self._own):
+            if self.spending.is_shared(ledger):
+                wanted = self._wants(ledger, {_WALL: passed}, self.subject.agent, now)
+                self._charges.append(Charge(new_id(), self.subject.task, now, tuple(one.want for one in wanted)))
+
+    async def close(self, *, written: bool) -> None:
+        """The run is over here. What it has paid and could not write counts all the same."""
+        left, self._charges[:] = list(self._charges), []
+        if left or not written:
+            paid = {charge.id for charge in left}
+            await self.spending.settle(left, [] if written else [one for one in self._taken if one not in paid])
+        else:
+            self.spending.hurry()
+
+
+def _seconds(events: Iterable[Event]) -> float:
+    """How long a run took so far: from step to step, but not while it waited for people."""
+    total, before = 0.0, None
+    for event in events:
+        if before is not None and before.control is None:
+            total += max(0.0, event.at - before.at)
+        before = event
+    return total
