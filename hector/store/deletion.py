@@ -90,14 +90,14 @@ class Deletion:
             await write(self._delete("delete_events", first, first + BATCH))
         await write(self._delete("delete_session", session.key))
 
-    async def finish_detached(self, write: Callable[[Work[int]], Awaitable[int]]) -> int:
-        """Go on with sessions whose removal was cut off; how many."""
-        count = 0
+    async def finish_detached(self, write: Callable[[Work[int]], Awaitable[int]]) -> list[Found]:
+        """Go on with sessions whose removal was cut off; which."""
+        gone: list[Found] = []
         while found := await self._database.read(self._detached):
             for session in found:
                 await self.finish(session, write)
-            count += len(found)
-        return count
+            gone += found
+        return gone
 
     async def _detached(self, con: Connection) -> list[Found]:
         return [Found(*row) for row in await con.all(self._sql["detached"], (BATCH,))]

@@ -110,10 +110,11 @@ class Retention:
     async def sweep(self, advance: Callable[[int], None] = lambda _: None) -> Removal:
         """Remove all that is due; `advance` is told of each batch how many sessions, jobs or dead letters went."""
         limits = cutoffs(self._policy, self._clock.now())
-        sessions = events = jobs = dead = 0
-        await self._deletion.finish_detached(self._gently)
+        left = await self._deletion.finish_detached(self._gently)
+        sessions, events, jobs, dead = len(left), sum(session.events for session in left), 0, 0
         if limits.sessions is not None:
-            sessions, events = await self._sweep_sessions(limits.sessions, advance)
+            idle, said = await self._sweep_sessions(limits.sessions, advance)
+            sessions, events = sessions + idle, events + said
         if limits.jobs is not None:
             jobs = await self._sweep_jobs("ended_jobs", limits.jobs, advance)
         if limits.dead_letters is not None:

@@ -189,7 +189,7 @@ async def test_a_large_session_goes_in_pieces_that_nobody_meets(store: Store, cl
         async def sleep(self, seconds: float) -> None:
             await look()
 
-    sweeping._clock = Looking(clock.now())
+    sweeping._gently._clock = Looking(clock.now())
     assert await sweeping.sweep() == Removal(sessions=2, events=1302)
     assert max(met) <= 1, "the large one is out of sight from its first transaction on"
     assert len(met) >= 4
