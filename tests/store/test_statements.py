@@ -21,15 +21,17 @@ STATEMENTS = [(file, name, sql) for file in queries.FILES for name, sql in queri
 SCANS = {("sessions", "page")}
 # The first: through partial indexes that hold live jobs or dead letters only. Then small tables, a constant, and what
 # an operator asks for.
-SCANS |= {("jobs", name) for name in ("claimable", "next_due", "running_of", "delete_dead")}
-SCANS |= {("instances", name) for name in ("running_of_nobody", "silent", "instances", "now")}
+SCANS |= {("jobs", name) for name in ("claimable", "next_due", "running_of")}
+SCANS |= {("instances", name) for name in ("running_of_nobody", "silent", "others", "instances", "now")}
 SCANS |= {("queue", name) for name in ("dead", "counts", "means")}
 # The ends of the audit log, what waits to be chained (a few rows), the row of its last cut. Then what names no app.
 SCANS |= {("audit", name) for name in ("alone", "waiting", "head", "take", "last_cut")}
 SCANS |= {("inspection", "of_all")}
+# What is asked for, as JSON; reservations that wait to be settled, which are few; reports over usage; all switches.
+SCANS |= {("counters", name) for name in ("standing", "enter", "change", "abandon", "settled", "forget")}
+SCANS |= {("usage", "report"), ("usage", "ended"), ("switches", "all")}
 # What looks after a database reads all of it, now and then, on a snapshot that holds nobody up.
 SCANS |= {("retention", name) for name in ("dead_letters", "count_dead_letters", "delete_dead_letters")}
-SCANS |= {("retention", "delete_jobs")}
 SCANS |= {("figures", name) for name, _ in queries.load("figures", "sqlite").items()}
 SCANS |= {("backup", name) for name, _ in queries.load("backup", "sqlite").items()}
 # A table of few rows, looked through when an app or a secret goes.
