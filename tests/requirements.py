@@ -457,6 +457,8 @@ _TABLE: Final[Mapping[str, str]] = {
         b audit.redacted             | entries hold no secret
         b audit.page                 | the log is filtered and paged
         b audit.bounded              | what happens with every request is noted once an hour, an attack bounded
+        b audit.tools                | each tool call before it begins, its outcome, and each decision of a person
+        b audit.plain                | a turn without tools writes nothing into it
     """,
     "Milestone 3: runs that go on": """
         b resume.events              | a run goes on from any of its events; nothing that was finished happens again

@@ -3,13 +3,13 @@
 Pure: it looks at where the calls stand and at the tools' policies, and says what to do.
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Set
 from typing import Any, Final, TypeAlias
 
 from hector.agents.standing import CallStanding, Phase, Turn
 from hector.core.content import Text, ToolCall, ToolResult
+from hector.core.digest import args_hash
 from hector.core.event import InputRequired, PendingCall
 from hector.core.ports import ToolPolicy
 from hector.core.record import dataclass
@@ -51,12 +51,6 @@ class Waiting:
 
     questions: tuple[InputRequired, ...]
     calls: tuple[PendingCall, ...]
-
-
-def args_hash(args: Mapping[str, Any]) -> str:
-    """SHA-256 of the arguments as canonical JSON, in hexadecimal: what an approval is bound to."""
-    text = json.dumps(args, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
 def next_steps(

@@ -76,9 +76,10 @@ class AuditLog:
 
         return unit
 
-    async def write(self, con: Connection, entry: Entry) -> None:
-        """Write an entry within a unit of work."""
-        await con.send(self._sql["note"], self._values(entry))
+    async def write(self, con: Connection, *entries: Entry) -> None:
+        """Write entries within a unit of work."""
+        for entry in entries:
+            await con.send(self._sql["note"], self._values(entry))
 
     def is_new(self, *what: str) -> bool:
         """Whether this was not noted within the hour, which it is from now on; False, too, where there is too much.

@@ -44,7 +44,7 @@ class Store:
         self.usage = UsageTable(database)
         self.counters = Counters(database, self.usage)
         self.switches = Switches(database)
-        self.tasks = Tasks(database, self.sessions, self.jobs, self.push, self.approvals, self.counters)
+        self.tasks = Tasks(database, self.sessions, self.jobs, self.push, self.approvals, self.counters, self.audit)
 
     @property
     def dsn(self) -> str:

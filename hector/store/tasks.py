@@ -2,12 +2,15 @@
 
 from collections.abc import Awaitable, Sequence
 
+from hector.core.audit import Entry
 from hector.core.errors import InvalidRequest, NotSupported
 from hector.core.event import ApprovalRequired
 from hector.core.ids import new_id
 from hector.core.job import STOP, Claim
 from hector.core.task import Caller, Status, Task, TaskState
 from hector.store.approvals import Approvals
+from hector.store.audit import AuditLog
+from hector.store.audit_run import decision_entries, tool_entries
 from hector.store.codec import EventRow, dumps, event_row, milliseconds
 from hector.store.counters import Counters
 from hector.store.database import Connection, Database, Row
@@ -32,12 +35,14 @@ class Tasks(TaskReader):
         push: PushConfigs,
         approvals: Approvals,
         counters: Counters,
+        audit: AuditLog,
     ) -> None:
         super().__init__(database, sessions)
         self._jobs = jobs
         self._push = push
         self._approvals = approvals
         self._counters = counters
+        self._audit = audit
 
     def accept(self, accept: Accept) -> Awaitable[Accepted]:
         """Create the task, or move a waiting one on, append the user's event, and add the job that runs it.
@@ -64,8 +69,8 @@ class Tasks(TaskReader):
 
         Raises LeaseLost when the claim is void.
         """
-        step = prepare(record)
-        return self._database.write(lambda con: self._record(con, record, step), record.context_id)
+        step, entries = prepare(record), tool_entries(record)
+        return self._database.write(lambda con: self._record(con, record, step, entries), record.context_id)
 
     def cancel(self, caller: Caller, task_id: str, at: float) -> Awaitable[bool]:
         """End the task as canceled, and its job with it, wherever that runs; False if it has ended or is gone."""
@@ -116,6 +121,7 @@ class Tasks(TaskReader):
         session = key >> SEQ_BITS
         if accept.decisions:
             await self._approvals.decide(con, key, accept.decisions, at)
+            await self._audit.write(con, *decision_entries(accept))
         if accept.push is not None:
             await self._push.attach(con, key, accept.task_id, accept.push)
         await self._sessions.advance(con, session, seq, 1, at)
@@ -128,7 +134,7 @@ class Tasks(TaskReader):
         task = await self._get(con, accept.caller, accept.task_id, None, None)
         return Accepted(task, claim, lane=lane_of(session))
 
-    async def _record(self, con: Connection, record: Record, step: Step) -> bool:
+    async def _record(self, con: Connection, record: Record, step: Step, entries: Sequence[Entry]) -> bool:
         caller = record.caller
         # The task before its job, like whoever cancels it: two that lock in opposite orders wait for each other.
         found = await con.one(self._sql["position"], (record.task_id, caller.app, caller.user, record.context_id))
@@ -137,6 +143,7 @@ class Tasks(TaskReader):
         await self._counters.pay(con, record.charges)
         if found is None or TaskState(found[2]).terminal:
             return False
+        await self._audit.write(con, *entries)
         key, last, state, seq, receivers = found
         if step.rows:
             session, at = key >> SEQ_BITS, milliseconds(record.events[-1].at)
