@@ -104,6 +104,7 @@ def _names(document: Document, agents: Mapping[str, Mapping[str, Any]], found: M
         if one.to in taken[one.by]:
             message = f"the agent {one.to!r} and a tool of that name would be the same to the model"
             document.report("duplicate", one.where, message, hint=f"rename one of them, or limit agents.{one.by}.tools")
+    for one in found["agent_tools"]:
         taken[one.by].add(one.to)
     for one in found["sub_agents"]:
         if HANDOVER + one.to in taken[one.by]:
