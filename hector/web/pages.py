@@ -16,13 +16,14 @@ from hector.config.server import Server
 from hector.core.clock import Clock
 from hector.core.content import JsonObject
 from hector.core.errors import StoreError
-from hector.core.identity import DEFAULT_APP, Principal, Via
+from hector.core.identity import DEFAULT_APP, OPEN, Principal, Via
 from hector.store import Store
 from hector.tasks.service import TaskService
 from hector.web.address import base_url
 from hector.web.answers import JSON, Headers, reply, reply_json
 from hector.web.identity import principal_of
 from hector.web.protocol import visible_agent
+from hector.web.schemes import asks, described, secured
 from hector.web.tenancy import app_for
 
 log = logging.getLogger("hector.web")
@@ -92,7 +93,8 @@ class Pages:
     def _card_of(self, app: App, agent: str, base: str, *, legacy: bool) -> JsonObject:
         tenant = None if app.id == DEFAULT_APP else app.id
         push = self._settings.push_notifications.enabled
-        return agent_card(app.config, agent, base, legacy=legacy, push=push, tenant=tenant)
+        card = agent_card(app.config, agent, base, legacy=legacy, push=push, tenant=tenant)
+        return secured(card, self._settings, app.config.agents[agent].visibility, legacy=legacy)
 
     async def _card(self, request: Request, *, legacy: bool) -> Response:
         app = await self._app(request)
@@ -119,7 +121,7 @@ class Pages:
         return found
 
     async def health(self, request: Request) -> Response:
-        """That it lives and how busy it is; nothing about how it is set up."""
+        """That it lives, how to log in and, to those whom agents answer, how busy it is."""
         who = principal_of(request.scope)
         agents = self._apps.current.config.agents.values()
         report = {
@@ -127,9 +129,10 @@ class Pages:
             "version": __version__,
             "agents": sum(sees(who, agent.visibility) for agent in agents),
             "tasks": {"running": self._tasks.running},
-            "auth": {"enabled": False},
+            "auth": described(self._settings),
         }
-        return reply_json(request, report)
+        known = ("status", "auth") if who is OPEN and asks(self._settings) else tuple(report)
+        return reply_json(request, {name: report[name] for name in known})
 
     async def live(self, request: Request) -> Response:
         """That it lives."""

@@ -153,9 +153,19 @@ def test_neither_the_log_nor_the_task_shows_what_the_configuration_hides(hector:
 @pytest.mark.parametrize(("host", "exposed"), [("0.0.0.0", True), ("::", True), ("127.0.0.1", False)])
 def test_a_server_that_others_can_reach_says_so(hector: Hector, host: str, exposed: bool) -> None:
     write(hector, "leave")
-    with hector.serve("-c", "c.yaml", "--host", host) as server:
+    with hector.serve("-c", "c.yaml", "--host", host, "--no-require-auth") as server:
         assert server.stop() == 0
-        assert ("without authentication" in server.text()) is exposed
+        assert ("agents ask nobody who they are" in server.text()) is exposed
+
+
+@pytest.mark.proves("auth.required")
+def test_a_server_that_others_can_reach_asks_for_credentials(hector: Hector) -> None:
+    write(hector, "leave")
+    with hector.serve("-c", "c.yaml", "--host", "0.0.0.0") as server:
+        assert request(f"{server.url}/agents").status == 401
+        assert request(f"{server.url}/health").json()["auth"] == {"enabled": True, "admin": True}
+        assert server.stop() == 0
+        assert "ask nobody" not in server.text()
 
 
 def test_a_shape_that_is_no_schema_is_found_before_the_first_answer(hector: Hector) -> None:

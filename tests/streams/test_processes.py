@@ -121,7 +121,7 @@ async def test_readers_that_do_not_read_hold_up_nobody(servers: list[Server]) ->
             for _ in range(10):
                 host, port = servers[1].url.removeprefix("http://").split(":")
                 wire = stack.enter_context(socket.create_connection((host, int(port))))
-                wire.sendall(f"GET /tasks/{reader.task_id}:subscribe HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                wire.sendall(f"GET /tasks/{reader.task_id}:subscribe HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             await reader.follow(servers[1].url)
             assert len(reader.text) > 400 * 20_000
             used = max(_resident(server) for server in servers)

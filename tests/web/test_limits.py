@@ -227,7 +227,7 @@ def test_a_client_that_leaves_in_the_middle_of_its_body(server: Live) -> None:
     address = ("127.0.0.1", int(server.url.rpartition(":")[2]))
     for part in (b"", b'{"message'):
         with socket.create_connection(address) as wire:
-            wire.sendall(b"POST /message:send HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n" + part)
+            wire.sendall(b"POST /message:send HTTP/1.1\r\nHost: localhost\r\nContent-Length: 500\r\n\r\n" + part)
     assert server.send()["status"]["state"] == "TASK_STATE_COMPLETED"
 
 

@@ -143,7 +143,7 @@ def test_a_client_that_does_not_read_is_let_go(folder: Path, monkeypatch: pytest
     with live(helper({"text": f"{flood} {flood} {flood}"}), folder) as server:
         body = json.dumps({"message": user(contextId="c")}).encode()
         head = (
-            "POST /message:stream HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            "POST /message:stream HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
             f"Content-Length: {len(body)}\r\n\r\n"
         )
         with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2]))) as wire:
