@@ -36,7 +36,7 @@ async def test_the_other_agent_answers_and_keeps_the_conversation(company: Open)
         task = await it.say("my invoice is wrong")
         assert (task.agent, task.status.state) == ("chief", TaskState.COMPLETED)
         assert answer_of(task) == "One moment.\n\nbilling does: sort out invoice 7"
-        context = {"context_id": task.context_id}
+        context: dict[str, Any] = {"context_id": task.context_id}
         assert answer_of(await it.say("and?", **context)) == "billing still"
     async with company(DESK, AGENTS) as it:
         assert answer_of(await it.say("still there?", **context)) == "billing still"
@@ -50,7 +50,7 @@ async def test_the_other_agent_answers_and_keeps_the_conversation(company: Open)
 async def test_it_goes_back_to_the_parent(company: Open) -> None:
     async with company(DESK, AGENTS) as it:
         task = await it.say("my invoice is wrong")
-        context = {"context_id": task.context_id}
+        context: dict[str, Any] = {"context_id": task.context_id}
         assert answer_of(await it.say("go back", **context)) == "chief here"
         assert answer_of(await it.say("who?", **context)) == "chief here"
 
@@ -58,7 +58,7 @@ async def test_it_goes_back_to_the_parent(company: Open) -> None:
 @pytest.mark.proves("agents.sub-agents")
 async def test_an_agent_that_has_left_the_configuration_gives_the_conversation_back(company: Open) -> None:
     async with company(DESK, AGENTS) as it:
-        context = {"context_id": (await it.say("my invoice is wrong")).context_id}
+        context: dict[str, Any] = {"context_id": (await it.say("my invoice is wrong")).context_id}
     async with company(DESK, {"chief": {"sub_agents": ["repairs"]}}) as it:
         assert answer_of(await it.say("and?", **context)) == "chief here"
 
