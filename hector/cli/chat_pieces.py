@@ -36,11 +36,14 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """A tool begins. `arguments` is the model's object, or its words where they are none."""
+    """A tool begins. `arguments` is the model's object, or its words where they are none. `by` is empty for the agent
+    that the user talks to, else the name of the one that calls it.
+    """
 
     id: str
     name: str
     arguments: Any
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,15 @@ class Returned:
 
 
 @dataclass(frozen=True, slots=True)
+class Working:
+    """More of what an agent says that was called as tool call `id`, before its result comes."""
+
+    id: str
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Saved:
     """The agent hands over an artifact; `facts` say in short what it is."""
 
@@ -63,25 +75,27 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A call that the user is to approve. `expires` is a time of RFC 3339, empty for never."""
+    """A call that the user is to approve. `expires` is a time of RFC 3339, empty for never. `agent`: as `Called.by`."""
 
     id: str
     tool: str
     arguments: Any
     arguments_hash: str = ""
     expires: str = ""
+    agent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """The task waits for the user: for the approval of `calls`, if there are any.
 
-    `auth`: for credentials, which arrive by another way.
+    `auth`: for credentials, which arrive by another way. `agent`: as `Called.by`.
     """
 
     prompt: str
     auth: bool = False
     calls: tuple[Wanted, ...] = ()
+    agent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +106,7 @@ class Ended:
     text: str = ""
 
 
-Piece: TypeAlias = Answer | Thought | Note | Called | Returned | Saved | Asked | Ended
+Piece: TypeAlias = Answer | Thought | Note | Called | Returned | Working | Saved | Asked | Ended
 
 
 @dataclass(slots=True)
@@ -137,12 +151,12 @@ class Reader:
         message = _object(status, "message")
         if state in _ASKING:
             self.over = True
-            yield Asked(_text(message), state == "AUTH_REQUIRED", tuple(_wanted(message)))
+            yield Asked(_text(message), state == "AUTH_REQUIRED", tuple(_wanted(message)), _author(message))
         elif state in _TERMINAL:
             yield from self._finish(state, _text(message))
         else:
             for part in _objects(message, "parts"):
-                yield from _progress(part)
+                yield from _progress(part, _author(message))
 
     def _finish(self, state: str, text: str) -> Iterator[Piece]:
         """The end; with an answer where none has come as such: from the last message, else from what was saved."""
@@ -182,19 +196,27 @@ def _wanted(message: JsonObject) -> Iterator[Wanted]:
                 data.get("arguments"),
                 str(data.get("arguments_hash") or ""),
                 str(data.get("expires_at") or ""),
+                str(data.get("agent") or ""),
             )
 
 
-def _progress(part: JsonObject) -> Iterator[Piece]:
+def _author(message: JsonObject) -> str:
+    return str(_object(message, "metadata").get("author") or "")
+
+
+def _progress(part: JsonObject, author: str) -> Iterator[Piece]:
     data = _object(part, "data")
     match _object(part, "metadata").get("kind"):
         case "thinking":
             yield Thought(str(part.get("text", "")))
         case "toolCall":
-            yield Called(str(data.get("id")), str(data.get("name")), data.get("arguments"))
+            yield Called(str(data.get("id")), str(data.get("name")), data.get("arguments"), author)
         case "toolResult":
             text = " ".join(str(item["text"]) for item in _objects(data, "content") if "text" in item)
             yield Returned(str(data.get("id")), str(data.get("name")), text, bool(data.get("isError")))
+        case "toolProgress":
+            text = "".join(str(item["text"]) for item in _objects(data, "content") if "text" in item)
+            yield Working(str(data.get("id")), str(data.get("name")), text)
         case _:
             if part.get("text"):
                 yield Note(str(part["text"]))

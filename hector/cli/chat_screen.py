@@ -9,7 +9,19 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, Protocol, TextIO
 
-from hector.cli.chat_pieces import Answer, Asked, Called, Ended, Note, Piece, Returned, Saved, Thought, Wanted
+from hector.cli.chat_pieces import (
+    Answer,
+    Asked,
+    Called,
+    Ended,
+    Note,
+    Piece,
+    Returned,
+    Saved,
+    Thought,
+    Wanted,
+    Working,
+)
 from hector.cli.chat_wrap import Wrapping
 from hector.core.errors import HectorError
 
@@ -131,12 +143,14 @@ class Screen:
         self._at_start = True
         self._waiting = False
         self._calls: dict[str, Called] = {}
+        self._working: dict[str, str] = {}
 
     def begin(self) -> None:
         """Show that something is going on."""
         self._kind = ""
         self._at_start = True
         self._calls.clear()
+        self._working.clear()
         self._wait("")
 
     def show(self, piece: Piece) -> None:
@@ -149,12 +163,8 @@ class Screen:
                 self._flow("thought", text, "2")
             case Note(text):
                 self._line(text, "2")
-            case Called():
-                self._calls[piece.id] = piece
-                self._wait(piece.name)
-            case Returned(call_id, name, text, failed):
-                self._tool(self._calls.pop(call_id, Called(call_id, name, {})), text, failed=failed)
-                self._wait("")
+            case Called() | Returned() | Working():
+                self._call(piece)
             case Saved(name, facts):
                 self._line(f"{self._sign('+', '▤')} {name} ({facts})", "36")
             case Asked():
@@ -185,12 +195,34 @@ class Screen:
         text = f"{_cut(clean(label), _columns() // 2)} {self._sign('>', '›')} "
         return f"\001\033[1;32m\002{text}\001\033[0m\002" if self._colours else text
 
+    def _call(self, piece: Called | Returned | Working) -> None:
+        match piece:
+            case Called():
+                self._calls[piece.id] = piece
+                self._wait(piece.name)
+            case Returned(call_id, name, text, failed):
+                self._tool(self._calls.pop(call_id, Called(call_id, name, {})), text, failed=failed)
+                self._working.pop(call_id, None)
+                self._wait("")
+            case Working(call_id, name, text):
+                self._works(call_id, name, text)
+
+    def _works(self, call_id: str, name: str, text: str) -> None:
+        """The end of what a called agent has said so far, until its result replaces it: several may speak at once."""
+        said = self._working[call_id] = (self._working.get(call_id, "") + text)[-200:]
+        line = " ".join(clean(said).split())
+        room = max(10, _columns() // 2 - len(name) - 6)
+        self._wait(f"{name}: {line[-room:]}")
+
     def _tool(self, call: Called, result: str, *, failed: bool) -> None:
         width = _columns() - 1
-        line = _cut(f"{self._sign('*', '⚙')} {call.name}({_arguments(call.arguments)}", width * 2 // 3 - 1) + ")"
+        by = f"{clean(call.by)} {self._sign('>', '›')} " if call.by else ""
+        line = _cut(f"{self._sign('*', '⚙')} {by}{call.name}({_arguments(call.arguments)}", width * 2 // 3 - 1) + ")"
         self._line(_cut(f"{line} {self._sign('->', '→')} {result or 'done'}", width), "31" if failed else "36")
 
     def _asked(self, question: Asked) -> None:
+        agents = {question.agent, *(call.agent for call in question.calls), *(call.by for call in self._calls.values())}
+        self._calls = {key: call for key, call in self._calls.items() if call.name not in agents}  # they wait as well
         self._pending(question.prompt)
         self._line(f"{'Credentials are wanted' if question.auth else '?'} {question.prompt}", "33")
         for call in question.calls:
