@@ -113,7 +113,7 @@ def test_health_says_little(server: Live) -> None:
         "version": __version__,
         "agents": 2,
         "tasks": {"running": 0},
-        "auth": {"enabled": False},
+        "auth": {"enabled": False, "admin": True},
     }
     assert server.client.get("/livez").json() == {"status": "ok"}
     assert server.client.get("/readyz").json() == {"status": "ready"}
