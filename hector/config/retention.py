@@ -16,3 +16,4 @@ class Retention(Section):
     jobs: Duration = Field(7 * DAY, description="Finished jobs, since their end; the tasks that they worked on stay.")
     usage: Duration = Field(400 * DAY, description="What was used, by day.")
     dead_letters: Duration = Field(30 * DAY, description="Jobs that were given up, since then.")
+    audit: Duration = Field(0.0, description="Rows of the audit log, which stays verifiable behind the cut.")

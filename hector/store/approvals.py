@@ -75,12 +75,22 @@ class Approvals:
         self._sql = load("approvals", database.dialect)
 
     def waiting(
-        self, task_id: str | None = None, *, after: int = 0, limit: int = 100
+        self, task_id: str | None = None, *, after: int = 0, limit: int = 100, app: str | None = None
     ) -> Awaitable[tuple[Approval, ...]]:
-        """What people may decide about now, the oldest first: of one task or of all, behind key `after`."""
+        """What people may decide about now, the oldest first: of one task or app or of all, behind key `after`."""
 
         async def unit(con: Connection) -> tuple[Approval, ...]:
-            return tuple(_approval(row) for row in await con.all(self._sql["waiting"], (after, task_id, limit)))
+            return tuple(_approval(row) for row in await con.all(self._sql["waiting"], (after, task_id, limit, app)))
+
+        return self._database.read(unit)
+
+    def decided(
+        self, task_id: str | None = None, *, before: int = 1 << 62, limit: int = 100, app: str | None = None
+    ) -> Awaitable[tuple[Approval, ...]]:
+        """What was decided or came to another end, the newest first: of one task, app or of all, before `before`."""
+
+        async def unit(con: Connection) -> tuple[Approval, ...]:
+            return tuple(_approval(row) for row in await con.all(self._sql["decided"], (before, task_id, limit, app)))
 
         return self._database.read(unit)
 

@@ -245,7 +245,7 @@ class _Walk:
         return Verdict(rows, self._start + 1, self.end, flaw, self._met, self._behind)
 
 
-class Keeper:
+class ChainKeeper:
     """Chains entries for as long as the process serves, carries the retention out, and writes anchors to the log."""
 
     def __init__(self, audit: AuditLog, database: Database, clock: Clock, kept: float) -> None:

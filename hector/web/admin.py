@@ -4,7 +4,7 @@ Nothing of it is loaded before its first request: one route leads here from each
 made and looked through below it. The groups are listed in `table`; each is a module of its own.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -15,14 +15,17 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
-from hector.a2a.errors import NO_SUCH_VERB, ProtocolError
+from hector.a2a.errors import NO_SUCH_VERB, ProtocolError, fault_of
 from hector.apps.registry import Apps
 from hector.auth.access import Access
 from hector.auth.authenticator import Authenticator
 from hector.config.server import Server
+from hector.core.audit import FAILED, REFUSED, Entry, by
 from hector.core.clock import Clock
+from hector.core.errors import HectorError, StoreError
 from hector.core.record import dataclass
 from hector.store import Store
+from hector.store.audit import AuditLog
 from hector.tasks.service import TaskService
 from hector.web.answers import refusal, reply, reply_json
 from hector.web.asgi import Exchange
@@ -50,7 +53,7 @@ register_url_convertor("rest", _Rest())
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What endpoints work with."""
+    """What endpoints work with. `reload` reads the configuration again and gives what is wrong with it, if anything."""
 
     apps: Apps
     tasks: TaskService
@@ -58,6 +61,7 @@ class Parts:
     settings: Server
     clock: Clock
     auth: Authenticator
+    reload: Callable[[Entry], Awaitable[str]] | None = None
 
 
 def table(parts: Parts) -> "tuple[Endpoint, ...]":
@@ -66,6 +70,7 @@ def table(parts: Parts) -> "tuple[Endpoint, ...]":
     from hector.web.admin_audit import AuditEndpoints  # noqa: PLC0415
     from hector.web.admin_auth import AuthEndpoints  # noqa: PLC0415
     from hector.web.admin_queue import QueueEndpoints  # noqa: PLC0415
+    from hector.web.admin_server import ServerEndpoints  # noqa: PLC0415
     from hector.web.admin_sessions import SessionEndpoints  # noqa: PLC0415
 
     return (
@@ -73,6 +78,7 @@ def table(parts: Parts) -> "tuple[Endpoint, ...]":
         *QueueEndpoints(parts).endpoints(),
         *ApprovalEndpoints(parts).endpoints(),
         *AuditEndpoints(parts).endpoints(),
+        *ServerEndpoints(parts).endpoints(),
         *AuthEndpoints(parts).endpoints(),
     )
 
@@ -80,9 +86,10 @@ def table(parts: Parts) -> "tuple[Endpoint, ...]":
 class Admin:
     """An ASGI application below some routes of the whole one."""
 
-    def __init__(self, make: "Callable[[], tuple[Endpoint, ...]]", most: int) -> None:
+    def __init__(self, make: "Callable[[], tuple[Endpoint, ...]]", most: int, audit: AuditLog) -> None:
         """`make` gives the table; `most` is the size of the largest body in bytes."""
         self._make = make
+        self._audit = audit
         self._most = min(BODY, most)
         self._rows: list[Row] = []
         self.gate: Gate | None = None
@@ -95,7 +102,7 @@ class Admin:
         """The table, as routes of which each has its guard."""
         if not self._rows:
             assert self.gate is not None  # noqa: S101 - the application has set it before it serves
-            self._rows = [Row(endpoint, self._most, self.gate) for endpoint in self._make()]
+            self._rows = [Row(one, _Answering(one, self._most, self._audit), self.gate) for one in self._make()]
         return self._rows
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -133,8 +140,8 @@ class _Entrance(Guarded):
 class Row(Guarded):
     """The route of one endpoint, behind its gate."""
 
-    def __init__(self, declared: "Endpoint", most: int, gate: Gate) -> None:
-        super().__init__(f"{declared.path}{{end:end}}", _Answering(declared, most), declared.access, declared.method)
+    def __init__(self, declared: "Endpoint", answering: "_Answering", gate: Gate) -> None:
+        super().__init__(f"{declared.path}{{end:end}}", answering, declared.access, declared.method)
         self.declared = declared
         self.behind(gate)
 
@@ -145,11 +152,31 @@ class _Answering:
 
     endpoint: "Endpoint"
     most: int
+    audit: AuditLog
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
         with suppress(ClientDisconnect):
-            response = await self._answer(Request(scope, receive), Exchange(scope, receive, send))
+            try:
+                response = await self._answer(request, Exchange(scope, receive, send))
+            except HectorError as error:
+                await self._note(request, error)
+                raise
             await response(scope, receive, send)
+
+    async def _note(self, request: Request, error: HectorError) -> None:
+        """Tell the audit log of what was refused or has failed; of the same again only once an hour."""
+        declared, principal = self.endpoint, principal_of(request.scope)
+        if not declared.action or not self.audit.is_new(declared.action, str(by(principal)), request.url.path):
+            return
+        from hector.web.endpoints import Ask  # noqa: PLC0415 - loaded by the first request
+
+        things = [f"{kind}:{request.path_params.get(name, '')}" for name, kind in declared.ids.items()]
+        outcome = FAILED if fault_of(error).status >= 500 else REFUSED
+        thing = " ".join(things) or declared.tag
+        entry = Ask(declared, request, principal).entry(thing, principal.app or "", outcome, error=error.code)
+        with suppress(StoreError):
+            await self.audit.note(entry)
 
     async def _answer(self, request: Request, exchange: Exchange) -> Response:
         from hector.web.admin_input import read_body, read_query  # noqa: PLC0415 - loaded by the first request

@@ -7,7 +7,8 @@ from pydantic import Field
 
 from hector.auth.access import Access
 from hector.core.errors import InvalidRequest
-from hector.store.approvals import ApprovalState
+from hector.observe.redact import redact_values
+from hector.store.approvals import Approval, ApprovalState
 from hector.tasks.decisions import WORDS, continuation, decide, shown
 from hector.web.endpoints import Ask, Body, Endpoint, Query, Shape
 
@@ -18,11 +19,13 @@ MOST: Final = 100
 """Approvals on one page."""
 
 
-class WaitingQuery(Query):
+class ApprovalsQuery(Query):
     """Which approvals."""
 
+    state: Literal["pending", "decided"] = Field("pending", description="Those that wait, or those that do no more.")
+    app_id: str | None = Field(None, description="Only those of this app.", max_length=128)
     task: str | None = Field(None, description="Only those of this task.", max_length=256)
-    after: int = Field(0, ge=0, description="Go on behind this key, the `next` of the page before.")
+    after: int | None = Field(None, ge=0, le=1 << 62, description="Go on behind this key: `next` of the page before.")
 
 
 class ApprovalShape(Shape):
@@ -44,6 +47,7 @@ class ApprovalShape(Shape):
     expires: str | None = Field(description="When it counts as denied; null for never.")
     decided: str | None = None
     decided_by: str | None = None
+    comment: str | None = Field(None, description="What whoever decided has said.")
 
 
 class ApprovalsShape(Shape):
@@ -74,17 +78,17 @@ class ApprovalEndpoints:
             Endpoint(
                 "GET",
                 "/admin/approvals",
-                Access.OPERATOR,
-                "The calls that wait for a person, the oldest first",
-                self.waiting,
+                Access.APP,
+                "The calls that wait for a person, the oldest first, or those that were decided, the newest first",
+                self.page,
                 "approvals",
                 ApprovalsShape,
-                query=WaitingQuery,
+                query=ApprovalsQuery,
             ),
             Endpoint(
                 "GET",
                 "/admin/approvals/{id}",
-                Access.OPERATOR,
+                Access.APP,
                 "One of them, decided or not",
                 self.get,
                 "approvals",
@@ -94,7 +98,7 @@ class ApprovalEndpoints:
             Endpoint(
                 "POST",
                 "/admin/approvals/{id}",
-                Access.OPERATOR,
+                Access.APP,
                 "Approve a call or deny it",
                 self.decide,
                 "approvals",
@@ -105,18 +109,23 @@ class ApprovalEndpoints:
             ),
         )
 
-    async def waiting(self, ask: Ask) -> Shape:
-        """What waits; `after` is a key."""
-        query: WaitingQuery = ask.query
-        found = await self._store.approvals.waiting(query.task, after=query.after, limit=MOST + 1)
-        page = [ApprovalShape.model_validate(shown(one)) for one in found[:MOST]]
+    async def page(self, ask: Ask) -> Shape:
+        """What waits, the oldest first, or what was decided, the newest first. Raises NotFound."""
+        query: ApprovalsQuery = ask.query
+        app = ask.app(query.app_id)
+        if query.state == "pending":
+            found = await self._store.approvals.waiting(query.task, after=query.after or 0, limit=MOST + 1, app=app)
+        else:
+            before = 1 << 62 if query.after is None else query.after
+            found = await self._store.approvals.decided(query.task, before=before, limit=MOST + 1, app=app)
+        page = [_shape(one) for one in found[:MOST]]
         return ApprovalsShape(approvals=page, next=page[-1].key if len(found) > MOST else None)
 
     async def get(self, ask: Ask) -> Shape:
         """One of them. Raises NotFound."""
         found = await self._store.approvals.get(ask.number())
         ask.require_app(found.caller.app)
-        return ApprovalShape.model_validate(shown(found))
+        return _shape(found)
 
     async def decide(self, ask: Ask) -> Shape:
         """Approve or deny. Raises InvalidRequest, NotFound."""
@@ -128,4 +137,9 @@ class ApprovalEndpoints:
         decisions = decide((found,), WORDS[body.decision], ask.author, body.comment)
         offer = continuation((found,), decisions, self._clock.now())
         await self._store.tasks.accept(replace(offer, max_attempts=self._max_attempts))
-        return ApprovalShape.model_validate(shown(await self._store.approvals.get(found.key)))
+        return _shape(await self._store.approvals.get(found.key))
+
+
+def _shape(found: Approval) -> ApprovalShape:
+    """As it is kept, what is known as secret hidden."""
+    return ApprovalShape.model_validate(redact_values(shown(found)))

@@ -5,6 +5,7 @@ layers around its router, which contain and word what goes wrong, would have to 
 80 microseconds that a small request takes beside its service.
 """
 
+from collections.abc import Awaitable, Callable
 from math import ceil
 from typing import Final
 
@@ -18,6 +19,7 @@ from hector.apps.registry import Apps
 from hector.auth.authenticator import Authenticator
 from hector.auth.opening import open_authenticator
 from hector.config.server import Server
+from hector.core.audit import Entry
 from hector.core.clock import Clock, SystemClock
 from hector.core.errors import HectorError, Throttled, Unauthenticated
 from hector.store import Store
@@ -42,6 +44,7 @@ def create_app(
     settings: Server,
     clock: Clock | None = None,
     auth: Authenticator | None = None,
+    reload: Callable[[Entry], Awaitable[str]] | None = None,
 ) -> Starlette:
     """The application over a running task service. It owns nothing: whoever made its parts closes them."""
     push = PushService(store, settings.push_notifications)
@@ -50,8 +53,8 @@ def create_app(
     asks = settings.auth.asks(exposed=not is_local(settings.host))
     gate = Gate(auth, asks, settings.auth.excluded_paths)
     pages = Pages(apps, tasks, store, settings, clock)
-    parts = Parts(apps, tasks, store, settings, clock, auth)
-    admin = Admin(lambda: table(parts), settings.max_body_bytes)
+    parts = Parts(apps, tasks, store, settings, clock, auth, reload)
+    admin = Admin(lambda: table(parts), settings.max_body_bytes, store.audit)
     routes = make_routes(Protocol(apps, tasks, push, settings), pages) + admin.routes()
     app = Starlette(
         routes=[one.behind(gate) for one in routes],
