@@ -9,6 +9,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from hector.cli.layout import Style, as_json, count, listing, plain, span
+from hector.cli.servers import who_goes_on
 from hector.config.flags import add_place_arguments
 from hector.core.clock import SystemClock
 from hector.core.errors import RequestError, StartupError
@@ -27,12 +28,19 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "approve",
         help="decide about calls that wait for approval",
-        description="Without a TASK: list the calls that wait for approval. With one: approve its calls, or deny them. "
+        description="Without a TASK: list the calls that wait for approval, or were decided (--decided). With one: "
+        "approve its calls, or deny them. "
         "The server that runs the task goes on by itself.",
         allow_abbrev=False,
     )
     parser.add_argument("task", nargs="?", metavar="TASK", help="the task that waits, as the list shows it")
     parser.add_argument("--list", action="store_true", help="list what waits (of TASK only, where one is named)")
+    parser.add_argument(
+        "--decided",
+        action="store_true",
+        help="list past decisions, the newest first (of TASK only, where one is named)",
+    )
+    parser.add_argument("--before", metavar="KEY", type=int, help="with --decided: go on behind this one")
     parser.add_argument("--deny", action="store_true", help="deny instead of approve")
     parser.add_argument("--call", action="append", metavar="ID", help="only this call of the task; may be repeated")
     parser.add_argument(
@@ -46,8 +54,13 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """0; 1 when nothing waits under that id, or it was decided meanwhile. Raises ConfigError and StartupError."""
-    if (arguments.deny or arguments.call or arguments.comment) and (arguments.list or not arguments.task):
+    listing_only = arguments.list or arguments.decided or not arguments.task
+    if (arguments.deny or arguments.call or arguments.comment) and listing_only:
         raise StartupError("approve: --deny, --call and --comment go with the TASK that is to be decided about")
+    if arguments.list and arguments.decided:
+        raise StartupError("approve: --list shows what waits, --decided what was decided; give one of them")
+    if arguments.before is not None and not arguments.decided:
+        raise StartupError("approve: --before goes with --decided")
     from hector.cli.place import find_place  # noqa: PLC0415 - loaded on first use
 
     return asyncio.run(_run(arguments, find_place(arguments)))
@@ -57,9 +70,11 @@ async def _run(arguments: argparse.Namespace, place: "Place") -> int:
     from hector.cli.place import visit  # noqa: PLC0415
 
     async with visit(place) as store:
+        if arguments.decided:
+            return await _decided(store, arguments)
         if arguments.list or not arguments.task:
             return await _list(store, arguments)
-        return await _decide(store, arguments, place.config.server.queue.max_retries + 1)
+        return await _decide(store, arguments, place)
 
 
 async def _list(store: "Store", arguments: argparse.Namespace) -> int:
@@ -75,7 +90,23 @@ async def _list(store: "Store", arguments: argparse.Namespace) -> int:
     return 0
 
 
-async def _decide(store: "Store", arguments: argparse.Namespace, max_attempts: int) -> int:
+async def _decided(store: "Store", arguments: argparse.Namespace) -> int:
+    from hector.cli.decided import table as past  # noqa: PLC0415 - loaded on first use
+    from hector.tasks.decisions import shown  # noqa: PLC0415
+
+    before = (1 << 62) if arguments.before is None else arguments.before
+    found = await store.approvals.decided(arguments.task, before=before, limit=_PAGE + 1)
+    page, more = found[:_PAGE], len(found) > _PAGE
+    if arguments.json:
+        print(as_json({"approvals": [shown(one) for one in page], "next": page[-1].key if more else None}))
+        return 0
+    print("\n".join(past(page, SystemClock().now(), Style())))
+    if more:
+        print(f"\nmore: hector approve --decided --before {page[-1].key}")
+    return 0
+
+
+async def _decide(store: "Store", arguments: argparse.Namespace, place: "Place") -> int:
     from dataclasses import replace  # noqa: PLC0415
 
     from hector.store.approvals import ApprovalState  # noqa: PLC0415
@@ -89,12 +120,12 @@ async def _decide(store: "Store", arguments: argparse.Namespace, max_attempts: i
     state = ApprovalState.DENIED if arguments.deny else ApprovalState.APPROVED
     decisions = decide(chosen, state, f"hector approve, {_me()}", arguments.comment)
     offer = continuation(chosen, decisions, SystemClock().now())
-    await store.tasks.accept(replace(offer, max_attempts=max_attempts))
+    await store.tasks.accept(replace(offer, max_attempts=place.config.server.queue.max_retries + 1))
     if arguments.json:
         print(as_json({word: [shown(one) for one in chosen]}))
     else:
         print("\n".join(f"{word} {one.tool} {plain(redact(_text(one)))}" for one in chosen))
-        print("a server on this database goes on with the task within a second or two")
+        print(await who_goes_on(store, place))
     return 0
 
 

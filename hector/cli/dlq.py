@@ -8,6 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from hector.cli.layout import Style, as_json, columns, count, listing, moment, plain, shorten, span
+from hector.cli.servers import who_goes_on
 from hector.config.flags import add_place_arguments
 from hector.core.clock import SystemClock, iso
 from hector.core.errors import InvalidRequest, NotFound, StartupError
@@ -88,7 +89,7 @@ async def _run(arguments: argparse.Namespace, place: "Place") -> int:
             return await _list(store, arguments, Style())
         if arguments.action == "show":
             return await _show(store, arguments, Style())
-        return await _change(store, arguments)
+        return await _change(store, arguments, place)
 
 
 async def _list(store: "Store", arguments: argparse.Namespace, style: "Style") -> int:
@@ -109,7 +110,7 @@ async def _show(store: "Store", arguments: argparse.Namespace, style: "Style") -
     return 0
 
 
-async def _change(store: "Store", arguments: argparse.Namespace) -> int:
+async def _change(store: "Store", arguments: argparse.Namespace, place: "Place") -> int:
     """Requeue or drop, one transaction each; a KEY that is none is reported and does not stop the rest."""
     change, word = (store.queue.requeue, "requeued") if arguments.action == "requeue" else (store.queue.drop, "dropped")
     keys = [key async for key in _all_keys(store)] if arguments.all else list(dict.fromkeys(arguments.keys))
@@ -122,13 +123,10 @@ async def _change(store: "Store", arguments: argparse.Namespace) -> int:
     else:
         for key, error in errors.items():
             print(f"hector: {key}: {error}", file=sys.stderr)
-        print(_said(word, done, arguments.action))
+        print(f"{word} {count(len(done), 'dead letter')}")
+        if arguments.action == "requeue" and done:
+            print(await who_goes_on(store, place))
     return 1 if errors else 0
-
-
-def _said(word: str, done: Sequence[int], action: str) -> str:
-    hint = "; a server on this database takes them up within a second or two" if action == "requeue" and done else ""
-    return f"{word} {count(len(done), 'dead letter')}{hint}"
 
 
 async def _each(

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from hector.config.base import TIME, seconds
 from hector.config.environment import Environment
@@ -26,8 +27,11 @@ class _Any(frozenset[str]):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The configuration (the empty one where there is no file) and what follows from it, flags and variables."""
+    """The configuration (the empty one where there is no file, and no `path`) and what follows from it, flags and
+    variables.
+    """
 
+    path: Path | None
     config: HectorConfig
     startup: Startup
 
@@ -51,13 +55,14 @@ def find_place(arguments: argparse.Namespace) -> Place:
         loaded = load_config(path, environment, handlers=_Any())
         config = loaded.config
         remember(*(key for llm in config.llms.values() if (key := getattr(llm, "api_key", ""))))
-    return Place(config, merge(arguments, environment, config, path))
+    return Place(path, config, merge(arguments, environment, config, path))
 
 
 @asynccontextmanager
 async def visit(place: Place) -> AsyncIterator[Store]:
     """The database, open beside a server that may be running. Raises StartupError and StoreError."""
     store = await open_store(place.dsn, visitor=True)
+    store.push.max_attempts = place.config.server.push_notifications.max_retries + 1
     try:
         yield store
     finally:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from hector.cli.layout import Style, as_json, columns, span
 from hector.config.flags import add_place_arguments
 from hector.core.clock import SystemClock
+from hector.core.errors import StartupError
 
 if TYPE_CHECKING:
     from hector.cli.place import Place
@@ -22,6 +23,9 @@ def add_parser(commands: Any) -> None:
         description="Remove now what `storage.retention` lets go. Servers do it by themselves, once an hour.",
     )
     parser.add_argument("--dry-run", action="store_true", help="remove nothing; say what would go")
+    parser.add_argument(
+        "-y", "--yes", action="store_true", help="remove by the defaults where there is no configuration"
+    )
     add_place_arguments(parser)
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.set_defaults(run=run)
@@ -33,6 +37,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     place = find_place(arguments)
     settings = place.config.storage.retention
+    if place.path is None and not (arguments.yes or arguments.dry_run):
+        raise StartupError(
+            f"retention: there is no configuration, so that the defaults would count: {_defaults(settings)}\n"
+            "Give --config with the servers' configuration, or --yes to go by the defaults; --dry-run shows what goes"
+        )
     gone = asyncio.run(_carry_out(place, arguments.dry_run))
     if arguments.json:
         print(as_json({"dry_run": arguments.dry_run, "settings": settings.model_dump(), "removed": gone.as_json()}))
@@ -71,6 +80,15 @@ def page(settings: "Settings", gone: "Removal", word: str, style: Style) -> list
         ("dead letters", _rule(settings.dead_letters, "given up"), f"{gone.dead_letters:,}", word),
     ]
     return columns([(name, style(rule, "dim"), number, said) for name, rule, number, said in rows], right=(2,))
+
+
+def _defaults(settings: "Settings") -> str:
+    kinds = (
+        ("sessions", settings.sessions),
+        ("jobs", settings.jobs),
+        ("dead letters", settings.dead_letters),
+    )
+    return ", ".join(f"{name} {span(seconds) if seconds else 'for ever'}" for name, seconds in kinds)
 
 
 def _rule(seconds: float, since: str) -> str:

@@ -53,6 +53,15 @@ class Instances:
         """Declare processes dead that were silent for `lease` seconds, and free their jobs."""
         return self._database.write(lambda con: self._reap(con, instance, milliseconds(lease)))
 
+    def alive(self, lease: float) -> Awaitable[tuple[Instance, ...]]:
+        """Those that were heard of within `lease` seconds, the oldest first."""
+
+        async def unit(con: Connection) -> tuple[Instance, ...]:
+            now = await self._now(con)
+            return tuple(one for one in await self._all(con) if now / 1000 - one.seen <= lease)
+
+        return self._database.read(unit)
+
     def all(self) -> Awaitable[tuple[Instance, ...]]:
         """All serving processes, the oldest first."""
         return self._database.read(self._all)

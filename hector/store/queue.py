@@ -20,7 +20,10 @@ Reopened: TypeAlias = Callable[[Connection, Caller, str], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class JobStatistics:
-    """Jobs by state. `oldest_pending`: since when (epoch) the oldest could have been claimed; means are in seconds."""
+    """Jobs by state. `oldest_pending`: since when (epoch) the oldest could have been claimed; means are in seconds.
+
+    `timers` end something when their time comes, such as approvals that expire; they are not among the pending.
+    """
 
     pending: int
     processing: int
@@ -28,6 +31,7 @@ class JobStatistics:
     failed: int
     dead: int
     canceled: int
+    timers: int
     oldest_pending: float | None
     mean_wait: float | None
     mean_run: float | None
@@ -70,7 +74,8 @@ class Queue:
         return self._database.write(lambda con: self._drop(con, key, aside))
 
     async def _statistics(self, con: Connection, app: str | None) -> JobStatistics:
-        found = {state: (count, since) for state, count, since in await con.all(self._sql["counts"], (app,))}
+        counts = await con.all(self._sql["counts"], (app, milliseconds(self._clock.now())))
+        found = {state: (count, since) for state, count, since in counts}
         wait, ran = await con.one(self._sql["means"], (app,)) or (None, None)
         count = {state: found.get(state.value, (0, None))[0] for state in JobState}
         since = found.get(JobState.READY.value, (0, None))[1]
@@ -81,6 +86,7 @@ class Queue:
             count[JobState.FAILED],
             count[JobState.DEAD],
             count[JobState.CANCELED],
+            found.get("timer", (0, None))[0],
             None if since is None else since / 1000,
             None if wait is None else float(wait) / 1000,
             None if ran is None else float(ran) / 1000,

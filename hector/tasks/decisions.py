@@ -136,7 +136,15 @@ def decide(approvals: Iterable[Approval], state: ApprovalState, by: str, comment
 
 def shown(approval: Approval) -> JsonObject:
     """An approval for people who administer."""
-    decided = {} if approval.decided is None else {"decided": iso(approval.decided), "decided_by": approval.decided_by}
+    decided = (
+        {}
+        if approval.decided is None
+        else {
+            "decided": iso(approval.decided),
+            "decided_by": approval.decided_by,
+            **({"comment": approval.comment} if approval.comment else {}),
+        }
+    )
     return {
         "key": approval.key,
         "state": approval.state.value,

@@ -150,10 +150,21 @@ def test_the_command_decides_while_the_server_runs(tmp_path: Path, database: str
         done = approve(tmp_path, database, found["task"], "--deny", "--comment", "too early")
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout.startswith("denied save_artifact {")
+        assert re.search(r"\nthe server on \S+, pid \d+, goes on with it within a second or two\n", done.stdout)
         assert "too early" in json.dumps(ended(url, found["task"]))
         again = approve(tmp_path, database, found["task"])
         assert (again.returncode, "waits for approval" in again.stderr) == (1, True)
         assert approve(tmp_path, database).stdout == "nothing waits for approval\n"
+        (past,) = json.loads(approve(tmp_path, database, "--decided", "--json").stdout)["approvals"]
+        assert (past["key"], past["state"], past["comment"]) == (found["key"], "denied", "too early")
+        assert past["decided_by"].startswith("hector approve, ")
+        title, line, comment = approve(tmp_path, database, found["task"], "--decided").stdout.splitlines()
+        assert title.split()[:5] == ["TASK", "CALL", "DECISION", "AGO", "BY"]
+        assert " denied " in line
+        assert comment == '    "too early"'
+        older = approve(tmp_path, database, "--decided", "--before", str(found["key"]))
+        assert older.stdout == "nothing was decided yet\n"
+        assert approve(tmp_path, database, "--decided", "--list").returncode == 2
 
 
 @pytest.mark.proves("approval.admin")

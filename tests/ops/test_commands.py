@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,6 +36,7 @@ class Said(NamedTuple):
 
 
 Hector = Callable[..., Said]
+NOBODY = "no server is running on this database: it goes on as soon as one is started\n"
 
 
 @pytest.fixture
@@ -179,6 +181,19 @@ class TestStatus:
         assert found["retention"]["sessions_seconds"] == 90 * 86_400
         assert found["dead_letters"][0]["payload"] == {"url": "u", "token": "***"}
 
+    def test_approvals_that_end_by_themselves_are_no_work_that_waits(self, hector: Hector, dsn: str) -> None:
+        async def work(store: Store) -> None:
+            now = time.time()
+            await add(store, NewJob("expire", ME, "a task", {}, now + 3600))
+            await add(store, NewJob("expire", ME, "overdue", {}, now - 60))
+            await add(store, NewJob("push", ME, "to be tried again", {}, now + 3600))
+
+        prepare(dsn, work)
+        found = hector("status", "--json").json()["queue"]
+        assert (found["timers"], found["pending"]) == (1, 2)
+        lines = [" ".join(line.split()) for line in hector("status").out.splitlines()]
+        assert "timers 1 approvals that end by themselves" in lines
+
     def test_of_an_empty_database(self, hector: Hector, dsn: str) -> None:
         prepare(dsn, nothing)
         found = hector("status")
@@ -233,9 +248,7 @@ class TestDeadLetters:
     def test_requeue_gives_a_new_round(self, hector: Hector, dsn: str) -> None:
         prepare(dsn, dead_letters)
         found = hector("dlq", "requeue", "2", "2", "3")
-        assert found == Said(
-            0, "requeued 2 dead letters; a server on this database takes them up within a second or two\n", ""
-        )
+        assert found == Said(0, f"requeued 2 dead letters\n{NOBODY}", "")
 
         async def look(store: Store) -> None:
             assert [(await store.jobs.get(key)).state for key in (1, 2, 3)] == ["dead", "ready", "ready"]
@@ -243,11 +256,25 @@ class TestDeadLetters:
 
         prepare(dsn, look)
 
+    def test_who_goes_on_is_looked_up(self, hector: Hector, dsn: str) -> None:
+        async def serve(store: Store, number: int) -> None:
+            now = time.time()
+            await store.instances.register(Instance(f"p-{number}", f"host-{number}", 4710 + number, "1.2.3", now, now))
+
+        prepare(dsn, lambda store: dead_letters(store, 4))
+        assert hector("dlq", "requeue", "1").out.endswith(NOBODY)
+        prepare(dsn, lambda store: serve(store, 1))
+        assert "\nthe server on host-1, pid 4711, goes on with it within" in hector("dlq", "requeue", "2").out
+        prepare(dsn, lambda store: serve(store, 2))
+        assert "\none of 2 servers (host-1, pid 4711; host-2, pid 4712) goes on" in hector("dlq", "requeue", "3").out
+        prepare(dsn, lambda store: execute(store, "UPDATE instances SET seen = seen - 16000"))
+        assert hector("dlq", "requeue", "4").out.endswith(NOBODY)
+
     def test_what_is_no_dead_letter_is_reported_and_stops_nothing(self, hector: Hector, dsn: str) -> None:
         prepare(dsn, dead_letters)
         found = hector("dlq", "requeue", "99", "1")
         assert (found.code, found.err) == (1, "hector: 99: job '99' was not found\n")
-        assert found.out.startswith("requeued 1 dead letter;")
+        assert found.out.startswith("requeued 1 dead letter\n")
         found = hector("dlq", "requeue", "1", "--json")
         assert found.code == 1
         assert found.json() == {"requeued": [], "errors": {"1": "job 1 is no dead letter: it is ready"}}
@@ -394,6 +421,25 @@ class TestRetention:
         assert hector("dlq", "list").out == "there are no dead letters\n"
         status = hector("status").out
         assert "kept for 2 d" in status
+
+    def test_without_a_configuration_nothing_is_removed_by_defaults_unless_that_is_meant(
+        self, hector: Hector, dsn: str
+    ) -> None:
+        async def old(store: Store) -> None:
+            await dead_letters(store)
+            await execute(store, "UPDATE jobs SET created = 1, ended = 2")
+
+        prepare(dsn, old)
+        refused = hector("retention", "--database", dsn, place=False)
+        assert (refused.code, refused.out) == (2, "")
+        assert refused.err.startswith(
+            "hector: retention: there is no configuration, so that the defaults would count: "
+            "sessions 90 d, jobs 7 d, dead letters 30 d\nGive --config"
+        )
+        dry = hector("retention", "--database", dsn, "--dry-run", "--json", place=False).json()
+        assert dry["removed"]["dead_letters"] == 3
+        done = hector("retention", "--database", dsn, "--yes", "--json", place=False).json()
+        assert done["removed"]["dead_letters"] == 3
 
 
 class TestPlace:

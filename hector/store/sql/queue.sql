@@ -1,7 +1,8 @@
 -- counts
--- Of one app, or (NULL) of all.
-SELECT state, count(*), min(CASE WHEN run_at > created THEN run_at ELSE created END) FROM jobs
-WHERE CAST(?1 AS TEXT) IS NULL OR app = ?1 GROUP BY state;
+-- Of one app, or (NULL) of all. What only ends something at its time counts apart until then: it waits for nobody.
+SELECT CASE WHEN state = 'ready' AND kind = 'expire' AND run_at > ?2 THEN 'timer' ELSE state END, count(*),
+       min(CASE WHEN run_at > created THEN run_at ELSE created END) FROM jobs
+WHERE CAST(?1 AS TEXT) IS NULL OR app = ?1 GROUP BY 1;
 
 -- means
 -- How long ended jobs waited from when they were due, and then ran, in milliseconds.
