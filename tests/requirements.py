@@ -65,7 +65,7 @@ _TABLE: Final[Mapping[str, str]] = {
         p security.injection         | prompt-injection detection
         p security.pii               | redaction of personal data
         p security.tool-sandbox      | tools run sandboxed
-        p security.rate-limit        | rate limiting
+        b security.rate-limit        | rate limiting
         p security.visibility        | agents are public, internal or private
         p security.tenant-isolation  | tenants are isolated in full
     """,
@@ -442,6 +442,13 @@ _TABLE: Final[Mapping[str, str]] = {
     """,
     "Milestone 4: limits": """
         b limits.exact               | a limit serves exactly what it says, several rules at once, and never one more
+        b limits.windows             | windows are those of the calendar in UTC
+        b limits.scopes              | requests count for the session, user, agent, app or address that a rule names
+        b limits.subjects            | no two subjects share a counter
+        b limits.headers             | answers tell the tightest limit, what is left and when it begins anew
+        b limits.refusal             | a refusal says in each protocol what is used up and when to try again
+        b limits.address             | an address is that of the socket, unless a trusted proxy names another one
+        b limits.memory-bounded      | counters in memory are bounded, and floods do not wash out those in use
         b limits.shared              | processes on one database share limits
         b limits.budget              | budgets hold what a call may cost and settle what it did cost
         b limits.reservations-released | what a process held that died is given back

@@ -4,6 +4,7 @@ Table: A2A 1.0.1 section 5.4. Errors that the table does not know keep the plain
 """
 
 from collections.abc import Mapping
+from math import ceil
 from typing import Final
 
 from hector.core import errors
@@ -13,6 +14,8 @@ from hector.core.record import dataclass
 DOMAIN: Final = "a2a-protocol.org"
 ERROR_INFO: Final = "type.googleapis.com/google.rpc.ErrorInfo"
 BAD_REQUEST: Final = "type.googleapis.com/google.rpc.BadRequest"
+RETRY_INFO: Final = "type.googleapis.com/google.rpc.RetryInfo"
+STRUCT: Final = "type.googleapis.com/google.protobuf.Struct"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ UNAUTHENTICATED: Final = Fault("UNAUTHENTICATED", -32600, 401, "UNAUTHENTICATED"
 PERMISSION_DENIED: Final = Fault("PERMISSION_DENIED", -32600, 403, "PERMISSION_DENIED")
 THROTTLED: Final = Fault("RATE_LIMIT_EXCEEDED", -32603, 429, "RESOURCE_EXHAUSTED")
 CONFLICT: Final = Fault("CONFLICT", -32600, 409, "ABORTED")
+SWITCHED_OFF: Final = Fault("SWITCHED_OFF", -32603, 503, "UNAVAILABLE")
 APP_UNAVAILABLE: Final = Fault("APP_UNAVAILABLE", -32603, 503, "UNAVAILABLE")
 AGENT_NOT_FOUND: Final = Fault("AGENT_NOT_FOUND", -32602, 404, "NOT_FOUND")
 TENANT_NOT_FOUND: Final = Fault("TENANT_NOT_FOUND", -32602, 404, "NOT_FOUND")
@@ -65,6 +69,7 @@ _BY_CLASS: Final[Mapping[type[errors.HectorError], Fault]] = {
     errors.Throttled: THROTTLED,
     errors.Conflict: CONFLICT,
     errors.RequestError: INVALID_REQUEST,
+    errors.SwitchedOff: SWITCHED_OFF,
     errors.AppUnavailable: APP_UNAVAILABLE,
     errors.IdentityUnavailable: UNAVAILABLE,
     errors.StoreUnavailable: UNAVAILABLE,
@@ -113,13 +118,25 @@ def details_of(error: errors.HectorError, fault: Fault) -> list[JsonObject]:
     if isinstance(error, errors.InvalidRequest) and error.violations:
         fields = [{"field": wrong.field, "description": wrong.description} for wrong in error.violations]
         found.append({"@type": BAD_REQUEST, "fieldViolations": fields})
+    if isinstance(error, errors.Throttled):
+        found.append({"@type": RETRY_INFO, "retryDelay": f"{ceil(error.retry_after)}s"})
     return found
+
+
+def _quota(error: errors.HectorError) -> JsonObject:
+    """How far the rules have been used that a client was refused by."""
+    if not isinstance(error, errors.RateLimited):
+        return {}
+    return {"retry_after_seconds": ceil(error.retry_after), "usage": list(error.usage)}
 
 
 def rpc_error(error: errors.HectorError) -> JsonObject:
     """The `error` member of a JSON-RPC response."""
     fault = fault_of(error)
-    return {"code": fault.code, "message": text_of(error, fault), "data": details_of(error, fault)}
+    data = details_of(error, fault)
+    if quota := _quota(error):
+        data.append({"@type": STRUCT, "value": {"code": error.code, **quota}})
+    return {"code": fault.code, "message": text_of(error, fault), "data": data}
 
 
 def rest_error(error: errors.HectorError) -> JsonObject:
@@ -131,5 +148,6 @@ def rest_error(error: errors.HectorError) -> JsonObject:
             "status": fault.canonical,
             "message": text_of(error, fault),
             "details": details_of(error, fault),
-        }
+        },
+        **_quota(error),
     }

@@ -13,12 +13,14 @@ from hector.auth.opening import open_authenticator
 from hector.cli.lean import settle
 from hector.config.environment import Environment
 from hector.config.findings import Finding
+from hector.config.limits import RateLimiting
 from hector.config.load import Loaded, load_config
 from hector.config.root import HectorConfig
 from hector.config.server import Server
 from hector.core.clock import SystemClock
 from hector.core.errors import ConfigError
 from hector.core.record import dataclass
+from hector.limits.limits import Limits
 from hector.observe.redact import remember
 from hector.store import Store, open_store
 from hector.tasks.service import TaskService
@@ -48,11 +50,17 @@ class Instance:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, dsn: str, environment: Environment, catalog: Catalog, loaded: Loaded, settings: Server | None = None
+        cls,
+        dsn: str,
+        environment: Environment,
+        catalog: Catalog,
+        loaded: Loaded,
+        settings: Server | None = None,
+        rates: RateLimiting | None = None,
     ) -> AsyncIterator["Instance"]:
         """Build the app, open the database, take up work. Raises ConfigError, StartupError, StoreError.
 
-        `settings` are those of the file with what flags and variables changed.
+        `settings` and `rates` are those of the file with what flags and variables changed.
         """
         _note(loaded)
         settings = settings or loaded.config.server
@@ -61,7 +69,8 @@ class Instance:
         store = await open_store(dsn)
         try:
             auth = open_authenticator(settings, store, SystemClock())
-            async with TaskService(apps, store, SystemClock(), settings) as tasks:
+            limits = Limits(store, SystemClock(), loaded.config, rates)
+            async with TaskService(apps, store, SystemClock(), settings, limits) as tasks:
                 yield cls(environment, catalog, loaded, store, apps, tasks, settings, auth)
         finally:
             await apps.aclose()
@@ -116,6 +125,7 @@ class Instance:
                 log.warning("a change of `%s` takes effect at the next start", block)
         self.loaded = loaded
         self.apps.swap(app)
+        self.tasks.limits.configure(loaded.config)
         log.info("configuration reloaded", extra={"agents": len(app.agents), "llms": len(loaded.config.llms)})
         await app.start()
 

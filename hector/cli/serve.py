@@ -94,9 +94,12 @@ async def _serve(
     tls: "ServerTls | None",
     notes: tuple[str, ...],
 ) -> None:
-    settings = loaded.config.server.with_changes(queue=startup.queue, auth=startup.auth, host=startup.host)
+    settings = loaded.config.server.with_changes(
+        queue=startup.queue, auth=startup.auth, host=startup.host, trusted_proxies=startup.trusted_proxies
+    )
     warn(startup.auth)
-    async with Instance.open(startup.database, environment, catalog, loaded, settings) as instance:
+    rates = startup.rate_limiting
+    async with Instance.open(startup.database, environment, catalog, loaded, settings, rates) as instance:
         address = Address.of(listener, startup.host, secure=tls is not None)
         secret = await first_secret(startup.auth, instance.store.credentials, SystemClock())
 

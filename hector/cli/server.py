@@ -87,6 +87,7 @@ async def serve(
         lifespan="off",
         log_config=None,
         access_log=False,
+        proxy_headers=False,
         server_header=False,
         date_header=True,
         timeout_keep_alive=75,

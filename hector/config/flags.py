@@ -28,6 +28,7 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_auth_arguments(parser.add_argument_group("authentication", "who may call, and how they prove who they are"))
     _add_queue_arguments(parser.add_argument_group("queue", "how work is taken up, tried again and taken over"))
+    _add_limit_arguments(parser.add_argument_group("rate limits", "how much clients may ask for"))
     new = parser.add_argument_group("without a configuration", "what the generated one says")
     add_wish_arguments(new)
     new.add_argument("--demo", action="store_true", help="scripted answers that show what Hector does; no model runs")
@@ -85,6 +86,32 @@ def _add_queue_arguments(queue: Any) -> None:
         "--queue-stale-threshold",
         metavar="TIME",
         help="silence after which others take over (HECTOR_QUEUE_STALE_THRESHOLD; 15s)",
+    )
+
+
+def _add_limit_arguments(limits: Any) -> None:
+    limits.add_argument(
+        "--rate-limit-enabled",
+        metavar="BOOL",
+        nargs="?",
+        const="true",
+        help="limit requests and tokens (HECTOR_RATE_LIMIT_ENABLED; off)",
+    )
+    limits.add_argument(
+        "--rate-limit-scope",
+        metavar="SCOPE",
+        help="whose requests count together: session, user, app, agent or address (HECTOR_RATE_LIMIT_SCOPE; session)",
+    )
+    limits.add_argument(
+        "--rate-limit-limits",
+        metavar="JSON",
+        help="the rules (HECTOR_RATE_LIMIT_LIMITS; 100000 tokens a day and 60 requests a minute)",
+    )
+    limits.add_argument(
+        "--rate-limit-ip-headers",
+        metavar="NAMES",
+        help="headers in which trusted proxies name the client "
+        "(HECTOR_RATE_LIMIT_IP_HEADERS; X-Forwarded-For,X-Real-IP)",
     )
 
 

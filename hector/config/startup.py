@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from pydantic import ValidationError
 
@@ -14,6 +14,7 @@ from hector.config.environment import Environment
 from hector.config.findings import Finding, InvalidConfig
 from hector.config.flags import DEFAULT_DATABASE, DEFAULT_PATH, given_wishes
 from hector.config.flags import add_serve_arguments as add_serve_arguments  # re-exported for `serve`
+from hector.config.limits import RateLimiting, Scope, TrustedProxies, rules_of
 from hector.config.postgres import SCHEMES, is_postgres, parse
 from hector.config.root import HectorConfig
 from hector.config.server import Backend, Queue
@@ -25,7 +26,6 @@ LEVELS: Final = ("debug", "info", "warn", "error")
 FORMATS: Final = ("text", "json")
 
 PLANNED_VARIABLES: Final[Mapping[str, str]] = {
-    "HECTOR_RATE_LIMIT": "rate limiting",
     "HECTOR_METRICS": "metrics",
     "HECTOR_TRACING": "tracing",
     "HECTOR_SYNC": "database sync",
@@ -46,6 +46,9 @@ class Startup:
     log_file: str | None
     watch: bool
     queue: Queue
+    rate_limiting: RateLimiting | None
+    """Where flags or variables say anything about it, with what the file says besides."""
+    trusted_proxies: TrustedProxies | None
     auth: Auth
 
 
@@ -104,6 +107,8 @@ def merge(
         log_file=task.pick("log_file", str, "a file", logger.file),
         watch=task.pick("watch", _flag, "true, false", False),
         queue=_queue(task, server.queue),
+        rate_limiting=_rate_limiting(task, config.rate_limiting),
+        trusted_proxies=_proxies(task, server.trusted_proxies),
         auth=_auth(task, server.auth),
     )
     task.findings += _planned(environment)
@@ -152,6 +157,33 @@ def _auth(task: _Merge, auth: Auth) -> Auth:
             where = " --auth-" + str(found["loc"][0]).replace("_", "-") if found["loc"] else ""
             task.findings.append(Finding("range", f"authentication{where}: {found['msg']}"))
         return auth
+
+
+def _rate_limiting(task: _Merge, block: RateLimiting | None) -> RateLimiting | None:
+    """The block with what flags and variables change; None where they change nothing."""
+    known = block or RateLimiting()
+    shape = 'a JSON list such as [{"type": "count", "window": "minute", "limit": 60}]'
+    scopes = get_args(Scope)
+    found = known.with_changes(
+        enabled=task.pick("rate_limit_enabled", _flag, "true, false", known.enabled),
+        scope=task.pick("rate_limit_scope", _one_of(scopes), ", ".join(scopes), known.scope),
+        limits=task.pick("rate_limit_limits", rules_of, shape, known.limits),
+    )
+    return None if found == known else found
+
+
+def _proxies(task: _Merge, block: TrustedProxies | None) -> TrustedProxies | None:
+    """Headers of proxies mean nothing where no proxy is trusted."""
+    known = block or TrustedProxies()
+    found = task.pick("rate_limit_ip_headers", _words, "names of headers, with commas", known.headers)
+    if found != known.headers and not known.networks:
+        message = "--rate-limit-ip-headers names headers of proxies, but no proxy is trusted"
+        task.findings.append(Finding("missing", message, hint="list them under server.trusted_proxies.networks"))
+    return block and block.with_changes(headers=found)
+
+
+def _words(value: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in value.split(",") if word.strip())
 
 
 def _field_of(section: type[Section], name: str) -> Callable[[Any], Any]:

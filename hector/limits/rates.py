@@ -73,7 +73,7 @@ class Tally:
         )
 
 
-TALLY: Final[ContextVar[Tally | None]] = ContextVar("tally", default=None)
+CURRENT: Final[ContextVar[Tally | None]] = ContextVar("tally", default=None)
 """That of the request that is being answered."""
 
 
@@ -122,7 +122,7 @@ class Rates:
             Reading(rule, used, want.counter.ends)
             for rule, want, (used, _) in zip(rules, wants, answer.standings, strict=True)
         ]
-        if (tally := TALLY.get()) is not None:
+        if (tally := CURRENT.get()) is not None:
             tally.readings += readings
         refused = _refused(readings, answer)
         if refused is not None:

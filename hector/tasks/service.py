@@ -69,7 +69,7 @@ class TaskService:
         self._apps = apps
         self._store = store
         self._clock = clock
-        self._limits = limits or Limits(store, clock)
+        self._limits = self.limits = limits or Limits(store, clock)
         self._worker = Worker(apps, store, clock, settings or Server(), self._limits)
 
     async def __aenter__(self) -> Self:

@@ -67,7 +67,7 @@ class Begun:
 class Worker:
     """Use as an async context manager: leaving it stops what still runs, and hands it back."""
 
-    def __init__(self, apps: Apps, store: Store, clock: Clock, settings: Server, limits: Limits) -> None:
+    def __init__(self, apps: Apps, store: Store, clock: Clock, settings: Server, limits: Limits | None = None) -> None:
         self.channels = Channels()
         self.stopping = False
         self._apps = apps
@@ -77,8 +77,8 @@ class Worker:
         self._runs: dict[str, Work] = {}
         self._jobs: dict[int, Work] = {}
         store.push.max_attempts = settings.push_notifications.max_retries + 1
-        self._limits = limits
-        self._making = Making(store, clock, self.channels, lambda: self.stopping, limits)
+        self._limits = limits or Limits(store, clock)
+        self._making = Making(store, clock, self.channels, lambda: self.stopping, self._limits)
         self._conductor = Conductor(store, clock, Schedule(settings.queue.initial_delay, settings.queue.max_delay))
         self._handling = Handling(Parts(store, clock, settings))
         self._later = max(1, settings.queue.workers // 2)

@@ -23,4 +23,16 @@ def base_url(request: Request, server: Server) -> str:
     if not _HOST.fullmatch(host):
         bound = scope.get("server") or (server.host, server.port)
         host = f"[{bound[0]}]:{bound[1]}" if ":" in bound[0] else f"{bound[0]}:{bound[1]}"
-    return f"{scope.get('scheme', 'http')}://{host}{scope.get('root_path', '').rstrip('/')}"
+    return f"{_scheme(request, server)}://{host}{scope.get('root_path', '').rstrip('/')}"
+
+
+def _scheme(request: Request, server: Server) -> str:
+    """That of the connection, unless a trusted proxy says how it is reached itself."""
+    found: str = request.scope.get("scheme", "http")
+    said = request.headers.get("x-forwarded-proto", "").strip().lower()
+    if said not in ("http", "https") or server.trusted_proxies is None or request.client is None:
+        return found
+    from ipaddress import ip_address, ip_network  # noqa: PLC0415 - only behind a proxy
+
+    peer = ip_address(request.client.host.partition("%")[0])
+    return said if any(peer in ip_network(one, strict=False) for one in server.trusted_proxies.networks) else found

@@ -3,7 +3,8 @@
 import logging
 import re
 from collections.abc import Iterable, Mapping
-from typing import Final, TypeAlias
+from math import ceil
+from typing import Final, Protocol, TypeAlias
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,17 +12,27 @@ from starlette.types import Scope
 
 from hector.a2a import wire
 from hector.a2a.errors import INTERNAL, fault_of, rest_error
-from hector.core.errors import HectorError, StoreUnavailable
+from hector.core.errors import HectorError, StoreUnavailable, Throttled, Unauthenticated
 from hector.core.ids import new_id
 
 log = logging.getLogger("hector.web")
 Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
+
+
+class Tally(Protocol):
+    """What a request has been counted for."""
+
+    def headers(self) -> Headers:
+        """How the answer tells it."""
+
 
 JSON: Final = b"application/json"
 A2A_JSON: Final = b'application/a2a+json; also="application/json"'
 """The media type that A2A prefers; the parameter is for the many clients that look for the plain one's name."""
 NO_CACHE: Final = ((b"cache-control", b"no-store"),)
 
+TALLY: Final = "hector.tally"
+"""Where a request that is limited keeps its Tally."""
 _ID: Final = "hector.request_id"
 _ID_SHAPE: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _SAFE: Final = (
@@ -45,7 +56,18 @@ def request_id(scope: Scope) -> bytes:
 
 def marks(scope: Scope) -> Headers:
     """The headers of every answer."""
-    return (b"x-request-id", request_id(scope)), *(_SECURE if scope.get("scheme") == "https" else _SAFE)
+    safe = _SECURE if scope.get("scheme") == "https" else _SAFE
+    tally: Tally | None = scope.get(TALLY)
+    return (b"x-request-id", request_id(scope)), *safe, *(tally.headers() if tally is not None else ())
+
+
+def demands(error: HectorError) -> Headers:
+    """What a refused client has to do, as HTTP says it."""
+    if isinstance(error, Unauthenticated):
+        return ((b"www-authenticate", b'Bearer realm="hector"'),)
+    if isinstance(error, Throttled):
+        return ((b"retry-after", str(max(1, ceil(error.retry_after))).encode()),)
+    return ()
 
 
 def reply(request: Request, status: int, body: bytes, content_type: bytes = JSON, extra: Headers = ()) -> Response:

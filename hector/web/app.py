@@ -6,7 +6,6 @@ layers around its router, which contain and word what goes wrong, would have to 
 """
 
 from collections.abc import Awaitable, Callable
-from math import ceil
 from typing import Final
 
 from starlette.applications import Starlette
@@ -21,19 +20,20 @@ from hector.auth.opening import open_authenticator
 from hector.config.server import Server
 from hector.core.audit import Entry
 from hector.core.clock import Clock, SystemClock
-from hector.core.errors import HectorError, Throttled, Unauthenticated
+from hector.core.errors import HectorError
 from hector.store import Store
 from hector.tasks.push import PushService
 from hector.tasks.service import TaskService
 from hector.web.admin import Admin, Parts, table
-from hector.web.answers import Headers, refusal
+from hector.web.answers import demands, refusal
 from hector.web.identity import Gate
+from hector.web.limiting import Limiter
 from hector.web.origin import OwnPagesOnly, is_local
 from hector.web.pages import PATHS, Pages
 from hector.web.protocol import Protocol
 from hector.web.routes import allowed, make_routes
 
-READABLE: Final = ("X-Request-Id", "Retry-After", "WWW-Authenticate", "X-RateLimit-Limit", "X-RateLimit-Remaining")
+READABLE: Final = ("X-Request-Id", "Retry-After", "WWW-Authenticate", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
 """Headers of answers that pages of other origins may look at."""
 
 
@@ -51,7 +51,7 @@ def create_app(
     clock = clock or SystemClock()
     auth = auth or open_authenticator(settings, store, clock)
     asks = settings.auth.asks(exposed=not is_local(settings.host))
-    gate = Gate(auth, asks, settings.auth.excluded_paths)
+    gate = Gate(auth, asks, settings.auth.excluded_paths, Limiter(tasks.limits, settings.trusted_proxies))
     pages = Pages(apps, tasks, store, settings, clock)
     parts = Parts(apps, tasks, store, settings, clock, auth, reload)
     admin = Admin(lambda: table(parts), settings.max_body_bytes, store.audit)
@@ -100,16 +100,7 @@ async def _no_such_verb(request: Request, _: Exception) -> Response:
 async def _refused(request: Request, error: Exception) -> Response:
     """What a service refuses, or could not do."""
     assert isinstance(error, HectorError)  # noqa: S101 - that is what it is registered for
-    return refusal(request, error, _demands(error))
-
-
-def _demands(error: HectorError) -> Headers:
-    """What a refused client has to do, as HTTP says it."""
-    if isinstance(error, Unauthenticated):
-        return ((b"www-authenticate", b'Bearer realm="hector"'),)
-    if isinstance(error, Throttled):
-        return ((b"retry-after", str(max(1, ceil(error.retry_after))).encode()),)
-    return ()
+    return refusal(request, error, demands(error))
 
 
 async def _broken(request: Request, error: Exception) -> Response:

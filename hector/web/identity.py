@@ -14,6 +14,7 @@ from hector.auth.authenticator import Authenticator
 from hector.core.errors import Forbidden, HectorError, Unauthenticated
 from hector.core.identity import OPEN, Principal
 from hector.core.record import dataclass
+from hector.web.limiting import Limiter
 
 _PRINCIPAL: Final = "hector.principal"
 _BEARER: Final = "bearer "
@@ -60,6 +61,7 @@ class Gate:
     authenticator: Authenticator
     asks: bool = False
     excluded: Collection[str] = ()
+    limiter: Limiter | None = None
 
     async def admit(self, scope: Scope, access: Access) -> Principal:
         """Who it is. Raises Unauthenticated, Forbidden, Throttled, IdentityUnavailable."""
@@ -106,7 +108,10 @@ class _Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through. Raises what `Gate.admit` raises, for the application to word."""
-        scope[_PRINCIPAL] = await self.gate.admit(scope, self.access)
+        who = scope[_PRINCIPAL] = await self.gate.admit(scope, self.access)
+        limiter = self.gate.limiter
+        if limiter is not None and limiter.active and self.access is not Access.PUBLIC:
+            await limiter.count(scope, who)
         await self.endpoint(scope, receive, send)
 
 

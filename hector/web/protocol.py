@@ -25,7 +25,7 @@ from hector.tasks.follow import TaskStream
 from hector.tasks.positions import Position
 from hector.tasks.push import PushService
 from hector.tasks.service import SendOptions, TaskService
-from hector.web.answers import JSON, NO_CACHE, json_type, note
+from hector.web.answers import JSON, NO_CACHE, demands, json_type, note
 from hector.web.asgi import Exchange
 from hector.web.identity import principal_of
 from hector.web.push import OPERATIONS as PUSH
@@ -74,7 +74,8 @@ class Protocol:
         except HectorError as error:
             note(exchange.scope, error)
             status = fault_of(error).status if _is_about_http(error) else 200
-            await exchange.reply(status, wire.dumps(call.error(error)).encode("ascii"), JSON, NO_CACHE)
+            extra = (*NO_CACHE, *demands(error))
+            await exchange.reply(status, wire.dumps(call.error(error)).encode("ascii"), JSON, extra)
 
     async def rest(self, exchange: Exchange, operation: Operation) -> None:
         """One HTTP+JSON request. Raises HectorError for the application to word."""

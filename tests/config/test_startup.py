@@ -43,6 +43,8 @@ def test_what_is_built_in(tmp_path: Path) -> None:
         log_file=None,
         watch=False,
         queue=Queue(),
+        rate_limiting=None,
+        trusted_proxies=None,
         auth=Auth(),
     )
 

@@ -20,6 +20,7 @@ from hector.auth.opening import open_authenticator
 from hector.cli.server import bind
 from hector.config.root import HectorConfig
 from hector.core.clock import SystemClock
+from hector.limits.limits import Limits
 from hector.store import Store, open_store
 from hector.tasks.service import TaskService
 from hector.tools.catalog import Catalog
@@ -99,7 +100,8 @@ async def _run(config: HectorConfig, folder: Path, listener: socket.socket, up: 
     store = await open_store(f"sqlite://{folder / 'hector.db'}")
     apps = Apps(build(config, Catalog(())))
     try:
-        async with TaskService(apps, store, SystemClock(), config.server) as tasks:
+        limits = Limits(store, SystemClock(), config)
+        async with TaskService(apps, store, SystemClock(), config.server, limits) as tasks:
             auth = open_authenticator(config.server, store, SystemClock())
             auth.let_in(ADMIN_SECRET, ADMIN)
             app = create_app(tasks, apps, store, config.server, auth=auth)
@@ -123,7 +125,7 @@ class _Server(uvicorn.Server):
     """Signals belong to the test runner."""
 
     def __init__(self, app: Any) -> None:
-        config = uvicorn.Config(app, log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=3)
+        config = uvicorn.Config(app, log_config=None, lifespan="off", ws="none", proxy_headers=False, timeout_graceful_shutdown=3)
         super().__init__(config)
         self.up = asyncio.Event()
 
