@@ -94,16 +94,6 @@ class Approvals:
 
         return self._database.read(unit)
 
-    def decided(
-        self, task_id: str | None = None, *, before: int = 1 << 62, limit: int = 100
-    ) -> Awaitable[tuple[Approval, ...]]:
-        """What was decided or came to another end, the newest first: of one task or of all, before key `before`."""
-
-        async def unit(con: Connection) -> tuple[Approval, ...]:
-            return tuple(_approval(row) for row in await con.all(self._sql["decided"], (before, task_id, limit)))
-
-        return self._database.read(unit)
-
     def get(self, key: int) -> Awaitable[Approval]:
         """One of them, decided or not. Raises NotFound."""
 

@@ -48,7 +48,6 @@ class ApprovalShape(Shape):
     decided: str | None = None
     decided_by: str | None = None
     comment: str | None = Field(None, description="What whoever decided has said.")
-    comment: str | None = Field(None, description="What whoever decided has said.")
 
 
 class ApprovalsShape(Shape):

@@ -40,14 +40,6 @@ WHERE a.state <> 'pending' AND a.key < ?1 AND (CAST(?2 AS TEXT) IS NULL OR t.id 
   AND (CAST(?4 AS TEXT) IS NULL OR t.app = ?4)
 ORDER BY a.key DESC LIMIT ?3;
 
--- decided
--- What nobody need decide about any more, the newest first; of one task, or (NULL) of all.
-SELECT a.key, t.id, s.id, t.agent, t.app, t."user", a.event, a.call_id, a.tool, a.args, a.args_hash, a.prompt, a.state,
-       a.created, a.expires, a.decided, a.decided_by, a.comment
-FROM approvals a JOIN tasks t ON t.key = a.task JOIN sessions s ON s.key = t.key >> 24
-WHERE a.state <> 'pending' AND a.key < ?1 AND (CAST(?2 AS TEXT) IS NULL OR t.id = ?2)
-ORDER BY a.key DESC LIMIT ?3;
-
 -- find
 SELECT a.key, t.id, s.id, t.agent, t.app, t."user", a.event, a.call_id, a.tool, a.args, a.args_hash, a.prompt, a.state,
        a.created, a.expires, a.decided, a.decided_by, a.comment
