@@ -61,7 +61,7 @@ _TABLE: Final[Mapping[str, str]] = {
         b durability.human-in-loop   | a run waits for a person, durably, and goes on with the answer
     """,
     "Why: security": """
-        p security.jwks-oidc         | JWKS/OIDC authentication
+        b security.jwks-oidc         | JWKS/OIDC authentication
         p security.injection         | prompt-injection detection
         p security.pii               | redaction of personal data
         p security.tool-sandbox      | tools run sandboxed
@@ -101,7 +101,7 @@ _TABLE: Final[Mapping[str, str]] = {
         p tenant.agents              | each app has its own agents
         p tenant.sessions            | each app has its own sessions and state
         p tenant.vectors             | each app has its own vector collections
-        p tenant.jwt                 | each app has its own JWT authentication
+        b tenant.jwt                 | each app has its own JWT authentication
         b tenant.policy              | configurations of apps may use nothing dangerous unless the operator opens it
         b tenant.secrets-hidden      | configurations of apps are read back without the secrets in them
         b tenant.versions            | every change of an app's configuration is a version with its author
@@ -241,12 +241,23 @@ _TABLE: Final[Mapping[str, str]] = {
         b cli.auth-jwks-url          | `--auth-jwks-url`
         b cli.auth-issuer            | `--auth-issuer`
         b cli.auth-audience          | `--auth-audience`
-        p auth.secret                | a simple shared secret
+        b auth.secret                | a simple shared secret
         b auth.roles                 | admin, operator, app, user: one table says who may do what, checked before any endpoint
         b auth.secret-rotate         | a new admin secret ends the old one, its sessions and its one-time links
         b auth.unlock                | a one-time link is exchanged for a session once, within a quarter of an hour
         b auth.keys                  | API keys are kept as hashes, have a role, an app and a user, and can be revoked
         b auth.required              | when agents take a credential: by require_auth, else by what is set up and who can connect
+        b auth.constant-time         | secrets are compared by hash and in constant time, and nothing secret in another way
+        b auth.weak-secret           | a secret that can be guessed is warned about
+        b auth.attempts              | wrong secrets and keys are counted by address; who is wrong too often waits
+        b auth.forged                | forged, broken, foreign and expired tokens of every kind are refused
+        b auth.revoked               | a revoked token or key is refused within seconds, everywhere
+        b auth.rotation              | keys are rotated, ours and the provider's; old ones check until their tokens have ended
+        b auth.key-files             | signing keys are files that only their owner may read
+        b auth.jwks-flood            | unknown keys, however many, make the provider's be read again at a bounded rate
+        b auth.jwks-away             | while the provider is away, tokens get 503 with the reason, or its last keys go on
+        b auth.claims                | role, app and user follow from configured claims and collide with nobody of ours
+        b cli.auth-signing-seed      | `--auth-signing-seed`: several instances sign and check with the same keys
         b auth.host                   | on loopback no name but that of this machine, or a configured one, is answered
         b auth.visibility            | public, internal, private: internal agents exist for authenticated callers only
     """,
