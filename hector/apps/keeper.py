@@ -2,10 +2,13 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from typing import Final
 
+from hector.apps.deletion import finish_deletion
 from hector.apps.registry import Apps
+from hector.core.clock import Clock
 from hector.core.errors import StoreError
 from hector.core.identity import DEFAULT_APP
 from hector.store import Store
@@ -15,14 +18,19 @@ log = logging.getLogger("hector.apps")
 
 LOOK_SECONDS: Final = {"sqlite": 2.0, "postgres": 20.0}
 """How often to look without having been told; nobody tells of what another program does to an SQLite file."""
+SWEEP_SECONDS: Final = 30.0
+"""How often unfinished deletions are looked for, and how long after its beginning one is nobody else's: by then every
+server has heard of it, and nobody writes for that app any more."""
 
 
 class Keeper:
-    """`idle` is how long (in seconds) an app may be unused."""
+    """`idle` says how long (in seconds) an app may be unused."""
 
-    def __init__(self, apps: Apps, store: Store, idle: float) -> None:
+    def __init__(self, apps: Apps, store: Store, clock: Clock, idle: Callable[[], float]) -> None:
         self._apps = apps
         self._store = store
+        self._clock = clock
+        self._swept = time.monotonic()
         self._idle = idle
         self._changed: set[str] = set()
         self._tried: dict[str, int] = {}
@@ -67,7 +75,21 @@ class Keeper:
             log.warning("changes of apps cannot be read; trying again", extra={"error": str(error)})
         except Exception:
             log.exception("changes of apps cannot be taken in")
-        self._apps.unload(self._idle)
+        self._apps.unload(self._idle())
+        if time.monotonic() - self._swept > SWEEP_SECONDS:
+            self._swept = time.monotonic()
+            await self._sweep()
+
+    async def _sweep(self) -> None:
+        """Go on with deletions that were not finished: too much for one request, or a server was stopped in between."""
+        try:
+            left = await self._store.apps.deleting(self._clock.now() - SWEEP_SECONDS)
+            for app_id in left:
+                await finish_deletion(self._store, self._apps, app_id, everywhere=True)
+        except StoreError as error:
+            log.warning("a deleted app cannot be removed now; trying again", extra={"error": str(error)})
+        except Exception:
+            log.exception("a deleted app cannot be removed")
 
     async def _missed(self) -> set[str]:
         """What has changed without our having been told."""

@@ -8,12 +8,16 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterator
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from hector.apps.app import App
+from hector.config.load import Loaded
 from hector.core.errors import AppSuspended, AppUnavailable, HectorError, NotFound
 from hector.core.identity import DEFAULT_APP
 from hector.core.record import dataclass
+
+if TYPE_CHECKING:
+    from hector.config.tenancy import Policy
 
 log = logging.getLogger("hector.apps")
 
@@ -36,13 +40,14 @@ class Source(Protocol):
     async def load(self, app_id: str) -> Found:
         """Load one. Raises NotFound, AppSuspended, AppUnavailable, StoreError."""
 
+    def try_out(self, app_id: str, form: str, text: str) -> Loaded:
+        """Check what somebody wants an app to be. Raises ConfigError with every finding."""
 
-class Nowhere:
-    """There are no other apps."""
+    def policy(self, app_id: str) -> "Policy":
+        """What the operator lets an app use."""
 
-    async def load(self, app_id: str) -> Found:
-        """Raises NotFound."""
-        raise NotFound("app", app_id)
+    def file(self) -> Loaded:
+        """The configuration of the file."""
 
 
 class _Entry:
@@ -83,7 +88,9 @@ class Apps:
         self.most = most
         self._default = _Entry(Found(app))
         self._entries: dict[str, _Entry] = {app.id: self._default}
-        self._source = source or Nowhere()
+        self._source = source
+        self._retired: set[_Entry] = set()
+        self._ended = asyncio.Event()
         self._loading: dict[str, asyncio.Event] = {}
         self._refused: dict[str, tuple[HectorError, float]] = {}
         self._closing: set[asyncio.Task[None]] = set()
@@ -92,6 +99,13 @@ class Apps:
     def current(self) -> App:
         """The app that the configuration file feeds."""
         return self._default.app
+
+    @property
+    def source(self) -> Source:
+        """Where the others come from. Raises AppUnavailable where there are none."""
+        if self._source is None:
+            raise AppUnavailable("this server has one app only")
+        return self._source
 
     def __contains__(self, app_id: str) -> bool:
         return app_id in self._entries
@@ -129,6 +143,10 @@ class Apps:
         if old is not None:
             self._retire(old)
 
+    def mark(self, app_id: str, version: int) -> None:
+        """Say of an app that is loaded which version stands for it in the database."""
+        self._entries[app_id].version = version
+
     def drop(self, app_id: str) -> None:
         """Give no more leases of an app, until it is loaded anew. That of the file stays."""
         if app_id != self._default.app.id and (entry := self._entries.pop(app_id, None)) is not None:
@@ -162,9 +180,15 @@ class Apps:
             del self._loading[app_id]
             done.set()
 
+    async def refresh_others(self) -> None:
+        """Judge all apps beside that of the file anew, since what they may use has changed. Raises StoreError."""
+        for app_id, _ in self.loaded():
+            if app_id != self._default.app.id:
+                await self.refresh(app_id, force=True)
+
     async def _renew(self, app_id: str, *, force: bool) -> None:
         try:
-            found = await self._source.load(app_id)
+            found = await self.source.load(app_id)
         except (NotFound, AppSuspended) as error:
             self._refuse(app_id, error)
             self.drop(app_id)
@@ -178,6 +202,8 @@ class Apps:
 
     async def _load(self, app_id: str) -> None:
         """Load an app, or wait for whoever does. Raises what the source raises."""
+        if self._source is None:
+            raise NotFound("app", app_id)
         self._raise_refusal(app_id)
         waiting = self._loading.get(app_id)
         if waiting is not None:
@@ -223,11 +249,26 @@ class Apps:
         if not entry.leases:
             entry.used = time.monotonic()
             if not entry.current:
+                self._retired.discard(entry)
+                self._ended.set()
                 self._close(entry.app)
+
+    async def drained(self, app_id: str, seconds: float) -> bool:
+        """Wait until nobody uses an app any more that was dropped; False when that takes longer."""
+        try:
+            async with asyncio.timeout(seconds):
+                while any(entry.app.id == app_id for entry in self._retired):
+                    self._ended.clear()
+                    await self._ended.wait()
+        except TimeoutError:
+            return False
+        return True
 
     def _retire(self, entry: _Entry) -> None:
         entry.current = False
-        if not entry.leases:
+        if entry.leases:
+            self._retired.add(entry)
+        else:
             self._close(entry.app)
 
     def _close(self, app: App) -> None:

@@ -3,18 +3,21 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from hector.apps.build import build
 from hector.apps.registry import Found
 from hector.config.environment import Environment
 from hector.config.load import Loaded
 from hector.config.root import HectorConfig
-from hector.config.tenancy import Policy, operators, parse_app
 from hector.core.errors import AppSuspended, AppUnavailable, ConfigError, NotFound
 from hector.core.identity import DEFAULT_APP
 from hector.observe.redact import remember
 from hector.store.apps import FILE_AUTHOR, AppConfig, AppConfigs, AppRecord, AppStatus
 from hector.tools.catalog import Catalog
+
+if TYPE_CHECKING:
+    from hector.config.tenancy import Policy
 
 log = logging.getLogger("hector.apps")
 
@@ -45,10 +48,14 @@ class StoredApps:
 
     def check(self, app_id: str, form: str, text: str) -> Loaded:
         """What a configuration means for an app. Raises ConfigError with every finding."""
+        from hector.config.tenancy import parse_app  # noqa: PLC0415 - only where there are such apps
+
         return parse_app(text, form, self.policy(app_id))
 
-    def policy(self, app_id: str) -> Policy:
+    def policy(self, app_id: str) -> "Policy":
         """What the operator lets an app use."""
+        from hector.config.tenancy import Policy  # noqa: PLC0415 - only where there are such apps
+
         return Policy(app_id, self._file().config.tenants, self._environment, self._catalog)
 
     def file(self) -> Loaded:
@@ -82,6 +89,8 @@ class StoredApps:
 
     def _completed(self, loaded: Loaded) -> HectorConfig:
         """With the operator's blocks."""
+        from hector.config.tenancy import operators  # noqa: PLC0415 - only where there are such apps
+
         file = self._file().config
         blocks = {key: getattr(file, key) for key in operators() if key in HectorConfig.model_fields}
         return loaded.config.with_changes(**blocks)

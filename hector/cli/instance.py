@@ -4,21 +4,27 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, Final
 
 from hector.apps.build import build
+from hector.apps.keeper import Keeper
+from hector.apps.precedence import FileConfig, explain, settle, sync
 from hector.apps.registry import Apps
+from hector.apps.stored import StoredApps
 from hector.auth.authenticator import Authenticator
 from hector.auth.opening import open_authenticator
-from hector.cli.lean import settle
+from hector.cli.lean import settle as settle_memory
 from hector.config.environment import Environment
 from hector.config.findings import Finding
 from hector.config.limits import RateLimiting
 from hector.config.load import Loaded, load_config
 from hector.config.root import HectorConfig
 from hector.config.server import Server
+from hector.core.audit import FAILED, OK, Entry
 from hector.core.clock import SystemClock
-from hector.core.errors import ConfigError
+from hector.core.errors import ConfigError, HectorError, StoreError
+from hector.core.identity import DEFAULT_APP
 from hector.core.record import dataclass
 from hector.limits.limits import Limits
 from hector.observe.redact import remember
@@ -30,6 +36,7 @@ from hector.web.app import create_app
 log = logging.getLogger("hector.server")
 FIXED: Final = ("server", "databases", "storage", "logger")
 """Blocks that are read at the start only."""
+RELOAD: Final = "config.reload"
 _FIRST_REQUESTS: Final = 0.1
 """Seconds that are left to whoever waits for the server to come up."""
 
@@ -40,12 +47,13 @@ class Instance:
 
     environment: Environment
     catalog: Catalog
-    loaded: Loaded
+    file: FileConfig
     store: Store
     apps: Apps
     tasks: TaskService
     settings: Server
     auth: Authenticator
+    syncs: bool = False
 
     @classmethod
     @asynccontextmanager
@@ -57,33 +65,46 @@ class Instance:
         loaded: Loaded,
         settings: Server | None = None,
         rates: RateLimiting | None = None,
+        *,
+        syncs: bool = False,
     ) -> AsyncIterator["Instance"]:
         """Build the app, open the database, take up work. Raises ConfigError, StartupError, StoreError.
 
-        `settings` and `rates` are those of the file with what flags and variables changed.
+        `settings` and `rates` are those of the file with what flags and variables changed. With `syncs`, the database
+        takes over what the file says.
         """
         _note(loaded)
         settings = settings or loaded.config.server
         remember(*settings.auth.secrets)
-        apps = Apps(build(loaded.config, catalog))
+        app, file = build(loaded.config, catalog), FileConfig(loaded)
         store = await open_store(dsn)
+        source = StoredApps(store.apps, lambda: file.loaded, environment, catalog)
+        apps = Apps(app, source, loaded.config.tenants.max_loaded)
         try:
+            if syncs:
+                await sync(store.apps, loaded)
+            await settle(store.apps, apps, loaded)
             auth = open_authenticator(settings, store, SystemClock())
             limits = Limits(store, SystemClock(), loaded.config, rates)
             async with TaskService(apps, store, SystemClock(), settings, limits) as tasks:
-                yield cls(environment, catalog, loaded, store, apps, tasks, settings, auth)
+                yield cls(environment, catalog, file, store, apps, tasks, settings, auth, syncs)
         finally:
             await apps.aclose()
             await store.aclose()
 
     @property
+    def loaded(self) -> Loaded:
+        """What was read from the file last."""
+        return self.file.loaded
+
+    @property
     def config(self) -> HectorConfig:
-        """The configuration that new work runs on."""
+        """The configuration of the file."""
         return self.loaded.config
 
     def web(self) -> Any:
         """The ASGI application."""
-        return create_app(self.tasks, self.apps, self.store, self.settings, auth=self.auth)
+        return create_app(self.tasks, self.apps, self.store, self.settings, auth=self.auth, reload=self.renew)
 
     async def start(self) -> None:
         """Bring up the processes that the models in use need."""
@@ -94,40 +115,81 @@ class Instance:
         await asyncio.sleep(_FIRST_REQUESTS)
         await self.apps.current.prepare()
         await self.auth.warm_up()
-        settle()
+        settle_memory()
 
     async def tidy(self) -> None:
         """Remove what nobody has used for long, a little now and then. The settings are those of the start."""
         kept = self.config.storage.retention
         await asyncio.sleep(_FIRST_REQUESTS)
-        from hector.store.retention import Policy, Retention  # noqa: PLC0415 - nobody waits for it
+        from hector.store.audit_chain import ChainKeeper  # noqa: PLC0415 - nobody waits for it
+        from hector.store.retention import Policy, Retention  # noqa: PLC0415 - likewise
 
         policy = Policy(kept.sessions, kept.jobs, kept.dead_letters)
-        await Retention(self.store.database, SystemClock(), policy).run()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(Retention(self.store.database, SystemClock(), policy).run())
+            group.create_task(ChainKeeper(self.store.audit, self.store.database, SystemClock(), kept.audit).run())
+
+    async def keep_apps(self) -> None:
+        """Take in what becomes of other apps, and let go of those that nobody uses."""
+        await Keeper(self.apps, self.store, SystemClock(), lambda: self.config.tenants.unload_after).keep()
 
     async def reload(self) -> None:
         """Read the configuration again and swap the app; a wrong one changes nothing and is reported."""
-        if self.loaded.path is None:
-            log.warning("there is no configuration file to read again")
-            return
+        await self.renew(Entry(RELOAD, "config:default", via="file"))
+
+    async def renew(self, entry: Entry) -> str:
+        """The same, noted in the audit log as `entry` with how it ended: what is wrong, empty if all is well."""
+        trouble = await self._renew()
+        detail = (
+            {**entry.detail, "trouble": trouble} if trouble else {**entry.detail, "agents": len(self.config.agents)}
+        )
         try:
-            loaded = load_config(self.loaded.path, self.environment, handlers=self.catalog)
-            app = build(loaded.config, self.catalog)
+            await self.store.audit.note(replace(entry, outcome=FAILED if trouble else OK, detail=detail))
+        except StoreError as error:
+            log.error("a reload could not be noted in the audit log: %s", error)  # noqa: TRY400
+        return trouble
+
+    async def _renew(self) -> str:
+        before = self.loaded
+        if before.path is None:
+            log.warning("there is no configuration file to read again")
+            return "there is no configuration file to read again"
+        try:
+            await self._take_up(load_config(before.path, self.environment, handlers=self.catalog))
         except ConfigError as error:
+            self.file.loaded = before
             log.error("the new configuration is wrong; the old one stays in force:\n%s", error)  # noqa: TRY400
-            return
+            return f"the new configuration is wrong; the old one stays in force:\n{error}"
+        except HectorError as error:
+            self.file.loaded = before
+            log.error("the new configuration cannot be taken up now; the old one stays in force: %s", error)  # noqa: TRY400
+            return f"the new configuration cannot be taken up now; the old one stays in force: {error}"
         except Exception:
+            self.file.loaded = before
             log.exception("the new configuration could not be taken up; the old one stays in force")
-            return
+            return "the new configuration could not be taken up, the server's log says why; the old one stays in force"
+        return ""
+
+    async def _take_up(self, loaded: Loaded) -> None:
+        before = self.config
+        build(loaded.config, self.catalog)
+        if self.syncs:
+            await sync(self.store.apps, loaded)
+        self.file.loaded = loaded
+        found = await self.apps.source.load(DEFAULT_APP)
         _note(loaded)
         for block in FIXED:
-            if getattr(loaded.config, block) != getattr(self.config, block):
+            if getattr(loaded.config, block) != getattr(before, block):
                 log.warning("a change of `%s` takes effect at the next start", block)
-        self.loaded = loaded
-        self.apps.swap(app)
+        self.apps.swap(found.app, found.version)
         self.tasks.limits.configure(loaded.config)
-        log.info("configuration reloaded", extra={"agents": len(app.agents), "llms": len(loaded.config.llms)})
-        await app.start()
+        facts = {"agents": len(found.app.agents), "llms": len(found.app.config.llms)}
+        log.info("configuration reloaded", extra=facts)
+        await explain(self.store.apps, loaded)
+        await found.app.start()
+        self.apps.most = loaded.config.tenants.max_loaded
+        if loaded.config.tenants != before.tenants:
+            await self.apps.refresh_others()
 
     async def watch(self) -> None:
         """Reload whenever a file that the configuration was made from changes."""

@@ -99,7 +99,8 @@ async def _serve(
     )
     warn(startup.auth)
     rates = startup.rate_limiting
-    async with Instance.open(startup.database, environment, catalog, loaded, settings, rates) as instance:
+    opening = Instance.open(startup.database, environment, catalog, loaded, settings, rates, syncs=startup.sync)
+    async with opening as instance:
         address = Address.of(listener, startup.host, secure=tls is not None)
         secret = await first_secret(startup.auth, instance.store.credentials, SystemClock())
 
@@ -112,6 +113,7 @@ async def _serve(
                     show_secret(secret, address.url)
                 background.append(group.create_task(instance.warm_up()))
                 background.append(group.create_task(instance.tidy()))
+                background.append(group.create_task(instance.keep_apps()))
 
             async def reload() -> None:
                 if tls is not None:

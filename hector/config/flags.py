@@ -21,6 +21,12 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--log-format", metavar="FORMAT", help="text or json (HECTOR_LOG_FORMAT; text)")
     parser.add_argument("--log-file", metavar="FILE", help="append the log to a file (HECTOR_LOG_FILE; standard error)")
     parser.add_argument(
+        "--sync",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="let the database take over what the configuration file says of the app `default` (HECTOR_SYNC; off)",
+    )
+    parser.add_argument(
         "--watch",
         action=argparse.BooleanOptionalAction,
         default=None,

@@ -28,7 +28,6 @@ FORMATS: Final = ("text", "json")
 PLANNED_VARIABLES: Final[Mapping[str, str]] = {
     "HECTOR_METRICS": "metrics",
     "HECTOR_TRACING": "tracing",
-    "HECTOR_SYNC": "database sync",
 }
 """Beginnings of variables that ask for what this version lacks; ignoring them would be a lie."""
 
@@ -45,6 +44,7 @@ class Startup:
     log_format: str
     log_file: str | None
     watch: bool
+    sync: bool
     queue: Queue
     rate_limiting: RateLimiting | None
     """Where flags or variables say anything about it, with what the file says besides."""
@@ -106,6 +106,7 @@ def merge(
         log_format=task.pick("log_format", _one_of(FORMATS), ", ".join(FORMATS), logger.format),
         log_file=task.pick("log_file", str, "a file", logger.file),
         watch=task.pick("watch", _flag, "true, false", False),
+        sync=task.pick("sync", _flag, "true, false", False),
         queue=_queue(task, server.queue),
         rate_limiting=_rate_limiting(task, config.rate_limiting),
         trusted_proxies=_proxies(task, server.trusted_proxies),

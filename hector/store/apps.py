@@ -11,6 +11,7 @@ from typing import Final, Literal, TypeAlias
 
 from hector.core.clock import Clock, SystemClock
 from hector.core.errors import Conflict, NotFound
+from hector.core.identity import DEFAULT_APP
 from hector.core.record import dataclass
 from hector.store.codec import milliseconds
 from hector.store.database import Connection, Database, Row
@@ -128,6 +129,14 @@ class AppConfigs:
 
         return self._database.read(unit)
 
+    def deleting(self, before: float) -> Awaitable[tuple[str, ...]]:
+        """Apps whose deletion was begun before a time (seconds since the epoch)."""
+
+        async def unit(con: Connection) -> tuple[str, ...]:
+            return tuple(row[0] for row in await con.all(self._sql["deleting"], (milliseconds(before),)))
+
+        return self._database.read(unit)
+
     def version(self, app_id: str, version: int) -> Awaitable[AppConfig]:
         """One version. Raises NotFound."""
         return self._database.read(lambda con: self._version(con, app_id, version))
@@ -198,9 +207,11 @@ class AppConfigs:
 
     async def _create(self, con: Connection, app_id: str, name: str, draft: Draft, aside: Aside | None) -> AppRecord:
         now = milliseconds(self._clock.now())
-        if not await con.execute(self._sql["create"], (app_id, name, now, now)):
+        # Another app may have had this id: its tokens must not open this one.
+        epoch = 1 if app_id == DEFAULT_APP else now
+        if not await con.execute(self._sql["create"], (app_id, name, epoch, now, now)):
             raise Conflict(f"there is an app {app_id!r} already; choose another id, or leave it out")
-        made = AppRecord(app_id, name, AppStatus.ACTIVE, 1, 1, now / 1000, now / 1000)
+        made = AppRecord(app_id, name, AppStatus.ACTIVE, 1, epoch, now / 1000, now / 1000)
         await self._add(con, made, draft)
         if aside is not None:
             await aside(con)

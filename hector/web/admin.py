@@ -67,13 +67,17 @@ class Parts:
 def table(parts: Parts) -> "tuple[Endpoint, ...]":
     """All endpoints of all groups."""
     from hector.web.admin_approvals import ApprovalEndpoints  # noqa: PLC0415 - loaded by the first request
+    from hector.web.admin_apps import AppEndpoints  # noqa: PLC0415 - loaded by the first request
     from hector.web.admin_audit import AuditEndpoints  # noqa: PLC0415
     from hector.web.admin_auth import AuthEndpoints  # noqa: PLC0415
     from hector.web.admin_queue import QueueEndpoints  # noqa: PLC0415
     from hector.web.admin_server import ServerEndpoints  # noqa: PLC0415
     from hector.web.admin_sessions import SessionEndpoints  # noqa: PLC0415
+    from hector.web.admin_versions import VersionEndpoints  # noqa: PLC0415
 
     return (
+        *AppEndpoints(parts).endpoints(),
+        *VersionEndpoints(parts).endpoints(),
         *SessionEndpoints(parts).endpoints(),
         *QueueEndpoints(parts).endpoints(),
         *ApprovalEndpoints(parts).endpoints(),

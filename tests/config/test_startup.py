@@ -42,6 +42,7 @@ def test_what_is_built_in(tmp_path: Path) -> None:
         log_format="text",
         log_file=None,
         watch=False,
+        sync=False,
         queue=Queue(),
         rate_limiting=None,
         trusted_proxies=None,

@@ -18,7 +18,7 @@ PATIENCE = 10.0
 @pytest.mark.proves("tenant.versions")
 async def test_every_change_of_a_configuration_is_a_version(store: Store) -> None:
     made = await store.apps.create("support", "Support", FIRST)
-    assert (made.version, made.epoch, made.status) == (1, 1, AppStatus.ACTIVE)
+    assert (made.version, made.status) == (1, AppStatus.ACTIVE)
     changed = await store.apps.update("support", draft=SECOND, if_version=1)
     assert changed.version == 2
     record, config = await store.apps.load("support")
@@ -62,9 +62,17 @@ async def test_apps_come_in_pages(store: Store) -> None:
 
 
 async def test_revoking_raises_the_epoch_and_nothing_else(store: Store) -> None:
-    await store.apps.create("support", "Support", FIRST)
+    made = await store.apps.create("support", "Support", FIRST)
     revoked = await store.apps.revoke("support")
-    assert (revoked.epoch, revoked.version) == (2, 1)
+    assert (revoked.epoch, revoked.version) == (made.epoch + 1, 1)
+
+
+async def test_an_app_with_the_id_of_one_that_is_gone_honours_none_of_its_tokens(store: Store) -> None:
+    first = await store.apps.create("support", "Support", FIRST)
+    await store.apps.revoke("support")
+    await store.apps.remove("support")
+    await asyncio.sleep(0.005)
+    assert (await store.apps.create("support", "Support", FIRST)).epoch > first.epoch + 1
 
 
 async def test_what_is_being_deleted_takes_no_changes(store: Store) -> None:

@@ -15,9 +15,12 @@ from starlette.applications import Starlette
 
 from hector.apps.build import build
 from hector.apps.registry import Apps
+from hector.apps.stored import StoredApps
 from hector.auth.authenticator import ADMIN
 from hector.auth.opening import open_authenticator
 from hector.cli.server import bind
+from hector.config.environment import Environment
+from hector.config.load import Loaded
 from hector.config.root import HectorConfig
 from hector.core.clock import SystemClock
 from hector.limits.limits import Limits
@@ -98,7 +101,8 @@ def live(config: Mapping[str, Any] | HectorConfig, folder: Path) -> Iterator[Liv
 
 async def _run(config: HectorConfig, folder: Path, listener: socket.socket, up: "Future[Live]") -> None:
     store = await open_store(f"sqlite://{folder / 'hector.db'}")
-    apps = Apps(build(config, Catalog(())))
+    loaded = Loaded(config, None)
+    apps = Apps(build(config, Catalog(())), StoredApps(store.apps, lambda: loaded, Environment({}), Catalog(())))
     try:
         limits = Limits(store, SystemClock(), config)
         async with TaskService(apps, store, SystemClock(), config.server, limits) as tasks:
@@ -125,7 +129,9 @@ class _Server(uvicorn.Server):
     """Signals belong to the test runner."""
 
     def __init__(self, app: Any) -> None:
-        config = uvicorn.Config(app, log_config=None, lifespan="off", ws="none", proxy_headers=False, timeout_graceful_shutdown=3)
+        config = uvicorn.Config(
+            app, log_config=None, lifespan="off", ws="none", proxy_headers=False, timeout_graceful_shutdown=3
+        )
         super().__init__(config)
         self.up = asyncio.Event()
 

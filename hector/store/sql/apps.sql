@@ -1,5 +1,5 @@
 -- create
-INSERT INTO apps (id, name, status, version, epoch, created, updated) VALUES (?, ?, 'active', 1, 1, ?, ?)
+INSERT INTO apps (id, name, status, version, epoch, created, updated) VALUES (?, ?, 'active', 1, ?, ?, ?)
 ON CONFLICT (id) DO NOTHING;
 
 -- find
@@ -14,6 +14,10 @@ SELECT id, name, status, version, epoch, created, updated FROM apps WHERE id = ?
 
 -- page
 SELECT id, name, status, version, epoch, created, updated FROM apps WHERE id > ? ORDER BY id LIMIT ?;
+
+-- deleting
+-- Apps of which something may be left.
+SELECT id FROM apps WHERE status = 'deleting' AND updated < ? ORDER BY id;
 
 -- change
 -- Everything about an app that may change; what a change leaves alone is written again.
