@@ -221,8 +221,7 @@ class Screen:
         self._line(_cut(f"{line} {self._sign('->', '→')} {result or 'done'}", width), "31" if failed else "36")
 
     def _asked(self, question: Asked) -> None:
-        agents = {question.agent, *(call.agent for call in question.calls), *(call.by for call in self._calls.values())}
-        self._calls = {key: call for key, call in self._calls.items() if call.name not in agents}  # they wait as well
+        self._calls = {key: call for key, call in self._calls.items() if not _is_of_agent(call)}  # they wait as well
         self._pending(question.prompt)
         self._line(f"{'Credentials are wanted' if question.auth else '?'} {question.prompt}", "33")
         for call in question.calls:
@@ -296,6 +295,11 @@ class Screen:
 def _how(calls: Sequence[Wanted]) -> str:
     """Where a person can say yes who has only a pipe."""
     return "\nApprove with `hector approve`, or answer the task with approve or deny" if calls else ""
+
+
+def _is_of_agent(call: Called) -> bool:
+    """Whether a call looks like one that goes to an agent, which may have to wait for people itself."""
+    return isinstance(call.arguments, dict) and call.arguments.keys() == {"request"}
 
 
 def _arguments(value: Any) -> str:
