@@ -67,7 +67,7 @@ _TABLE: Final[Mapping[str, str]] = {
         p security.tool-sandbox      | tools run sandboxed
         b security.rate-limit        | rate limiting
         p security.visibility        | agents are public, internal or private
-        p security.tenant-isolation  | tenants are isolated in full
+        b security.tenant-isolation  | tenants are isolated in full
     """,
     "Quick start": """
         p install.sh                 | one-line installer for macOS and Linux
@@ -97,8 +97,8 @@ _TABLE: Final[Mapping[str, str]] = {
         b cli.database               | `--database` chooses the store by URL
     """,
     "Multi-tenant": """
-        p tenant.apps                | one deployment hosts several isolated apps
-        p tenant.agents              | each app has its own agents
+        b tenant.apps                | one deployment hosts several isolated apps
+        b tenant.agents              | each app has its own agents
         p tenant.sessions            | each app has its own sessions and state
         p tenant.vectors             | each app has its own vector collections
         b tenant.jwt                 | each app has its own JWT authentication
@@ -109,12 +109,12 @@ _TABLE: Final[Mapping[str, str]] = {
     """,
     "Admin API": """
         b cli.auth-secret            | `--auth-secret` protects the admin API
-        p admin.apps.list            | GET /admin/apps
-        p admin.apps.create          | POST /admin/apps answers with the app and its bearer token
-        p admin.apps.get             | GET /admin/apps/{id}
-        p admin.apps.update          | PUT /admin/apps/{id}
-        p admin.apps.delete          | DELETE /admin/apps/{id} removes the app and all it owns
-        p admin.apps.token           | POST /admin/apps/{id}/token
+        b admin.apps.list            | GET /admin/apps
+        b admin.apps.create          | POST /admin/apps answers with the app and its bearer token
+        b admin.apps.get             | GET /admin/apps/{id}
+        b admin.apps.update          | PUT /admin/apps/{id}
+        b admin.apps.delete          | DELETE /admin/apps/{id} removes the app and all it owns
+        b admin.apps.token           | POST /admin/apps/{id}/token
         p admin.sessions.list        | GET /admin/sessions, in pages
         p admin.sessions.get         | GET /admin/sessions/{id} with its events
         p admin.sessions.delete      | DELETE /admin/sessions/{id}
