@@ -488,6 +488,7 @@ _TABLE: Final[Mapping[str, str]] = {
         b approval.elsewhere         | a decision may come from beside the server
         b approval.chat              | hector chat shows the call with all its arguments and takes the decision
         b approval.cli               | hector approve lists, approves and denies while the server runs
+        b approval.logged            | the log and `hector approve --decided` say who decided what, and why
         b approval.admin             | /admin/approvals lists what waits and takes decisions
         b a2a.approval               | the official client approves and denies in both bindings and both versions
         b approval.durable           | an approval is written with the pause and survives restarts

@@ -118,7 +118,7 @@ class Approvals:
             values = (key, event.id, call.call_id, call.name, dumps(call.args), call.args_hash, call.prompt)
             await con.insert(self._sql["add"], (*values, milliseconds(event.at), expires))
         for at in sorted({call.expires_at for call in calls if call.expires_at is not None}):
-            await self._jobs.insert(con, NewJob(EXPIRE, caller, task_id, {}, at, _lane(key)))
+            await self._jobs.insert(con, NewJob(EXPIRE, caller, task_id, {"at": at}, at, _lane(key)))
 
     async def decide(self, con: Connection, task: int, decisions: Sequence[Decision], at: int) -> None:
         """Apply decisions, each once. Raises InvalidRequest, before any change, for one that does not fit."""

@@ -24,10 +24,14 @@ class Expiry:
         self._max_attempts = max_attempts
 
     async def __call__(self, job: Job) -> Outcome:
-        """End what is due of the task. Doing it twice does nothing: a decision applies once."""
+        """End what is due of the task. Doing it twice does nothing: a decision applies once.
+
+        That the job has come up says that its time has come, also when the clock was set back meanwhile.
+        """
         now = self._clock.now()
+        reached = max(now, job.payload.get("at", now))
         waiting = await self._store.approvals.waiting(job.subject)
-        due = [found for found in waiting if found.expires is not None and found.expires <= now]
+        due = [found for found in waiting if found.expires is not None and found.expires <= reached]
         if due:
             offer = continuation(due, decide(due, ApprovalState.EXPIRED, CLOCK), now)
             with suppress(RequestError):  # somebody decided, or the task ended, a moment ago

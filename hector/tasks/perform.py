@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from hector.agents.context import RunContext
-from hector.agents.history import in_turns
+from hector.agents.history import DECISIONS, in_turns
 from hector.agents.template import ARTIFACT, text_of
 from hector.apps.app import App
 from hector.core.clock import Clock, iso
@@ -14,6 +14,7 @@ from hector.core.record import dataclass
 from hector.runner.turn import run_turn
 from hector.store import Session, Store
 from hector.store.history import ENVELOPE
+from hector.tasks.decided import log_decisions
 from hector.tasks.insist import insist
 from hector.tasks.metering import meter_of
 from hector.tasks.run import Run
@@ -41,6 +42,8 @@ async def perform(run: Run, request: Request, store: Store, clock: Clock) -> Non
     agent = request.app.agents.get(request.agent)
     if agent is None:
         raise AgentError(f"agent {request.agent!r} is no longer part of the configuration")
+    if DECISIONS in (begun_by.metadata or {}) and not done_of(session, request.invocation):
+        log_decisions(base.id, begun_by)
     await run.begin()
     events = in_turns(session.events, request.invocation)
     state = session.state | _facts(run, begun_by, clock)

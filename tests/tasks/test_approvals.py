@@ -1,8 +1,10 @@
 """A tool that needs approval makes its task wait for a person; what that person says is done, once."""
 
 import asyncio
+import logging
 from collections import Counter
 from contextlib import aclosing, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,8 @@ from hector.core.task import Caller, ClientMessage, Task, TaskState
 from hector.store import Store, open_store
 from hector.store.approvals import ApprovalState
 from hector.tasks.decisions import continuation, decide
+from hector.tasks.expiry import Expiry
+from hector.tasks.outcome import Done
 from hector.tasks.service import SendOptions, TaskService
 from tests.tasks.conftest import ONCE, Start
 from tests.tasks.test_service import answer_of
@@ -266,3 +270,44 @@ async def test_the_model_asks_for_approval_in_its_own_words(start: Start, word: 
             {"action": "publish", "details": {"pages": 3}},
         )
         assert answer_of(await say(service, word, task=task)).startswith(result)
+
+
+@pytest.mark.proves("approval.logged")
+async def test_the_log_says_what_was_decided_by_whom_and_why(
+    start: Start, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with start(RULES, **setting()) as service:
+        task = await say(service, "go")
+        (call,) = asked(task)
+        await say(service, decision(call, "deny", comment="not to bob"), task=task)
+        other = await say(service, "go")
+        (second,) = asked(other)
+        store = await open_store(f"sqlite://{tmp_path / 'hector.db'}", visitor=True)
+        waiting = await store.approvals.waiting(other.id)
+        decisions = decide(waiting, ApprovalState.APPROVED, "hector approve, olga")
+        await store.tasks.accept(continuation(waiting, decisions, SystemClock().now()))
+        await store.aclose()
+        async with asyncio.timeout(20):
+            while (await service.get(ANA, "helper", other.id)).status.state is not TaskState.COMPLETED:  # noqa: ASYNC110 - polled as a client does
+                await asyncio.sleep(0.01)
+    lines: list[Any] = [one for one in caplog.records if one.getMessage() == "a call was decided about"]
+    first, last = lines
+    assert (first.task, first.call, first.decision) == (task.id, call["tool_call_id"], "deny")
+    assert (first.by, first.comment) == ("user ana", "not to bob")
+    assert (last.task, last.call, last.decision) == (other.id, second["tool_call_id"], "approve")
+    assert (last.by, hasattr(last, "comment")) == ("hector approve, olga", False)
+
+
+async def test_an_approval_expires_also_when_the_clock_was_set_back(start: Start, tmp_path: Path) -> None:
+    async with start(RULES, **setting(approval_expires="1h")) as service:
+        task = await say(service, "go")
+    store = await open_store(f"sqlite://{tmp_path / 'hector.db'}")
+    later = SystemClock().now() + 7200
+    (job,) = await store.jobs.claim("somebody", 10, later)
+    assert await Expiry(store, SystemClock(), 4)(job) == Done()  # whose clock says that there is an hour left
+    await store.aclose()
+    async with start(RULES, **setting()) as service, asyncio.timeout(20):
+        while (await service.get(ANA, "helper", task.id)).status.state is not TaskState.COMPLETED:  # noqa: ASYNC110 - polled as a client does
+            await asyncio.sleep(0.01)
+    assert sent.total() == 0
