@@ -81,7 +81,7 @@ class Call:
 
     def _read_id(self, value: JsonObject) -> None:
         found = value.get("id")
-        if found is not None and (isinstance(found, bool) or not isinstance(found, str | int)):
+        if found is not None and type(found) not in (str, int):  # true and false are no ids, either
             raise ProtocolError(INVALID_REQUEST, 'member "id" must be a string, a whole number or null')
         self.id = wire.quote(found) if isinstance(found, str) else wire.dumps(found)
 

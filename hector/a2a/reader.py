@@ -70,7 +70,7 @@ class Reader:
 
     def integer(self, name: str, low: int, high: int | None = None) -> int | None:
         """A whole number within bounds; digits in a string are taken too, as in proto-JSON and in URLs."""
-        found = self.take(name)
+        found = self.value.get(name)
         if found is None or found == "":
             return None
         number = _whole(found)
@@ -82,7 +82,7 @@ class Reader:
 
     def flag(self, name: str) -> bool | None:
         """true or false, also as the word."""
-        found = self.take(name)
+        found = self.value.get(name)
         if found is None or isinstance(found, bool):
             return found
         if found in ("true", "false"):
@@ -92,7 +92,7 @@ class Reader:
 
     def texts(self, name: str) -> tuple[str, ...]:
         """A list of strings."""
-        found = self.take(name)
+        found = self.value.get(name)
         if found is None:
             return ()
         if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
@@ -102,7 +102,7 @@ class Reader:
 
     def json(self, name: str) -> JsonObject | None:
         """An object whose keys belong to somebody else: handed over untouched."""
-        found = self.take(name)
+        found = self.value.get(name)
         if found is None or isinstance(found, dict):
             return found
         self.complain(name, f"must be an object, not {kind(found)}")
@@ -110,7 +110,7 @@ class Reader:
 
     def inner(self, name: str, *, required: bool = False) -> "Reader | None":
         """An object of the protocol itself."""
-        found = self.take(name)
+        found = self.value.get(name)
         if found is None and required:
             self.complain(name, "is required")
         if found is not None and not isinstance(found, dict):

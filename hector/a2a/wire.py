@@ -1,12 +1,13 @@
 """JSON in and out: strict where a lax parser would let trouble in, and always plain ASCII on the way out."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from json.encoder import encode_basestring_ascii
 from math import isfinite
 from typing import Any, Final, NoReturn
 
 from hector.a2a.errors import INVALID_REQUEST, PARSE_ERROR, ProtocolError
+from hector.core.jsontext import encoder
 
 MOST_DEPTH: Final = 64
 """Objects and lists within each other. A2A itself needs eight; the rest is for metadata and data parts."""
@@ -14,7 +15,7 @@ MOST_DEPTH: Final = 64
 quote: Final = encode_basestring_ascii
 """A text as a JSON string. ASCII only: client libraries split event streams at every Unicode line separator."""
 
-_encoder: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False, allow_nan=False)
+_dump: Final = encoder(allow_nan=False)
 
 
 def _refuse(name: str) -> NoReturn:
@@ -35,24 +36,6 @@ def dumps(value: Any) -> str:
         return _dump(value)
     except ValueError:
         return _dump(_without_nan(value))
-
-
-def _dump(value: Any) -> str:
-    return "".join(_chunks(value, 0))
-
-
-def _make_chunks() -> Callable[[Any, int], Iterable[str]]:
-    """The encoder's inner function, made once: making it anew for each value costs as much as a small value itself."""
-    make = getattr(json.encoder, "c_make_encoder", None)
-    if make is None:
-        return lambda value, _: _encoder.iterencode(value)
-    found: Callable[[Any, int], Iterable[str]] = make(
-        None, _encoder.default, encode_basestring_ascii, None, ":", ",", False, False, False
-    )
-    return found
-
-
-_chunks: Final = _make_chunks()
 
 
 def _without_nan(value: Any) -> Any:

@@ -1,6 +1,10 @@
-"""HTTP connections as uvicorn parses them, with bounds on request heads: their size, their headers, their time."""
+"""HTTP connections as uvicorn parses them, with bounds on request heads: their size, their headers, their time.
+
+The head of an answer leaves together with what follows it.
+"""
 
 import asyncio
+from itertools import chain
 from typing import Any, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -9,10 +13,47 @@ from hector.config.transport import Heads
 
 TOO_LARGE: Final = "431 Request Header Fields Too Large"
 TOO_SLOW: Final = "408 Request Timeout"
+_STATUS: Final = b"HTTP/1.1 "
 
 
 class HeadRefusedError(Exception):
     """Ends the parsing of a head that is over its bounds."""
+
+
+class _Joining:
+    """A transport that holds the head of an answer back until there is some of its body, or the loop has gone round.
+
+    uvicorn writes the two one by one: that would be two system calls, two packets, and a client that wakes up twice.
+    """
+
+    __slots__ = ("_head", "_loop", "_transport")
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._head = b""
+
+    def write(self, data: bytes) -> None:
+        """Write it, or keep it for a moment."""
+        if self._head:
+            data, self._head = self._head + data, b""
+        elif data.startswith(_STATUS):
+            self._head = data
+            self._loop.call_soon(self._flush)
+            return
+        self._transport.write(data)
+
+    def close(self) -> None:
+        """Close once everything has been sent."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._head:
+            self.write(b"")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -26,7 +67,8 @@ class BoundedHttp(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has come; its first head is awaited."""
-        super().connection_made(cast(asyncio.Transport, transport))
+        joining = _Joining(cast(asyncio.Transport, transport), self.loop)
+        super().connection_made(cast(asyncio.Transport, joining))
         self._refusal = ""
         self._unread = 0
         self._inside = True
@@ -60,7 +102,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._unread = 0
         self._stop_waiting()
         most = self.heads
-        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        size = len(self.url) + sum(map(len, chain.from_iterable(self.headers))) + 4 * len(self.headers)
         if size > most.max_bytes or len(self.headers) > most.max_count:
             self._refusal = TOO_LARGE
             raise HeadRefusedError

@@ -45,4 +45,4 @@ class FakeClock:
 
 def iso(seconds: float) -> str:
     """RFC 3339 in UTC with milliseconds and Z, as A2A wants it: 2025-10-28T10:30:00.000Z."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"

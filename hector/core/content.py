@@ -112,12 +112,14 @@ def user(text: str) -> Message:
 
 
 def _set(target: JsonObject, **fields: Any) -> JsonObject:
-    target.update({key: value for key, value in fields.items() if value is not None})
+    for key, value in fields.items():
+        if value is not None:
+            target[key] = value
     return target
 
 
-def _replay(replay: Replay | None) -> JsonObject | None:
-    return {"origin": replay.origin, "item": replay.item} if replay else None
+def _replay(replay: Replay) -> JsonObject:
+    return {"origin": replay.origin, "item": replay.item}
 
 
 def part_to_json(part: Part) -> JsonObject:
@@ -125,16 +127,18 @@ def part_to_json(part: Part) -> JsonObject:
     match part:
         case Text(text, replay, metadata, media_type, name):
             found = {"type": "text", "text": text}
-            return _set(found, replay=_replay(replay), metadata=metadata, media_type=media_type, name=name)
+            return _set(found, replay=replay and _replay(replay), metadata=metadata, media_type=media_type, name=name)
         case Thinking(text, replay):
-            return _set({"type": "thinking", "text": text}, replay=_replay(replay))
+            return _set({"type": "thinking", "text": text}, replay=replay and _replay(replay))
         case Media(media_type, data, url, name, metadata):
             return _set({"type": "media", "media_type": media_type}, data=data, url=url, name=name, metadata=metadata)
         case Data(value, media_type, metadata):
             return _set({"type": "data", "value": value}, media_type=media_type, metadata=metadata)
         case ToolCall(call_id, name, args, raw, replay):
             return _set(
-                {"type": "tool_call", "id": call_id, "name": name, "args": args}, raw=raw, replay=_replay(replay)
+                {"type": "tool_call", "id": call_id, "name": name, "args": args},
+                raw=raw,
+                replay=replay and _replay(replay),
             )
         case ToolResult(call_id, name, content, is_error):
             return {

@@ -6,7 +6,6 @@ that the provider refuses by name, and once an answer of no use.
 """
 
 import contextlib
-import json
 import logging
 import random
 import traceback
@@ -20,6 +19,7 @@ from hector.config.llms import LlmBase
 from hector.core.clock import Clock, SystemClock
 from hector.core.errors import ConfigError, ModelError, ModelRejected
 from hector.core.event import Delta
+from hector.core.jsontext import encoder
 from hector.core.ports import ModelReply, ModelRequest
 from hector.core.record import dataclass
 from hector.models.answers import AnswerReader, ParameterRefused
@@ -31,7 +31,7 @@ from hector.net.retry import Failure, GiveUp, Retry, RetryPolicy
 from hector.observe.redact import redact, remember
 
 _log: Final = logging.getLogger("hector.models")
-_encode: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+_encode: Final = encoder(ascii_only=False)
 _JSON_HEADERS: Final = {"content-type": "application/json"}
 
 

@@ -37,6 +37,8 @@ def mangle(names: Iterable[str], fits: re.Pattern[str] = PLAIN) -> dict[str, str
     The result for a name depends on the other names only where they collide, so that cached prompts stay valid.
     """
     given = set(names)
+    if all(map(fits.fullmatch, given)):
+        return {}
     unfit = sorted(name for name in given if not fits.fullmatch(name))
     taken = {name for name in given if fits.fullmatch(name)}
     mangled: dict[str, str] = {}

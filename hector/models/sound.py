@@ -22,11 +22,13 @@ MOST_DEPTH: Final = 64
 
 def sound(reply: ModelReply) -> ModelReply:
     """The same reply, safe to store and to send. Raises TypeError when a part is not what it claims to be."""
-    parts = _distinct(tuple(_part(part) for part in reply.message.parts))
-    if any(new is not old for new, old in zip(parts, reply.message.parts, strict=True)):
+    given = reply.message.parts
+    parts = _distinct(tuple(map(_part, given)))
+    if parts != given:
         reply = replace(reply, message=Message(reply.message.role, parts))
-    counts = (reply.usage.input, reply.usage.output, reply.usage.cache_read, reply.usage.cache_write)
-    if not all(_is_count(count) for count in (*counts, reply.usage.reasoning)):
+    usage = reply.usage
+    counts = (usage.input, usage.output, usage.cache_read, usage.cache_write, usage.reasoning)
+    if {*map(type, counts)} != {int} or min(counts) < 0:
         reply = replace(reply, usage=Usage(*(count if _is_count(count) else 0 for count in counts)))
     _text(reply.model)
     _text(reply.raw_finish)
@@ -40,7 +42,7 @@ def _is_count(value: Any) -> bool:
 def _part(part: Part) -> Part:
     match part:
         case Text(text, replay) | Thinking(text, replay):
-            whole, item = _text(text), _replay(replay)
+            whole, item = _text(text), replay and _replay(replay)
             return part if whole is text and item is replay else replace(part, text=whole, replay=item)
         case ToolCall():
             return _call(part)
@@ -60,7 +62,7 @@ def _call(call: ToolCall) -> ToolCall:
         call = replace(call, args={}, raw=f"nested more than {MOST_DEPTH} levels deep", replay=None)
     raw = None if call.raw is None else _text(call.raw)
     try:
-        args, replay = _object(call.args), _replay(call.replay)
+        args, replay = _object(call.args), call.replay and _replay(call.replay)
     except ValueError:
         args, raw, replay = {}, mend(compact(call.args)), None
     name = _text(call.id).replace("\0", "\ufffd")  # it becomes a key, and no key of PostgreSQL holds that
@@ -82,7 +84,7 @@ def _is_deep(value: Any) -> bool:
 def _distinct(parts: tuple[Part, ...]) -> tuple[Part, ...]:
     """Calls of one turn have ids of their own; the second of two equal ones gets another, and loses its item."""
     ids = [part.id for part in parts if isinstance(part, ToolCall)]
-    if len(set(ids)) == len(ids):
+    if len(ids) < 2 or len(set(ids)) == len(ids):
         return parts
     seen: set[str] = set()
     found: list[Part] = []
@@ -94,9 +96,7 @@ def _distinct(parts: tuple[Part, ...]) -> tuple[Part, ...]:
     return tuple(found)
 
 
-def _replay(replay: Replay | None) -> Replay | None:
-    if replay is None:
-        return None
+def _replay(replay: Replay) -> Replay:
     item = _object(replay.item)
     return replay if item is replay.item else Replay(replay.origin, item)
 
@@ -114,7 +114,7 @@ def _object(value: JsonObject) -> JsonObject:
 def _text(value: str) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{type(value).__name__} where text was expected")
-    return mend(value)
+    return value if value.isascii() else mend(value)
 
 
 def is_whole(text: str) -> bool:

@@ -8,6 +8,7 @@ error classes in `faults.py`, what every format does to a conversation in `histo
 import json
 from collections.abc import Mapping
 from dataclasses import field
+from functools import lru_cache
 from typing import Any, Final, Literal, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
@@ -96,6 +97,7 @@ class AskAgain(ModelUnavailable):
         self.reply = reply
 
 
+@lru_cache(maxsize=256)
 def label(name: str, model: str, base_url: str) -> str:
     """How errors name a model: `llm 'main' (claude-sonnet-5-5 at api.anthropic.com)`. Never holds credentials."""
     host = urlsplit(base_url).netloc.rpartition("@")[2] or base_url
@@ -134,7 +136,7 @@ def compact(value: Any) -> str:
 
 def count(counts: Any, key: str) -> int:
     """A number of tokens from a provider's usage object; 0 for what is absent, null or no number."""
-    found = counts.get(key) if isinstance(counts, Mapping) else None
+    found = counts.get(key) if isinstance(counts, dict) else None
     return found if type(found) is int and found > 0 else 0
 
 

@@ -17,6 +17,7 @@ from hector.core.event import (
     Rejected,
     Transfer,
 )
+from hector.core.jsontext import encoder
 from hector.core.task import ClientMessage
 from hector.core.usage import Usage
 
@@ -25,8 +26,8 @@ EventRow: TypeAlias = tuple[int, str, str, str, str, float, str]
 """shown, id, invocation, author, branch, at, body."""
 
 # Non-ASCII stays escaped: a model may produce half a surrogate pair, which no UTF-8 column takes.
-dumps: Final[Callable[[Any], str]] = json.JSONEncoder(separators=(",", ":")).encode
-loads: Final = json.loads
+dumps: Final = encoder()
+loads: Final = json.JSONDecoder().decode
 _DAMAGE: Final = (ValueError, KeyError, TypeError, AttributeError)
 
 
@@ -37,10 +38,11 @@ def milliseconds(seconds: float) -> int:
 
 def event_row(event: Event) -> EventRow:
     """The columns of an event that do not depend on where it is appended."""
-    shown = int(
-        (event.metadata is not None and "a2a" in event.metadata)
-        or (isinstance(event.control, InputRequired | ApprovalRequired) and not event.branch)
+    said = event.metadata is not None and "a2a" in event.metadata
+    asked = (
+        event.control is not None and not event.branch and isinstance(event.control, InputRequired | ApprovalRequired)
     )
+    shown = int(said or asked)
     return shown, event.id, event.invocation_id, event.author, event.branch, event.at, dumps(_event_body(event))
 
 

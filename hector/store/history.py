@@ -1,6 +1,7 @@
 """A client's messages inside the event log, and the history of a task that is read back from there."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from hector.core.clock import iso
 from hector.core.content import Data, JsonObject, Media, Message, Part, Text
@@ -9,11 +10,12 @@ from hector.core.task import ClientMessage
 
 ENVELOPE = "a2a"
 """The key of `Event.metadata` under which the A2A envelope of a client's message is kept."""
+_CONTENT: Final = (Text, Media, Data)
 
 
 def user_event(message: ClientMessage, *, event_id: str, invocation_id: str, at: float) -> Event:
     """The event that brings a client's message into a session."""
-    content = tuple(part for part in message.message.parts if isinstance(part, Text | Media | Data))
+    content = tuple(part for part in message.message.parts if isinstance(part, _CONTENT))
     envelope: JsonObject = {
         "message_id": message.id,
         "metadata": message.metadata,

@@ -133,4 +133,4 @@ def prepare(record: Record) -> Step:
 
 def _status_values(status: Status) -> tuple[str, int, str | None]:
     said = None if status.message is None else client_message_to_text(status.message)
-    return status.state.value, milliseconds(status.at), said
+    return str(status.state), milliseconds(status.at), said

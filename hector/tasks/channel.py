@@ -23,14 +23,15 @@ class Channel:
     """The log of one task and its readers. `on_empty` is called when the last one has left.
 
     `shown` is the task as those know it who have read everything; it is there while somebody feeds the channel. `epoch`
-    is the latest claim that has fed it; nobody can come back to a log that nobody ever read (`was_read`).
+    is the latest claim that has fed it; nobody can come back to a log that no client ever read (`was_read`). Before the
+    first reader, which in most turns there never is, updates are counted and not kept (`_is_kept`).
     """
 
-    __slots__ = ("_on_empty", "_subscriptions", "_taps", "_told", "epoch", "log", "shown", "was_read")
+    __slots__ = ("_is_kept", "_on_empty", "_subscriptions", "_taps", "_told", "epoch", "log", "shown", "was_read")
 
     def __init__(self, on_empty: Callable[[], None]) -> None:
         self.epoch = NOWHERE
-        self.was_read = False
+        self.was_read = self._is_kept = False
         self.log = Log()
         self.shown: LiveTask | None = None
         self._told: StatusUpdate | None = None
@@ -55,12 +56,13 @@ class Channel:
     def tap(self, told: Callable[[], None]) -> Subscription:
         """A reader that does not count as one who listens. `told` is called when there is something to `grab`."""
         tap = Tap(self, told)
+        self._is_kept = True
         self._taps.append(tap)
         return tap
 
     def _join(self, place: int, *, until_interrupted: bool) -> Subscription:
         subscription = Subscription(self, place, until_interrupted=until_interrupted)
-        self.was_read = True
+        self.was_read = self._is_kept = True
         self._subscriptions.append(subscription)
         return subscription
 
@@ -94,12 +96,14 @@ class Channel:
             if self._told is not None and _repeats(self._told, update):
                 return
             self._told = update
+        if not self._is_kept:
+            self.log.pass_by()
+            return
         self.log.append(update)
         for subscription in self._subscriptions:
             subscription.wake()
-        if self._taps:
-            for tap in self._taps:
-                tap.wake()
+        for tap in self._taps:
+            tap.wake()
 
     def leave(self, subscription: Subscription) -> None:
         """Remove a reader."""

@@ -32,31 +32,33 @@ class Gate:
 
     def __init__(self) -> None:
         self._inside = 0
+        self._is_shut = False
         self._open, self._empty = asyncio.Event(), asyncio.Event()
-        self._open.set()
-        self._empty.set()
 
     async def enter(self) -> None:
         """Come in; `leave` must follow."""
-        while not self._open.is_set():  # it may be shut again before we get there
+        while self._is_shut:  # it may be shut again before we get there
             await self._open.wait()
         self._inside += 1
-        self._empty.clear()
 
     def leave(self) -> None:
         """Go out."""
         self._inside -= 1
-        if not self._inside:
+        if self._is_shut and not self._inside:
             self._empty.set()
 
     @asynccontextmanager
     async def shut(self) -> AsyncIterator[None]:
         """Nobody is inside."""
+        self._is_shut = True
         self._open.clear()
+        self._empty.clear()
         try:
-            await self._empty.wait()
+            if self._inside:
+                await self._empty.wait()
             yield
         finally:
+            self._is_shut = False
             self._open.set()
 
 

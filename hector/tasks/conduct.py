@@ -61,7 +61,6 @@ class Conductor:
 
     async def _contain(self, work: Work, run: Run, tries: Tries, running: Callable[[], Awaitable[None]]) -> None:
         try:
-            await asyncio.sleep(0)  # whoever sent the message is awake before us, and misses nothing
             if work.ending is not None:
                 raise asyncio.CancelledError
             await running()

@@ -1,7 +1,6 @@
 """A task while it runs: what has been published so far, as a snapshot at any moment."""
 
 from dataclasses import field
-from itertools import count
 from typing import Final
 
 from hector.core.content import Text
@@ -32,8 +31,10 @@ class LiveTask:
         """
         artifacts = {artifact.id: artifact for artifact in task.artifacts}
         done = {artifact.id for artifact in task.artifacts if not (artifact.metadata or {}).get(INCOMPLETE)}
-        numbers = (f"{ANSWER}{number}" for number in count(1))
-        return cls(task, status, artifacts, next(name for name in numbers if name not in done))
+        number = 1
+        while f"{ANSWER}{number}" in done:
+            number += 1
+        return cls(task, status, artifacts, f"{ANSWER}{number}")
 
     def apply(self, update: Update) -> None:
         """Take in one published update."""

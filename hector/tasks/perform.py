@@ -1,5 +1,6 @@
 """What an agent is run with: its session as it stands, the facts of the request, and what of the run is stored."""
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -36,6 +37,8 @@ class Request:
 
 async def perform(run: Run, request: Request, store: Store, clock: Clock) -> None:
     """Run the agent from where its stored events end. Raises what the agent, the run and the store raise."""
+    if request.stream:
+        await asyncio.sleep(0)  # whoever sent the message is awake before us, and misses nothing
     base = run.live.base
     session = request.session or await load(run, store, clock)
     begun_by = begin_of(session, request.invocation)

@@ -17,6 +17,7 @@ from hector.core.content import Message, Text, ToolCall, ToolResult
 from hector.core.errors import NotFound
 from hector.core.event import (
     ApprovalRequired,
+    Artifact,
     Delta,
     DirectReply,
     Event,
@@ -271,7 +272,7 @@ class Run:
             points.reach("run.written")
             answer = self.live.answer()
             if answer is not None and not record.discard:
-                self.publish(ArtifactUpdate(replace(answer, parts=(Text(""),)), append=True, last=True))
+                self.publish(ArtifactUpdate(Artifact(answer.id, (Text(""),), answer.name), append=True, last=True))
         elif not record.discard:
             status = await self._elsewhere(status)
         if not record.discard:

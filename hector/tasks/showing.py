@@ -20,8 +20,9 @@ class Showing:
 
     def grow(self, deltas: tuple[Delta, ...]) -> tuple[Delta, ...]:
         """These pieces of the present turn as they are shown."""
-        self._thought = self._thought or any(isinstance(delta, ThinkingDelta) for delta in deltas)
-        if not any(isinstance(delta, TextDelta) for delta in deltas):
+        kinds = {*map(type, deltas)}
+        self._thought = self._thought or ThinkingDelta in kinds
+        if TextDelta not in kinds:
             return deltas
         first, self._streamed = not self._streamed, True
         return (TextDelta(TURN_BREAK), *deltas) if first and self._live.pieces else deltas

@@ -1,7 +1,6 @@
 """One piece of work of this process: its claim, the asyncio task that does it, and how it is told to stop."""
 
 import asyncio
-from dataclasses import field
 from enum import IntEnum
 
 from hector.core.job import Claim
@@ -40,7 +39,6 @@ class Work:
     ending: Ending | None = None
     yields_at: float | None = None
     pause: Pause | None = None
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     def stop(self, ending: Ending) -> None:
         """Not before the claim is known: what was handed to the store cannot be taken back."""

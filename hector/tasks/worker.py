@@ -322,7 +322,6 @@ class Worker:
 
     def _forget(self, work: Work, task_id: str) -> None:
         """The work is over here, whatever became of the task."""
-        work.ended.set()
         if self._runs.get(task_id) is work:
             del self._runs[task_id]
             self.channels.release(task_id)
@@ -333,11 +332,10 @@ class Worker:
 
 async def _over(work: Work) -> None:
     """Wait for the end of work whose job has been claimed anew; it may just be about to say why it put that back."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(LAST_WORDS):
-            await work.ended.wait()
-    work.stop(Ending.LOSE)
-    await work.ended.wait()
+    if work.task is not None:
+        await asyncio.wait((work.task,), timeout=LAST_WORDS)
+        work.stop(Ending.LOSE)
+        await asyncio.wait((work.task,))
 
 
 async def _contained(work: Callable[[], Awaitable[None]]) -> None:

@@ -47,9 +47,16 @@ def answer(text: str, name: str = "answer-1") -> Artifact:
     return Artifact(name, (Text(text),), name="response")
 
 
-def fed(epoch: Epoch = FIRST) -> Channel:
+def unread(epoch: Epoch = FIRST) -> Channel:
     made = Channel(lambda: None)
     made.adopt(Position(epoch, 0), live(task()))
+    return made
+
+
+def fed(epoch: Epoch = FIRST) -> Channel:
+    """A channel that somebody has read, and will come back to."""
+    made = unread(epoch)
+    made.subscribe(until_interrupted=False).close()
     return made
 
 
@@ -89,6 +96,22 @@ def test_places_that_nobody_can_go_on_behind_are_all_different() -> None:
     written = [str(one) for one in made] + [str(Position(NOWHERE, one.number + 1)) for one in made]
     assert len(set(written)) == 200
     assert all(Log().place_of(one) is None for one in made)
+
+
+@pytest.mark.proves("streams.positions")
+async def test_what_is_said_before_the_first_reader_counts_but_is_not_kept() -> None:
+    made = unread()
+    say(made, piece("a", first=True), piece("b"))
+    assert made.log.weight == 0
+    assert made.resume(Position(FIRST, 1), until_interrupted=False) is None
+    reader = made.subscribe(until_interrupted=False)
+    assert made.position == Position(FIRST, 2)
+    say(made, piece("c"), piece("d"))
+    assert await reader.take() == (piece("c"), piece("d"))
+    assert reader.mark == Position(FIRST, 2)
+    late = made.resume(Position(FIRST, 3), until_interrupted=False)
+    assert late is not None
+    assert await late.take() == (piece("d"),)
 
 
 @pytest.mark.proves("streams.positions")
