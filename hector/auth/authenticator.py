@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from hector.auth.attempts import Attempts
 from hector.auth.claims import principal_of_claims
-from hector.auth.secrets import Key, digest, matches
+from hector.auth.secrets import Key, digest, matches, same
 from hector.auth.tokens import Tokens
 from hector.config.auth import ApiKey, Auth
 from hector.core.clock import Clock
@@ -138,7 +138,7 @@ class Authenticator:
         for prefix, kind in ((KEY, Kind.KEY), (SESSION, Kind.SESSION)):
             if key := Key.parse(prefix, credential):
                 found = await self._credentials.find(key.id)
-                good = found is not None and found.kind is kind and matches(credential, found.hash)
+                good = found is not None and found.kind is kind and same(key.hash, found.hash)
                 return await self._used(found) if found and good else None
         if self._settings.secret is not None:
             return None

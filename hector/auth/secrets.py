@@ -21,7 +21,12 @@ def digest(secret: str) -> str:
 
 def matches(secret: str, kept: str) -> bool:
     """Whether it is the secret of this hash; how long that takes says nothing about where they differ."""
-    return hmac.compare_digest(digest(secret).encode(), kept.encode())
+    return same(digest(secret), kept)
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two hashes are the same, as above."""
+    return hmac.compare_digest(one.encode(), other.encode())
 
 
 def chance(octets: int = 32) -> str:
