@@ -104,6 +104,9 @@ _TABLE: Final[Mapping[str, str]] = {
         b tenant.jwt                 | each app has its own JWT authentication
         b tenant.policy              | configurations of apps may use nothing dangerous unless the operator opens it
         b tenant.secrets-hidden      | configurations of apps are read back without the secrets in them
+        b tenant.lazy                | apps are loaded when they are first used, and unloaded when they are not
+        b tenant.swap                | a change of an app is taken in whole, by every process, and drops no work
+        b tenant.broken-alone        | a configuration that does not hold breaks its own app only
         b tenant.versions            | every change of an app's configuration is a version with its author
         b tenant.purge               | nothing of a deleted app is left, and its removal blocks nobody
     """,

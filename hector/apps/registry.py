@@ -110,6 +110,11 @@ class Apps:
     def __contains__(self, app_id: str) -> bool:
         return app_id in self._entries
 
+    @property
+    def leases(self) -> int:
+        """How many leases are not given back yet, those of replaced apps included."""
+        return sum(entry.leases for entry in (*self._entries.values(), *self._retired))
+
     def loaded(self) -> Iterator[tuple[str, int]]:
         """Id and version of what is loaded now."""
         return iter([(app_id, entry.version) for app_id, entry in self._entries.items()])

@@ -362,4 +362,4 @@ async def test_nothing_is_kept_of_what_has_ended(tmp_path: Path) -> None:
         assert not worker.channels._channels
         assert not worker.channels._held
         assert not worker._runs
-        assert not made.apps._leases
+        assert made.apps.leases == 0
