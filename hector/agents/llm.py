@@ -6,7 +6,7 @@ Each step looks at the run's events to see what comes next (standing.py), so tha
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import field, replace
-from typing import Any, Final, cast
+from typing import Any, Final, TypeAlias, cast
 
 from hector.agents.approval import ITSELF, Asker, Steps, Waiting, needs_approval, next_steps
 from hector.agents.context import NO_MORE, Limits, Others, RunContext
@@ -24,6 +24,7 @@ from hector.core.errors import AgentError
 from hector.core.event import (
     ApprovalRequired,
     Artifact,
+    BranchPartial,
     Control,
     Delta,
     Event,
@@ -47,6 +48,9 @@ NO_ANSWER: Final[Mapping[FinishReason, str]] = {
     FinishReason.LENGTH: "the model reached its token limit before it answered; raise max_tokens",
     FinishReason.ERROR: "the model ended its turn with an error and no answer",
 }
+
+
+_Said: TypeAlias = Partial | BranchPartial | ModelReply
 
 
 @dataclass(slots=True)
@@ -160,16 +164,14 @@ class Agent:
         points.reach("model.after")
         yield self._turn(run, reply)
 
-    def _reply(self, run: _Run) -> AsyncGenerator[Partial | ModelReply]:
+    def _reply(self, run: _Run) -> AsyncGenerator[_Said]:
         context = run.context
         messages = messages_of(run.events, self.id, context.invocation_id, context.branch, run.standing.prefix)
         request = ModelRequest(run.system, messages, run.kit.specs, output=self.output)
         meter = context.meter
         return self._answer(context, request) if meter is None else self._paid_answer(context, meter, request)
 
-    async def _paid_answer(
-        self, context: RunContext, meter: Meter, request: ModelRequest
-    ) -> AsyncGenerator[Partial | ModelReply]:
+    async def _paid_answer(self, context: RunContext, meter: Meter, request: ModelRequest) -> AsyncGenerator[_Said]:
         permit = await meter.before_model(self.id, request)
         try:
             async with aclosing(self._answer(context, request)) as answer:
@@ -180,7 +182,7 @@ class Agent:
         finally:
             permit.settle(None)
 
-    async def _answer(self, context: RunContext, request: ModelRequest) -> AsyncGenerator[Partial | ModelReply]:
+    async def _answer(self, context: RunContext, request: ModelRequest) -> AsyncGenerator[_Said]:
         model = self.model()
         if not (self.streaming and context.stream):
             yield await model.complete(request)
@@ -190,7 +192,10 @@ class Agent:
                 if isinstance(item, ModelReply):
                     yield item
                 elif deltas := item if self.output is None else _without_text(item):
-                    yield Partial(self.id, deltas, context.branch, context.call)
+                    if context.branch:
+                        yield BranchPartial(self.id, deltas, context.branch, context.call)
+                    else:
+                        yield Partial(self.id, deltas)
 
     def _turn(self, run: _Run, reply: ModelReply) -> Event:
         """The model's turn as an event, which announces the calls that run at once."""

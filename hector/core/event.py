@@ -43,15 +43,20 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """What came out of the model since the last read of its stream. Never stored.
-
-    In a branch, `call` names the agent call that the branch serves, as its watchers know it.
-    """
+    """What came out of the model since the last read of its stream. Never stored."""
 
     author: str
     deltas: tuple[Delta, ...]
-    branch: str = ""
-    call: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BranchPartial:
+    """The same in a branch; `call` names the call of the agent that the branch serves. Never stored."""
+
+    author: str
+    deltas: tuple[Delta, ...]
+    branch: str
+    call: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +164,7 @@ class Event:
         return tuple(part for part in self.message.parts if isinstance(part, ToolResult))
 
 
-Output: TypeAlias = Partial | ToolStarted | Event
+Output: TypeAlias = Partial | BranchPartial | ToolStarted | Event
 """What an agent yields."""
 
 

@@ -18,6 +18,7 @@ from hector.core.errors import NotFound
 from hector.core.event import (
     ApprovalRequired,
     Artifact,
+    BranchPartial,
     Delta,
     DirectReply,
     Event,
@@ -161,9 +162,9 @@ class Run:
         async with aclosing(outputs):
             async for output in outputs:
                 match output:
-                    case Partial(deltas=deltas) if not output.branch:
+                    case Partial(deltas=deltas):
                         self._show(deltas)
-                    case Partial(author, deltas, branch, call_id):
+                    case BranchPartial(author, deltas, branch, call_id):
                         self.publish(AgentDelta(call_id, author, branch, deltas))
                     case ToolStarted(call=call):
                         self._commit_to_task(call.name)
