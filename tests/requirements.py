@@ -61,13 +61,13 @@ _TABLE: Final[Mapping[str, str]] = {
         b durability.human-in-loop   | a run waits for a person, durably, and goes on with the answer
     """,
     "Why: security": """
-        b security.jwks-oidc         | JWKS/OIDC authentication
+        p security.jwks-oidc         | JWKS/OIDC authentication
         p security.injection         | prompt-injection detection
         p security.pii               | redaction of personal data
         p security.tool-sandbox      | tools run sandboxed
-        b security.rate-limit        | rate limiting
+        p security.rate-limit        | rate limiting
         p security.visibility        | agents are public, internal or private
-        b security.tenant-isolation  | tenants are isolated in full
+        p security.tenant-isolation  | tenants are isolated in full
     """,
     "Quick start": """
         p install.sh                 | one-line installer for macOS and Linux
@@ -97,27 +97,24 @@ _TABLE: Final[Mapping[str, str]] = {
         b cli.database               | `--database` chooses the store by URL
     """,
     "Multi-tenant": """
-        b tenant.apps                | one deployment hosts several isolated apps
-        b tenant.agents              | each app has its own agents
+        p tenant.apps                | one deployment hosts several isolated apps
+        p tenant.agents              | each app has its own agents
         p tenant.sessions            | each app has its own sessions and state
         p tenant.vectors             | each app has its own vector collections
-        b tenant.jwt                 | each app has its own JWT authentication
+        p tenant.jwt                 | each app has its own JWT authentication
         b tenant.policy              | configurations of apps may use nothing dangerous unless the operator opens it
         b tenant.secrets-hidden      | configurations of apps are read back without the secrets in them
-        b tenant.lazy                | apps are loaded when they are first used, and unloaded when they are not
-        b tenant.swap                | a change of an app is taken in whole, by every process, and drops no work
-        b tenant.broken-alone        | a configuration that does not hold breaks its own app only
         b tenant.versions            | every change of an app's configuration is a version with its author
         b tenant.purge               | nothing of a deleted app is left, and its removal blocks nobody
     """,
     "Admin API": """
         b cli.auth-secret            | `--auth-secret` protects the admin API
-        b admin.apps.list            | GET /admin/apps
-        b admin.apps.create          | POST /admin/apps answers with the app and its bearer token
-        b admin.apps.get             | GET /admin/apps/{id}
-        b admin.apps.update          | PUT /admin/apps/{id}
-        b admin.apps.delete          | DELETE /admin/apps/{id} removes the app and all it owns
-        b admin.apps.token           | POST /admin/apps/{id}/token
+        p admin.apps.list            | GET /admin/apps
+        p admin.apps.create          | POST /admin/apps answers with the app and its bearer token
+        p admin.apps.get             | GET /admin/apps/{id}
+        p admin.apps.update          | PUT /admin/apps/{id}
+        p admin.apps.delete          | DELETE /admin/apps/{id} removes the app and all it owns
+        p admin.apps.token           | POST /admin/apps/{id}/token
         p admin.sessions.list        | GET /admin/sessions, in pages
         p admin.sessions.get         | GET /admin/sessions/{id} with its events
         p admin.sessions.delete      | DELETE /admin/sessions/{id}
@@ -244,23 +241,12 @@ _TABLE: Final[Mapping[str, str]] = {
         b cli.auth-jwks-url          | `--auth-jwks-url`
         b cli.auth-issuer            | `--auth-issuer`
         b cli.auth-audience          | `--auth-audience`
-        b auth.secret                | a simple shared secret
+        p auth.secret                | a simple shared secret
         b auth.roles                 | admin, operator, app, user: one table says who may do what, checked before any endpoint
         b auth.secret-rotate         | a new admin secret ends the old one, its sessions and its one-time links
         b auth.unlock                | a one-time link is exchanged for a session once, within a quarter of an hour
         b auth.keys                  | API keys are kept as hashes, have a role, an app and a user, and can be revoked
         b auth.required              | when agents take a credential: by require_auth, else by what is set up and who can connect
-        b auth.constant-time         | secrets are compared by hash and in constant time, and nothing secret in another way
-        b auth.weak-secret           | a secret that can be guessed is warned about
-        b auth.attempts              | wrong secrets and keys are counted by address; who is wrong too often waits
-        b auth.forged                | forged, broken, foreign and expired tokens of every kind are refused
-        b auth.revoked               | a revoked token or key is refused within seconds, everywhere
-        b auth.rotation              | keys are rotated, ours and the provider's; old ones check until their tokens have ended
-        b auth.key-files             | signing keys are files that only their owner may read
-        b auth.jwks-flood            | unknown keys, however many, make the provider's be read again at a bounded rate
-        b auth.jwks-away             | while the provider is away, tokens get 503 with the reason, or its last keys go on
-        b auth.claims                | role, app and user follow from configured claims and collide with nobody of ours
-        b cli.auth-signing-seed      | `--auth-signing-seed`: several instances sign and check with the same keys
         b auth.host                   | on loopback no name but that of this machine, or a configured one, is answered
         b auth.visibility            | public, internal, private: internal agents exist for authenticated callers only
     """,
@@ -456,13 +442,6 @@ _TABLE: Final[Mapping[str, str]] = {
     """,
     "Milestone 4: limits": """
         b limits.exact               | a limit serves exactly what it says, several rules at once, and never one more
-        b limits.windows             | windows are those of the calendar in UTC
-        b limits.scopes              | requests count for the session, user, agent, app or address that a rule names
-        b limits.subjects            | no two subjects share a counter
-        b limits.headers             | answers tell the tightest limit, what is left and when it begins anew
-        b limits.refusal             | a refusal says in each protocol what is used up and when to try again
-        b limits.address             | an address is that of the socket, unless a trusted proxy names another one
-        b limits.memory-bounded      | counters in memory are bounded, and floods do not wash out those in use
         b limits.shared              | processes on one database share limits
         b limits.budget              | budgets hold what a call may cost and settle what it did cost
         b limits.reservations-released | what a process held that died is given back
@@ -491,7 +470,6 @@ _TABLE: Final[Mapping[str, str]] = {
         b approval.elsewhere         | a decision may come from beside the server
         b approval.chat              | hector chat shows the call with all its arguments and takes the decision
         b approval.cli               | hector approve lists, approves and denies while the server runs
-        b approval.logged            | the log and `hector approve --decided` say who decided what, and why
         b approval.admin             | /admin/approvals lists what waits and takes decisions
         b a2a.approval               | the official client approves and denies in both bindings and both versions
         b approval.durable           | an approval is written with the pause and survives restarts

@@ -74,8 +74,9 @@ def table(parts: Parts) -> "tuple[Endpoint, ...]":
     from hector.web.admin_server import ServerEndpoints  # noqa: PLC0415
     from hector.web.admin_sessions import SessionEndpoints  # noqa: PLC0415
     from hector.web.admin_versions import VersionEndpoints  # noqa: PLC0415
+    from hector.web.openapi import OpenApiEndpoints  # noqa: PLC0415
 
-    return (
+    rows = (
         *AppEndpoints(parts).endpoints(),
         *VersionEndpoints(parts).endpoints(),
         *SessionEndpoints(parts).endpoints(),
@@ -85,6 +86,7 @@ def table(parts: Parts) -> "tuple[Endpoint, ...]":
         *ServerEndpoints(parts).endpoints(),
         *AuthEndpoints(parts).endpoints(),
     )
+    return (*rows, *OpenApiEndpoints(rows).endpoints())
 
 
 class Admin:
@@ -175,12 +177,10 @@ class _Answering:
             return
         from hector.web.endpoints import Ask  # noqa: PLC0415 - loaded by the first request
 
-        things = [f"{kind}:{request.path_params.get(name, '')}" for name, kind in declared.ids.items()]
         outcome = FAILED if fault_of(error).status >= 500 else REFUSED
-        thing = " ".join(things) or declared.tag
-        entry = Ask(declared, request, principal).entry(thing, principal.app or "", outcome, error=error.code)
+        ask = Ask(declared, request, principal)
         with suppress(StoreError):
-            await self.audit.note(entry)
+            await self.audit.note(ask.entry(ask.thing, principal.app or "", outcome, error=error.code))
 
     async def _answer(self, request: Request, exchange: Exchange) -> Response:
         from hector.web.admin_input import read_body, read_query  # noqa: PLC0415 - loaded by the first request
@@ -189,7 +189,10 @@ class _Answering:
         declared = self.endpoint
         query = read_query(declared.query or Query, request.scope["query_string"])
         body = None if declared.body is None else await read_body(declared.body, exchange, self.most)
-        found = await declared.handler(Ask(declared, request, principal_of(request.scope), query, body))
+        ask = Ask(declared, request, principal_of(request.scope), query, body)
+        found = await declared.handler(ask)
+        if declared.action and not ask.entries:
+            await self.audit.note(ask.entry(ask.thing, ask.principal.app or ""))
         if isinstance(found, Response):
             return found
         answer = found if isinstance(found, Answer) else Answer(found)

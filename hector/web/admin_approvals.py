@@ -136,6 +136,7 @@ class ApprovalEndpoints:
             raise InvalidRequest(f"approval {found.key} was already {found.state} by {found.decided_by}")
         decisions = decide((found,), WORDS[body.decision], ask.author, body.comment)
         offer = continuation((found,), decisions, self._clock.now())
+        ask.entry(f"task:{found.task_id}", found.caller.app)  # the store notes each decision with the event
         await self._store.tasks.accept(replace(offer, max_attempts=self._max_attempts))
         return _shape(await self._store.approvals.get(found.key))
 

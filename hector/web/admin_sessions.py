@@ -46,7 +46,7 @@ class EventsQuery(WhoseQuery):
     after_event_id: str | None = Field(None, description="Only events behind this one.", max_length=256)
 
 
-class SessionShape(Shape):
+class ConversationShape(Shape):
     """A conversation."""
 
     id: str = Field(description="The context id that the client chose or was given.")
@@ -58,10 +58,10 @@ class SessionShape(Shape):
     event_count: int
 
 
-class SessionsShape(Shape):
+class ConversationsShape(Shape):
     """A page of sessions, the newest first."""
 
-    sessions: list[SessionShape]
+    sessions: list[ConversationShape]
     next_page_token: str = Field(description="Empty on the last page.")
 
 
@@ -82,7 +82,7 @@ class EventShape(Shape):
     metadata: dict[str, Any] | None
 
 
-class SessionWithEventsShape(SessionShape):
+class ConversationWithEventsShape(ConversationShape):
     """A conversation and some of its events, in their order."""
 
     events: list[EventShape]
@@ -106,7 +106,7 @@ class SessionEndpoints:
                 "The sessions, the newest first",
                 self.page,
                 "sessions",
-                SessionsShape,
+                ConversationsShape,
                 query=SessionsQuery,
             ),
             Endpoint(
@@ -116,7 +116,7 @@ class SessionEndpoints:
                 "One session with its events",
                 self.get,
                 "sessions",
-                SessionWithEventsShape,
+                ConversationWithEventsShape,
                 query=EventsQuery,
                 ids=ids,
                 errors=(409,),
@@ -144,7 +144,7 @@ class SessionEndpoints:
         found, token = await self._store.inspection.page(
             app, query.user_id, page_size=query.page_size, page_token=query.page_token
         )
-        return SessionsShape(sessions=[SessionShape(**_facts(one)) for one in found], next_page_token=token)
+        return ConversationsShape(sessions=[ConversationShape(**_facts(one)) for one in found], next_page_token=token)
 
     async def get(self, ask: Ask) -> Shape:
         """One with events. Raises NotFound, Conflict, InvalidRequest."""
@@ -152,7 +152,7 @@ class SessionEndpoints:
         found = await self._find(ask, query)
         events = await self._store.inspection.events(found.key, after=query.after_event_id, limit=query.limit)
         await self._store.audit.note(ask.entry(f"session:{found.id}", found.caller.app, user=found.caller.user))
-        return SessionWithEventsShape(**_facts(found), events=[_event(event) for event in events])
+        return ConversationWithEventsShape(**_facts(found), events=[_event(event) for event in events])
 
     async def delete(self, ask: Ask) -> None:
         """Cancel what runs, delete the rest. Raises NotFound, Conflict."""

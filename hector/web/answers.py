@@ -86,7 +86,8 @@ def refusal(request: Request, error: HectorError, extra: Headers = ()) -> Respon
     """An error in the form of A2A's HTTP+JSON, which is also the form of everything outside A2A."""
     note(request.scope, error)
     body = wire.dumps(rest_error(error)).encode("ascii")
-    kind = json_type(request.headers.get("accept", "").encode("latin-1"))
+    own = request.scope["path"].startswith("/admin")
+    kind = JSON if own else json_type(request.headers.get("accept", "").encode("latin-1"))
     return reply(request, fault_of(error).status, body, kind, (*NO_CACHE, *extra))
 
 

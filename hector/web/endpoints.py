@@ -72,6 +72,8 @@ class Ask:
     principal: Principal
     query: Any = None
     body: Any = None
+    entries: list[Entry] = field(default_factory=list)
+    """What the handler has told the audit log, or left to others; nothing: the framework notes that it was done."""
 
     @property
     def author(self) -> str:
@@ -84,7 +86,15 @@ class Ask:
         actor, via = by(self.principal)
         request = request_id(self.request.scope).decode()
         found = {"address": address_of(self.request.scope), **detail}
-        return Entry(self.endpoint.action, thing, outcome, actor, via, app, request, found)
+        entry = Entry(self.endpoint.action, thing, outcome, actor, via, app, request, found)
+        self.entries.append(entry)
+        return entry
+
+    @property
+    def thing(self) -> str:
+        """What the path is about, as "session:abc"; of paths without ids their group."""
+        things = [f"{kind}:{self.request.path_params.get(name, '')}" for name, kind in self.endpoint.ids.items()]
+        return " ".join(things) or self.endpoint.tag
 
     def id(self, name: str = "id") -> str:
         """What stands in the path for a placeholder. Raises NotFound for what can be no id."""

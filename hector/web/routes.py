@@ -60,7 +60,7 @@ register_url_convertor("tenant", _Tenant())
 register_url_convertor("task", _TaskId())
 register_url_convertor("end", _End())
 
-_OPERATIONS: Final = (  # the order is that of their number on a busy server
+OPERATIONS: Final = (  # the order is that of their number on a busy server
     ("message:send", Operation.SEND, (POST,)),
     ("message:stream", Operation.STREAM, (POST,)),
     ("tasks/{id:task}", Operation.GET, (GET,)),
@@ -80,7 +80,7 @@ def make_routes(protocol: Protocol, pages: Pages) -> list[Guarded]:
     rpc = Rpc(protocol)
     operations = [
         route(f"/{{agent:agent}}{{tenant:tenant}}{path}", Rest(protocol, operation), Access.AGENTS, *methods)
-        for path, operation, methods in _OPERATIONS
+        for path, operation, methods in OPERATIONS
     ]
     return [
         route("/agents/{agent}", rpc, Access.AGENTS, POST),
