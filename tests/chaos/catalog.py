@@ -64,6 +64,7 @@ def _entries() -> Iterator[Entry]:
         yield from _everywhere(f"crash:{point.name}", partial(matrix.crash, point=point))
     yield from _everywhere("crash:migration.applying", partial(matrix.migration, passage=1))
     yield from _everywhere("crash:migration.applying:2", partial(matrix.migration, passage=2))
+    yield from _everywhere("crash:migration.applying:3", partial(matrix.migration, passage=3))
     yield from _everywhere("kill with 100 runs", crowds.massacre)
     yield Entry("two recover the same", "postgres", 3, crowds.recoverers)
     yield from _everywhere("200 to one session", crowds.line)
