@@ -115,14 +115,20 @@ _TABLE: Final[Mapping[str, str]] = {
         p admin.apps.update          | PUT /admin/apps/{id}
         p admin.apps.delete          | DELETE /admin/apps/{id} removes the app and all it owns
         p admin.apps.token           | POST /admin/apps/{id}/token
-        p admin.sessions.list        | GET /admin/sessions, in pages
-        p admin.sessions.get         | GET /admin/sessions/{id} with its events
-        p admin.sessions.delete      | DELETE /admin/sessions/{id}
-        p admin.queue.stats          | GET /admin/queue/stats
-        p admin.queue.dlq            | GET /admin/queue/dlq
-        p admin.queue.requeue        | POST /admin/queue/dlq/{id}/requeue
+        b admin.sessions.list        | GET /admin/sessions, in pages
+        b admin.sessions.get         | GET /admin/sessions/{id} with its events
+        b admin.sessions.delete      | DELETE /admin/sessions/{id}
+        b admin.queue.stats          | GET /admin/queue/stats
+        b admin.queue.dlq            | GET /admin/queue/dlq
+        b admin.queue.requeue        | POST /admin/queue/dlq/{id}/requeue
         p admin.jwks                 | GET /admin/jwks publishes the verification keys
         b admin.input                | what is wrong with a request is said field by field: what it is, what is allowed
+        p admin.audited              | every change over the Admin API leaves one entry, every refusal at most one an hour
+        p admin.routes               | every route of the application but the public ones refuses whoever brings no token
+        p admin.swap                 | every endpoint refuses every object of another app or user with 404
+        p admin.canaries             | twenty planted secrets appear in no table, log line, stream, answer or export
+        p openapi.schemathesis       | schemathesis finds no answer that the description does not allow
+        b openapi.served             | /openapi.json describes every endpoint, made from the table that serves them
     """,
     "Agent types": """
         b agents.llm                 | type llm, the default
