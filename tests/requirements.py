@@ -99,11 +99,12 @@ _TABLE: Final[Mapping[str, str]] = {
     "Multi-tenant": """
         p tenant.apps                | one deployment hosts several isolated apps
         p tenant.agents              | each app has its own agents
-        p tenant.sessions            | each app has its own sessions and state
+        b tenant.sessions            | each app has its own sessions and state
         p tenant.vectors             | each app has its own vector collections
         p tenant.jwt                 | each app has its own JWT authentication
         b tenant.policy              | configurations of apps may use nothing dangerous unless the operator opens it
         b tenant.secrets-hidden      | configurations of apps are read back without the secrets in them
+        b tenant.jobs-wait            | jobs of an app that cannot work wait without using attempts, and hold nobody up
         b tenant.versions            | every change of an app's configuration is a version with its author
         b tenant.purge               | nothing of a deleted app is left, and its removal blocks nobody
     """,
