@@ -122,7 +122,7 @@ _TABLE: Final[Mapping[str, str]] = {
         b admin.queue.stats          | GET /admin/queue/stats
         b admin.queue.dlq            | GET /admin/queue/dlq
         b admin.queue.requeue        | POST /admin/queue/dlq/{id}/requeue
-        p admin.jwks                 | GET /admin/jwks publishes the verification keys
+        b admin.jwks                 | GET /admin/jwks publishes the verification keys
         b admin.input                | what is wrong with a request is said field by field: what it is, what is allowed
         p admin.audited              | every change over the Admin API leaves one entry, every refusal at most one an hour
         p admin.routes               | every route of the application but the public ones refuses whoever brings no token
@@ -254,6 +254,12 @@ _TABLE: Final[Mapping[str, str]] = {
         b auth.unlock                | a one-time link is exchanged for a session once, within a quarter of an hour
         b auth.keys                  | API keys are kept as hashes, have a role, an app and a user, and can be revoked
         b auth.required              | when agents take a credential: by require_auth, else by what is set up and who can connect
+        b auth.routes                | every route says its right; without a credential all but a short public list give 401
+        b auth.excluded              | excluded paths of agents take no credential, and nothing else does
+        b auth.cards                 | cards and the health page say how to authenticate, and nothing that is not public
+        b auth.sdk                   | the official client comes in with each kind of credential, by the schemes of the card
+        b auth.real-provider         | a real provider: client credentials, and code with PKCE
+        b auth.first-start           | the secret is printed once at the first start; `hector secret` and `hector key` go on
         b auth.host                   | on loopback no name but that of this machine, or a configured one, is answered
         b auth.visibility            | public, internal, private: internal agents exist for authenticated callers only
     """,
