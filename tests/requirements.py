@@ -91,7 +91,7 @@ _TABLE: Final[Mapping[str, str]] = {
         b state.scopes               | state has the scopes app, user and temp besides the session's own
         b state.tasks-queue          | tasks are a durable queue with retry, exponential backoff and recovery
         b state.checkpoints          | incremental checkpoints for long-running work
-        p state.app-configs          | app configurations are hot-reloadable and synchronised with the database
+        b state.app-configs          | app configurations are hot-reloadable and synchronised with the database
         b database.sqlite            | SQLite is the default store
         b database.postgres          | PostgreSQL is a store
         b cli.database               | `--database` chooses the store by URL
