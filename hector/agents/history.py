@@ -129,7 +129,7 @@ class _Conversation:
                 self._thought(event)
             elif self._open is not None:
                 self._open.take(event)
-        if not event.branch and isinstance(event.control, InputRequired):
+        if event.control is not None and not event.branch and isinstance(event.control, InputRequired):
             self._pause = event
 
     def _heard(self, event: Event) -> None:
@@ -144,7 +144,7 @@ class _Conversation:
         if event.metadata is not None and DECISIONS in event.metadata:
             return  # its calls' results say it
         pause, self._pause = self._pause, None
-        question = pause.control if pause is not None else None
+        question = None if pause is None else pause.control
         if not isinstance(question, InputRequired):
             self.messages.append(event.message)
         elif self._open is not None and (call_id := self._open.id_of(question.call_id)):

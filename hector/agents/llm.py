@@ -100,10 +100,11 @@ class Agent:
     team: Others | None = None
     limits: Limits = NO_MORE
 
-    @property
-    def kit(self) -> Kit:
-        """What it can do wherever it works."""
-        return Kit(self.tools, self.policies, self.delegates)
+    kit: Kit = field(init=False)
+    """What it can do wherever it works."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kit", Kit(self.tools, self.policies, self.delegates))
 
     def run(self, context: RunContext) -> AsyncGenerator[Output]:
         """Yield what happens from where the events of the context end, until there is an answer or a pause.
@@ -135,13 +136,13 @@ class Agent:
                     yield output
 
     def _begin(self, context: RunContext, kit: Kit) -> _Run:
-        branch, invocation = context.branch, context.invocation_id
-        asker = Asker(self.id, branch) if branch or context.root not in ("", self.id) else ITSELF
-        prefix = call_name("", self.id, branch, context.root or self.id)
-        events = context.events if branch else this_run(context.events, invocation)
-        standing = standing_of(events, self.id, invocation, branch, prefix)
-        system = _joined(context.above, self.prompt.render(context.state))
-        return _Run(context, kit, system, list(context.events), standing, asker)
+        branch, invocation, events = context.branch, context.invocation_id, list(context.events)
+        asker, prefix, system = ITSELF, "", self.prompt.render(context.state)
+        if branch or context.root not in ("", self.id):
+            asker, prefix = Asker(self.id, branch), call_name("", self.id, branch, context.root)
+            system = _joined(context.above, system)
+        standing = standing_of(events if branch else this_run(events, invocation), self.id, invocation, branch, prefix)
+        return _Run(context, kit, system, events, standing, asker)
 
     async def _ask(self, run: _Run) -> AsyncGenerator[Output]:
         """One model turn."""
