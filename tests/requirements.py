@@ -248,18 +248,18 @@ _TABLE: Final[Mapping[str, str]] = {
         b cli.auth-jwks-url          | `--auth-jwks-url`
         b cli.auth-issuer            | `--auth-issuer`
         b cli.auth-audience          | `--auth-audience`
-        p auth.secret                | a simple shared secret
-        b auth.roles                 | admin, operator, app, user: one table says who may do what, checked before any endpoint
+        b auth.secret                | a simple shared secret
+        b auth.roles                 | admin, operator, app, user: one table, checked before any endpoint
         b auth.secret-rotate         | a new admin secret ends the old one, its sessions and its one-time links
         b auth.unlock                | a one-time link is exchanged for a session once, within a quarter of an hour
         b auth.keys                  | API keys are kept as hashes, have a role, an app and a user, and can be revoked
-        b auth.required              | when agents take a credential: by require_auth, else by what is set up and who can connect
-        b auth.routes                | every route says its right; without a credential all but a short public list give 401
+        b auth.required              | agents take a credential by require_auth, else by what is set up and who can connect
+        b auth.routes                | every route says its right; all but a short public list take a credential
         b auth.excluded              | excluded paths of agents take no credential, and nothing else does
-        b auth.cards                 | cards and the health page say how to authenticate, and nothing that is not public
-        b auth.sdk                   | the official client comes in with each kind of credential, by the schemes of the card
+        b auth.cards                 | cards and the health page say how to authenticate, and nothing else
+        b auth.sdk                   | the official client comes in with each kind of credential by the card's schemes
         b auth.real-provider         | a real provider: client credentials, and code with PKCE
-        b auth.first-start           | the secret is printed once at the first start; `hector secret` and `hector key` go on
+        b auth.first-start           | the secret is printed once, at the first start; `hector secret`, `hector key`
         b auth.host                   | on loopback no name but that of this machine, or a configured one, is answered
         b auth.visibility            | public, internal, private: internal agents exist for authenticated callers only
     """,
