@@ -81,6 +81,14 @@ def longer_history(found: Sequence[Any], now: int, cause: str) -> str:
     return dumps([*before, entry][-LONGEST_HISTORY:])
 
 
+def last_history(found: Sequence[Any], now: int, cause: str) -> str:
+    """The history of a job that is given up. `found` has the columns of the statement `attempt`.
+
+    One whose attempts were used up before, by processes that died of it, was not begun again: its claim was no attempt.
+    """
+    return found[2] if found[0] > found[5] else longer_history(found, now, cause)
+
+
 def _attempts(text: str | None) -> tuple[Attempt, ...]:
     try:
         return tuple(Attempt(**one) for one in loads(text or "[]"))

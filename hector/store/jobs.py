@@ -13,13 +13,15 @@ from hector.core.job import READY, STOP, Claim, Job, JobState, NewJob
 from hector.core.task import Caller
 from hector.store.codec import dumps, milliseconds
 from hector.store.database import Connection, Database, Row
-from hector.store.job_rows import JobRecord, longer_history, payload_from_text, record_from_row
+from hector.store.job_rows import JobRecord, last_history, longer_history, payload_from_text, record_from_row
 from hector.store.queries import load
 
 LOWEST: Final = -(1 << 31)
 """A priority below all that are in use."""
 LEFT: Final = "its end could not be stored"
 """Why a job is taken back that its process had claimed and no longer works on."""
+FIRST: Final = 1
+"""The fence of a job that was claimed when it was added, and of one that nobody has claimed yet. Claims raise it."""
 
 
 class Jobs:
@@ -98,20 +100,23 @@ class Jobs:
             *(job.kind, job.caller.app, job.caller.user, job.lane, job.subject, dumps(job.payload)),
             *(JobState.RUNNING.value if taken else JobState.READY.value, job.priority, milliseconds(job.run_at)),
             None if job.deadline is None else milliseconds(job.deadline),
-            *(int(taken), job.max_attempts, int(taken), owner, now, now if taken else None),
+            *(int(taken), job.max_attempts, FIRST, owner, now, now if taken else None),
         )
         key = await con.insert(self._sql["insert"], values)
         if not taken:
             await con.notify(READY, job.lane or "")
-        return Claim(key, int(taken))
+        return Claim(key, FIRST if taken else 0)
 
     async def claim_of(self, con: Connection, lane: str, subject: str, owner: str | None) -> Claim:
-        """The claim that `insert` gave before, as it stands: of fence 0 when the job is not this owner's."""
+        """The claim that `insert` gave before, as it stands: of fence 0 when it gave none, or it is void.
+
+        One that this owner has claimed since then, as the job came up in the queue, is taken up from there.
+        """
         found = await con.one(self._sql["live_of"], (lane, subject))
         if found is None:
             return Claim(0, 0)
         key, fence, holder = found
-        return Claim(key, fence if holder is not None and holder == owner else 0)
+        return Claim(key, fence if fence == FIRST and holder is not None and holder == owner else 0)
 
     async def step(
         self, con: Connection, claim: Claim, number: int, end: JobState | None = None, cause: str | None = None
@@ -139,7 +144,7 @@ class Jobs:
         found = await con.one(self._sql["attempt"], (claim.key, claim.fence))
         assert found is not None  # noqa: S101 - the same transaction has just changed it
         now = milliseconds(self._clock.now())
-        await con.execute(self._sql["blame"], (longer_history(found, now, cause), claim.key))
+        await con.execute(self._sql["blame"], (last_history(found, now, cause), claim.key))
 
     async def cancel_of(self, con: Connection, lane: str, subject: str) -> None:
         """Cancel what is live for a subject, and tell whoever works on it."""
@@ -176,9 +181,15 @@ class Jobs:
         if con.again:
             raise StoreUnavailable("the connection broke before it was known which jobs were claimed")
         rows = await con.all(self._sql["claimable"], (now, least, limit))
-        if rows:
-            await con.many(self._sql["take"], [(owner, now, row[0]) for row in rows])
-        return [_job(row) for row in rows]
+        taken = await self._take(con, owner, now, [row[0] for row in rows]) if rows else ()
+        return [_job(row) for row in rows if row[0] in taken]
+
+    async def _take(self, con: Connection, owner: str, now: int, keys: Sequence[int]) -> Collection[int]:
+        """Those that may still be claimed: what a dead letter that is given another chance comes before may not."""
+        if "take_first" not in self._sql:  # nobody else claims from this database
+            await con.many(self._sql["take"], [(owner, now, key) for key in keys])
+            return keys
+        return {key for (key,) in await con.all(self._sql["take_first"], (owner, now, keys))}
 
     async def _finish(self, con: Connection, claim: Claim, state: JobState, cause: str | None) -> None:
         found = await con.one(self._sql["attempt"], (claim.key, claim.fence))
@@ -186,7 +197,7 @@ class Jobs:
             raise _lost(claim)
         now, place = milliseconds(self._clock.now()), (claim.key, claim.fence)
         if state is JobState.DEAD:
-            ended = await con.execute(self._sql["bury"], (cause, now, longer_history(found, now, cause or ""), *place))
+            ended = await con.execute(self._sql["bury"], (cause, now, last_history(found, now, cause or ""), *place))
         else:
             ended = await con.execute(self._sql["finish"], (state.value, cause, now, *place))
         if not ended:

@@ -46,6 +46,7 @@ class Queue:
         self._reopened = reopened
         self._clock = clock or SystemClock()
         self._sql = load("queue", database.dialect)
+        self._sharing = "lock_task" in self._sql  # other processes work with it, too
 
     def statistics(self, app: str | None = None) -> Awaitable[JobStatistics]:
         """Counts and times of all jobs that are still remembered: of one app, or of all."""
@@ -67,11 +68,34 @@ class Queue:
 
         `aside` is written in the same transaction, as is that of `drop`.
         """
-        return self._database.write(lambda con: self._requeue(con, key, aside))
+        return self._database.write(self._change(key, self._requeue, aside))
 
     def drop(self, key: int, aside: Work[None] | None = None) -> Awaitable[None]:
         """Give a dead letter up. Raises NotFound, InvalidRequest."""
-        return self._database.write(lambda con: self._drop(con, key, aside))
+        return self._database.write(self._change(key, self._drop, aside))
+
+    def _change(
+        self, key: int, change: Callable[[Connection, JobRecord], Awaitable[None]], aside: Work[None] | None
+    ) -> Work[None]:
+        """What is done to a dead letter, once: the fence it then has tells whether an earlier run was committed."""
+        after: list[int] = []
+
+        async def work(con: Connection) -> None:
+            job = await self._jobs.find(con, key)
+            if self._sharing:
+                await con.one(self._sql["lock_task"], (job.subject, job.caller.app, job.caller.user))
+                await con.all(self._sql["lock_lane"], (key,))
+            fence, state = await con.one(self._sql["lock"], (key,)) or (0, JobState.CANCELED)
+            if con.again and after and fence >= after[-1]:
+                return
+            if state != JobState.DEAD:
+                raise InvalidRequest(f"job {key} is no dead letter: it is {state}")
+            after.append(fence + 1)
+            await change(con, job)
+            if aside is not None:
+                await aside(con)
+
+        return work
 
     async def _statistics(self, con: Connection, app: str | None) -> JobStatistics:
         counts = await con.all(self._sql["counts"], (app, milliseconds(self._clock.now())))
@@ -92,26 +116,14 @@ class Queue:
             None if ran is None else float(ran) / 1000,
         )
 
-    async def _dead_letter(self, con: Connection, key: int) -> JobRecord:
-        found = await self._jobs.find(con, key)
-        if found.state is not JobState.DEAD:
-            raise InvalidRequest(f"job {key} is no dead letter: it is {found.state}")
-        return found
-
-    async def _requeue(self, con: Connection, key: int, aside: Work[None] | None) -> None:
-        job = await self._dead_letter(con, key)
+    async def _requeue(self, con: Connection, job: JobRecord) -> None:
         now = milliseconds(self._clock.now())
-        await con.execute(self._sql["requeue"], (key,))
+        await con.execute(self._sql["requeue"], (job.key,))
         if job.kind == "run":
             args = (TaskState.WORKING.value, now, job.subject, job.caller.app, job.caller.user)
             if await con.execute(self._sql["reopen"], args):
                 await self._reopened(con, job.caller, job.subject)
-        if aside is not None:
-            await aside(con)
         await con.notify(READY)
 
-    async def _drop(self, con: Connection, key: int, aside: Work[None] | None) -> None:
-        await self._dead_letter(con, key)
-        await con.execute(self._sql["drop"], (milliseconds(self._clock.now()), key))
-        if aside is not None:
-            await aside(con)
+    async def _drop(self, con: Connection, job: JobRecord) -> None:
+        await con.execute(self._sql["drop"], (milliseconds(self._clock.now()), job.key))

@@ -16,7 +16,7 @@ from hector.store.counters import Counters
 from hector.store.database import Connection, Database, Row
 from hector.store.history import history
 from hector.store.jobs import Jobs
-from hector.store.keys import SEQ_BITS, lane_of
+from hector.store.keys import SEQ_BITS, bounds, lane_of
 from hector.store.push import PushConfigs
 from hector.store.records import Accept, Accepted, Record, Step, end_of, prepare, run_of
 from hector.store.sessions import Session, Sessions
@@ -56,7 +56,7 @@ class Tasks(TaskReader):
         metadata = None if accept.metadata is None else dumps(accept.metadata)
 
         async def unit(con: Connection) -> Accepted:
-            if con.again and (standing := await self._accepted(con, accept)) is not None:
+            if con.again and (standing := await self._accepted(con, accept, context_id)) is not None:
                 return standing
             if accept.resume:
                 return await self._resume(con, accept, row, changes)
@@ -76,14 +76,26 @@ class Tasks(TaskReader):
         """End the task as canceled, and its job with it, wherever that runs; False if it has ended or is gone."""
         return self._database.write(lambda con: self._cancel(con, caller, task_id, milliseconds(at)))
 
-    async def _accepted(self, con: Connection, accept: Accept) -> Accepted | None:
+    async def _accepted(self, con: Connection, accept: Accept, context_id: str) -> Accepted | None:
         """What stands when an earlier run of the unit was committed after all, as its event tells."""
         found = await con.one(self._sql["find"], (accept.task_id, accept.caller.app, accept.caller.user))
-        if found is None or not await con.one(self._sql["appended"], (found[0], found[8], accept.event.id)):
+        if found is None:
+            return await self._answered(con, accept, context_id)
+        if not await con.one(self._sql["appended"], (found[0], found[8], accept.event.id)):
             return None
         lane = lane_of(found[0] >> SEQ_BITS)
         claim = await self._jobs.claim_of(con, lane, accept.task_id, accept.owner)
         return Accepted(await self._task(con, found, None), claim, lane=lane)
+
+    async def _answered(self, con: Connection, accept: Accept, context_id: str) -> Accepted | None:
+        """The same of a task that somebody else has run meanwhile, and discarded for a direct message."""
+        session = await self._sessions.key(con, accept.caller, context_id)
+        if session is None or not await con.one(self._sql["appended"], (*bounds(session), accept.event.id)):
+            return None
+        said = history((accept.event,), context_id=context_id, task_id=accept.task_id)
+        status = Status(TaskState.SUBMITTED, accept.at)
+        task = Task(accept.task_id, context_id, accept.agent, status, (), said, accept.metadata)
+        return Accepted(task, Claim(0, 0), lane=lane_of(session))
 
     async def _begin(
         self,
@@ -136,7 +148,7 @@ class Tasks(TaskReader):
 
     async def _record(self, con: Connection, record: Record, step: Step, entries: Sequence[Entry]) -> bool:
         caller = record.caller
-        # The task before its job, like whoever cancels it: two that lock in opposite orders wait for each other.
+        # Session, task, job: everybody locks in this order, since two that lock in opposite ones wait for each other.
         found = await con.one(self._sql["position"], (record.task_id, caller.app, caller.user, record.context_id))
         if record.claim is not None and not await self._jobs.step(con, record.claim, record.step, *end_of(record)):
             return True

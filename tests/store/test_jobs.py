@@ -45,7 +45,7 @@ class TestClaims:
     async def test_a_job_is_claimed_once(self, store: Store) -> None:
         key = await add(store, job())
         found = await only(store)
-        assert (found.claim, found.payload, found.attempts) == (Claim(key, 1), {"n": 1}, 1)
+        assert (found.claim, found.payload, found.attempts) == (Claim(key, 2), {"n": 1}, 1)
         assert await claim(store, THERE) == []
 
     async def test_the_urgent_come_first_then_the_old(self, store: Store) -> None:

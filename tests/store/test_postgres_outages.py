@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from hector.store.postgres import PostgresDatabase
 from hector.store.postgres_link import Door
 from hector.store.postgres_listener import Listener
 from tests.postgres import PASSWORD, Postgres
+from tests.store.cutter import Cutter
 from tests.store.turns import ME, NOW, add, answer, begin, done
 
 
@@ -117,50 +117,6 @@ class TestUnderWay:
                 await asyncio.wait(clients, timeout=0.5)
         counts = "SELECT (SELECT count(*) FROM sessions), (SELECT count(*) FROM events)"
         assert await fragile.database.read(lambda con: con.one(counts)) == (80, 160)
-
-
-class Cutter:
-    """Stands between a store and its server, and cuts connections off between a commit and its answer."""
-
-    def __init__(self, port: int) -> None:
-        self.port = port
-        self.cuts = 0
-        self._under_way: list[asyncio.Task[None]] = []
-
-    async def serve(self) -> asyncio.Server:
-        """Listen on a port of its own."""
-        return await asyncio.start_server(self._pass_on, "127.0.0.1", 0)
-
-    async def quiet(self) -> None:
-        """Return when every connection is closed."""
-        await asyncio.gather(*self._under_way)
-
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._under_way.append(task)
-        above, below = await asyncio.open_connection("127.0.0.1", self.port)
-        back = asyncio.ensure_future(self._copy(above, writer))
-        while data := await reader.read(65536):
-            if self.cuts and b"COMMIT\0" in data:
-                self.cuts -= 1
-                back.cancel()
-                await asyncio.wait([back])
-                below.write(data)
-                await above.readuntil(b"COMMIT\0")  # it took, and nobody is told
-                break
-            below.write(data)
-        for one in (below, writer):
-            one.close()
-            with suppress(ConnectionError):
-                await one.wait_closed()
-        await asyncio.wait([back])
-
-    async def _copy(self, above: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError):
-            while data := await above.read(65536):
-                writer.write(data)
-        writer.close()
 
 
 @pytest.mark.proves("database.postgres")

@@ -37,10 +37,18 @@ WHERE j.state = 'ready' AND +j.run_at <= ? AND j.priority >= ? AND NOT EXISTS (
 ORDER BY j.priority DESC, j.key LIMIT ?
 FOR UPDATE OF j SKIP LOCKED;
 
--- take
+-- take @sqlite
 UPDATE jobs SET state = 'running', owner = ?, fence = fence + 1, step = 0, attempts = attempts + 1,
                 started = coalesce(started, ?)
 WHERE key = ?;
+
+-- take_first @postgres
+-- Looks at the lanes once more: one that was found claimable before may no longer be, once its row is locked.
+UPDATE jobs j SET state = 'running', owner = ?, fence = fence + 1, step = 0, attempts = attempts + 1,
+                  started = coalesce(started, ?)
+WHERE key = ANY(CAST(? AS BIGINT[])) AND state || '' = 'ready' AND NOT EXISTS (
+    SELECT 1 FROM jobs e WHERE e.lane = j.lane AND e.key < j.key AND e.state IN ('ready', 'running'))
+RETURNING key;
 
 -- step
 -- A write of a run: only under the claim's fence, and only once. (An empty database tempts PostgreSQL to walk the index
@@ -61,18 +69,21 @@ SELECT fence, step, state FROM jobs WHERE key = ?;
 UPDATE jobs SET state = ?, cause = ?, ended = ?, payload = '{}' WHERE key = ? AND fence = ? AND state || '' = 'running';
 
 -- bury
-UPDATE jobs SET state = 'dead', cause = ?, ended = ?, history = ? WHERE key = ? AND fence = ? AND state || '' = 'running';
+UPDATE jobs SET state = 'dead', cause = ?, ended = ?, history = ?,
+                attempts = CASE WHEN attempts > max_attempts THEN max_attempts ELSE attempts END
+WHERE key = ? AND fence = ? AND state || '' = 'running';
 
 -- attempt
 -- What an attempt that failed is noted with.
-SELECT attempts, owner, history, state, lane FROM jobs WHERE key = ? AND fence = ?;
+SELECT attempts, owner, history, state, lane, max_attempts FROM jobs WHERE key = ? AND fence = ?;
 
 -- retry
 UPDATE jobs SET state = 'ready', run_at = ?, cause = ?, history = ?, owner = NULL
 WHERE key = ? AND fence = ? AND state || '' = 'running';
 
 -- blame
-UPDATE jobs SET history = ? WHERE key = ?;
+UPDATE jobs SET history = ?, attempts = CASE WHEN attempts > max_attempts THEN max_attempts ELSE attempts END
+WHERE key = ?;
 
 -- release
 UPDATE jobs SET state = 'ready', owner = NULL, attempts = attempts - 1

@@ -19,8 +19,25 @@ UPDATE jobs SET state = 'ready', run_at = 0, attempts = 0, fence = fence + 1, ow
 WHERE key = ? AND state = 'dead';
 
 -- drop
-UPDATE jobs SET state = 'canceled', payload = '{}', ended = ? WHERE key = ? AND state = 'dead';
+UPDATE jobs SET state = 'canceled', fence = fence + 1, payload = '{}', ended = ? WHERE key = ? AND state = 'dead';
 
 -- reopen
 -- An operator gives a failed run another chance.
 UPDATE tasks SET state = ?, changed = ?, message = NULL WHERE id = ? AND app || '' = ? AND "user" = ? AND state = 'failed';
+
+-- lock
+SELECT fence, state FROM jobs WHERE key = ?;
+
+-- lock @postgres
+SELECT fence, state FROM jobs WHERE key = ? FOR UPDATE;
+
+-- lock_task @postgres
+-- What is accepted or written meanwhile comes before, or waits: it must not begin beside what is given another chance.
+SELECT t.key FROM tasks t JOIN sessions s ON s.key = t.key >> 24
+WHERE t.id = ? AND t.app || '' = ? AND t."user" = ?
+FOR UPDATE OF s, t;
+
+-- lock_lane @postgres
+-- What is being claimed of a lane has been claimed, or is not: see `take_first`.
+SELECT key FROM jobs WHERE lane = (SELECT lane FROM jobs d WHERE d.key = ?) AND state IN ('ready', 'running')
+ORDER BY key FOR UPDATE;

@@ -9,10 +9,10 @@ SELECT t.key, t.last, t.state, s.next_seq, t.push FROM tasks t JOIN sessions s O
 WHERE t.id = ? AND t.app || '' = ? AND t."user" = ? AND s.id || '' = ?;
 
 -- position @postgres
--- Locked with its session: whoever writes to a task moves the end of both. (Reading units lock nothing.)
+-- Locked, the session first: whoever writes to a task moves the end of both. (Reading units lock nothing.)
 SELECT t.key, t.last, t.state, s.next_seq, t.push FROM tasks t JOIN sessions s ON s.key = t.key >> 24
 WHERE t.id = ? AND t.app || '' = ? AND t."user" = ? AND s.id || '' = ?
-FOR UPDATE;
+FOR UPDATE OF s, t;
 
 -- find
 SELECT t.key, t.id, s.id, t.agent, t.state, t.changed, t.message, t.metadata, t.last, s.next_seq, t.push
@@ -23,7 +23,7 @@ WHERE t.id = ? AND t.app || '' = ? AND t."user" = ?;
 SELECT t.key, t.id, s.id, t.agent, t.state, t.changed, t.message, t.metadata, t.last, s.next_seq, t.push
 FROM tasks t JOIN sessions s ON s.key = t.key >> 24
 WHERE t.id = ? AND t.app || '' = ? AND t."user" = ?
-FOR UPDATE;
+FOR UPDATE OF s, t;
 
 -- set_status
 UPDATE tasks SET state = ?, changed = ?, message = ?, last = ? WHERE key = ?;
