@@ -457,6 +457,12 @@ _TABLE: Final[Mapping[str, str]] = {
         b limits.exact               | a limit serves exactly what it says, several rules at once, and never one more
         b limits.shared              | processes on one database share limits
         b limits.budget              | budgets hold what a call may cost and settle what it did cost
+        b limits.no-overspend        | 200 clients at once overspend a budget by one call at most, on 1 and on 3 processes
+        b limits.token-rate          | rate limits on tokens count what models really used
+        b limits.repeated-calls      | an agent that repeats a call is told so, then ended
+        b limits.runs-at-once        | no more runs at once than allowed, per app, agent and user
+        b limits.switch              | what is switched off rests within 5 s in all processes, survives restarts, goes on
+        b limits.free                | where nothing is limited, nothing is asked of the database
         b limits.reservations-released | what a process held that died is given back
         b limits.usage               | what was used is kept by day, app, agent, user and model, and reported by page
         b limits.retention           | counters and usage are forgotten when they are old

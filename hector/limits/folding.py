@@ -9,7 +9,9 @@ from hector.core.errors import StoreError
 from hector.store.counters import FOLDED, Counters
 
 log = logging.getLogger("hector.limits")
-_PAUSES: Final = (0.02, 0.1, 0.5, 2.0)
+_SHORTEST: Final = 0.02
+"""Payments of so many seconds are moved together."""
+_PAUSES: Final = (0.0, 0.1, 0.5, 2.0)
 """When, after a payment, it is looked for: first it has to be written."""
 _EVER: Final = 5.0
 """Seconds between two looks without any payment of this process: others may have died over theirs."""
@@ -39,9 +41,19 @@ class Folding:
                 continue
             for pause in _PAUSES:
                 self._paid.clear()
-                await asyncio.sleep(pause)
-                if await self.fold() or self._paid.is_set():
+                await asyncio.sleep(_SHORTEST)
+                more = await self._within(pause)
+                if await self.fold() or more:
                     break
+
+    async def _within(self, seconds: float) -> bool:
+        """Whether there is more within this time."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._paid.wait()
+        except TimeoutError:
+            return False
+        return True
 
     async def fold(self) -> bool:
         """All there is now; whether there was anything."""

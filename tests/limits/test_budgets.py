@@ -1,0 +1,213 @@
+"""Budgets: what is held before a call and paid after it, and what becomes of a task whose budget is used up."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any
+
+import pytest
+
+from hector.core.errors import RateLimited
+from hector.core.task import Caller, TaskState
+from hector.store.usage import UsageQuery
+from tests.limits.conftest import ANA, process, settings, text_of, until
+
+WORDS = " ".join(["word"] * 48)
+ANSWER = {"text": WORDS}
+CALL = 50
+"""Tokens of the first call of a conversation with ANSWER: 48 words, "Help." and "go"."""
+PRICES = [{"model": "scripted/*", "input": 1_000, "output": 10_000}]
+
+
+def look(place: str) -> str:
+    """Look somewhere."""
+    return f"nothing at {place}"
+
+
+def looping(calls: int, place: Callable[[int], str] = lambda _: "door") -> list[dict[str, Any]]:
+    """A model that looks so many times, then answers."""
+    rules = [{"turn": at, "tool_calls": [{"name": "look", "args": {"place": place(at)}}]} for at in range(calls)]
+    return [*rules, {"text": "done"}]
+
+
+LOOK = {"tools": {"look": {"type": "function", "handler": "look"}}}
+
+
+@pytest.mark.proves("limits.budget")
+@pytest.mark.parametrize(
+    ("budget", "said"),
+    [
+        ({"tokens": 90}, "tokens"),
+        ({"money": 0.9}, "in money"),
+    ],
+)
+async def test_a_task_of_a_user_whose_budget_is_used_up_fails_and_says_so(dsn: str, budget: Any, said: str) -> None:
+    config = settings(ANSWER, prices=PRICES, budgets=[{"per": "user", **budget}])
+    async with process(dsn, config) as server:
+        done = [await server.send() for _ in range(3)]
+        states = [task.status.state for task in done]
+        assert states[0] is TaskState.COMPLETED
+        assert states[-1] is TaskState.FAILED
+        assert "the budget of user:default/ana for this day is used up" in text_of(done[-1])
+        assert said in text_of(done[-1])
+        assert (await server.send(caller=Caller(user="bo"))).status.state is TaskState.COMPLETED
+
+
+@pytest.mark.proves("limits.budget")
+async def test_a_run_ends_when_its_own_budget_is_used_up(dsn: str) -> None:
+    config = settings(*looping(20, str), budgets=[{"per": "run", "tool_calls": 3}], **LOOK)
+    async with process(dsn, config, (look,)) as server:
+        task = await server.send()
+        assert task.status.state is TaskState.FAILED
+        assert text_of(task) == "the budget of this run is used up: 3 tool calls of 3 tool calls (budgets)"
+        assert (await server.usage()).tools == 3
+
+
+@pytest.mark.proves("limits.budget")
+async def test_a_run_that_takes_too_long_is_ended(dsn: str) -> None:
+    config = settings({"text": "late", "delay": 30}, budgets=[{"per": "run", "time": 0.2}])
+    async with process(dsn, config) as server, asyncio.timeout(10):
+        task = await server.send()
+        assert text_of(task) == "the budget of this run is used up: 0.2 s of time (budgets)"
+
+
+@pytest.mark.proves("limits.budget")
+async def test_budgets_may_be_meant_for_some_only(dsn: str) -> None:
+    config = settings(ANSWER, budgets=[{"per": "user", "tokens": 1, "only": ["bo"]}])
+    async with process(dsn, config) as server:
+        assert (await server.send()).status.state is TaskState.COMPLETED
+        assert (await server.send()).status.state is TaskState.COMPLETED
+        bo = Caller(user="bo")
+        states = [(await server.send(caller=bo)).status.state for _ in range(2)]
+        assert states == [TaskState.COMPLETED, TaskState.FAILED]
+
+
+@pytest.mark.proves("limits.repeated-calls")
+async def test_equal_calls_are_refused_then_end_the_task(dsn: str) -> None:
+    limits = {"repeated_calls": {"refuse_after": 2, "fail_after": 4}}
+    config = settings(*looping(20), limits=limits, **LOOK)
+    async with process(dsn, config, (look,)) as server:
+        task = await server.send()
+        assert task.status.state is TaskState.FAILED
+        assert "called look 5 times in a row with the same arguments" in text_of(task)
+        session = await server.store.sessions.load(ANA, task.context_id)
+        told = [result for event in session.events for result in event.tool_results]
+        assert [result.is_error for result in told] == [False, False, True, True]
+        assert "was not called again" in str(told[2].content)
+    config = settings(*looping(6, lambda at: str(at % 2)), limits=limits, **LOOK)
+    async with process(dsn, config, (look,)) as server:
+        assert (await server.send()).status.state is TaskState.COMPLETED
+
+
+@pytest.mark.proves("limits.usage")
+async def test_usage_counts_calls_tokens_tools_and_money_once(dsn: str) -> None:
+    config = settings(*looping(2, str), prices=PRICES, **LOOK)
+    async with process(dsn, config, (look,)) as server:
+        task = await server.send()
+        session = await server.store.sessions.load(ANA, task.context_id)
+        used = [event.usage for event in session.events if event.usage]
+        total = await server.usage()
+        assert (total.calls, total.tools) == (3, 2)
+        assert total.input == sum(one.input for one in used)
+        assert total.output == sum(one.output for one in used)
+        assert total.money == total.input * 1_000 + total.output * 10_000
+        page = await server.store.usage.report(UsageQuery())
+        assert [(line.place.app, line.place.agent, line.place.user, line.place.model) for line in page.lines] == [
+            ("default", "helper", "ana", "scripted/scripted")
+        ]
+
+
+@pytest.mark.proves("limits.budget")
+async def test_a_call_that_fails_gives_back_what_it_held(dsn: str) -> None:
+    fails = {"user": "fail", "error": {"status": 400, "message": "no"}}
+    config = settings(fails, ANSWER, budgets=[{"per": "app", "tokens": 150}])
+    async with process(dsn, config) as server:
+        for _ in range(5):
+            assert (await server.send("fail")).status.state is TaskState.FAILED
+        assert (await server.send()).status.state is TaskState.COMPLETED
+        await until(lambda: _held(server, 0))
+
+
+async def _held(server: Any, count: int) -> bool:
+    await server.limits.folding.fold()
+
+    async def unit(con: Any) -> Any:
+        return await con.one("SELECT COALESCE(sum(held), 0) FROM counters")
+
+    return bool(int((await server.store.database.read(unit))[0]) == count)
+
+
+@pytest.mark.proves("limits.budget", "limits.token-rate")
+async def test_tokens_of_a_rate_limit_are_those_that_models_really_used(dsn: str) -> None:
+    for backend in ("memory", "sql"):
+        rule = {"type": "token", "window": "day", "limit": 2 * CALL, "scope": "user"}
+        config = settings(ANSWER, rate_limiting={"enabled": True, "backend": backend, "limits": [rule]})
+        user = Caller(user=backend)
+        async with process(dsn, config) as server:
+            assert (await server.send(caller=user)).status.state is TaskState.COMPLETED
+            assert (await server.send(caller=user)).status.state is TaskState.COMPLETED
+            await until(partial(_refused, server, user, RateLimited))
+
+
+async def _refused(server: Any, user: Caller, kind: type[Exception]) -> bool:
+    """The payment of a run is moved to its counter a moment after its end."""
+    try:
+        task = await server.send(caller=user)
+    except kind:
+        return True
+    assert task.status.state is TaskState.FAILED
+    return False
+
+
+@pytest.mark.proves("limits.no-overspend")
+@pytest.mark.parametrize("processes", [1, 3])
+@pytest.mark.parametrize("kind", ["tokens", "money"])
+async def test_200_clients_at_once_overspend_by_one_call_at_most(
+    postgres_ready: str, processes: int, kind: str
+) -> None:
+    budget = {"tokens": 60 * CALL} if kind == "tokens" else {"money": 60 * 0.482}
+    config = settings(ANSWER, prices=PRICES, budgets=[{"per": "app", **budget}])
+    async with AsyncExitStack() as stack:
+        servers = [await stack.enter_async_context(process(postgres_ready, config)) for _ in range(processes)]
+        async with asyncio.timeout(100), asyncio.TaskGroup() as group:
+            sending = [
+                group.create_task(servers[number % processes].send(caller=Caller(user=f"u{number}")))
+                for number in range(200)
+            ]
+        states = [task.result().status.state for task in sending]
+        used = await servers[0].usage()
+        done = states.count(TaskState.COMPLETED)
+        assert done + states.count(TaskState.FAILED) == 200
+        assert used.calls == done
+        assert 60 <= done <= 61
+        assert await _held(servers[0], 0)
+
+
+@pytest.mark.proves("limits.runs-at-once")
+async def test_no_more_runs_at_once_than_allowed(dsn: str) -> None:
+    config = settings({"text": "hi", "delay": 1.5}, limits={"runs": {"per_app": 3, "per_user": 2}})
+    async with process(dsn, config) as server:
+        async with asyncio.TaskGroup() as group:
+            sending = [group.create_task(_try(server, f"u{number % 5}")) for number in range(10)]
+        found = [task.result() for task in sending]
+        assert found.count(TaskState.COMPLETED) == 3
+        assert found.count(RateLimited) == 7
+        for _ in range(3):  # one after the other
+            assert await _try(server, "u1") is TaskState.COMPLETED
+
+
+async def _try(server: Any, user: str) -> Any:
+    try:
+        task = await server.send(caller=Caller(user=user))
+    except RateLimited:
+        return RateLimited
+    return task.status.state
+
+
+@pytest.mark.proves("limits.free")
+async def test_where_nothing_is_limited_nothing_is_asked(dsn: str) -> None:
+    async with process(dsn, settings(ANSWER)) as server:
+        assert (server.limits.rates, server.limits.spending, server.limits.caps) == (None, None, None)
+        assert (await server.send()).status.state is TaskState.COMPLETED
+        assert await server.usage() == (0,) * 7
