@@ -72,6 +72,14 @@ class Company:
             stream = await self.service.stream(ANA, to, message, SendOptions())
             return [update async for batch in stream for update in batch]
 
+    async def ended(self, task: Task) -> Task:
+        """The task once it has ended."""
+        async with asyncio.timeout(10):
+            while not task.status.state.terminal:
+                await asyncio.sleep(0.01)  # nothing announces it
+                task = await self.store.tasks.get(ANA, task.id)
+        return task
+
     async def events(self, task: Task) -> tuple[Event, ...]:
         """The log of a task's session."""
         return (await self.store.sessions.load(ANA, task.context_id)).events

@@ -11,7 +11,7 @@ from hector.core.errors import TaskNotCancelable
 from hector.core.event import Artifact, TextDelta
 from hector.core.ids import new_id
 from hector.core.ports import ToolContext, ToolOutput
-from hector.core.task import AgentDelta, AnswerDelta, ArtifactUpdate, ClientMessage, TaskState, ToolProgress
+from hector.core.task import AgentDelta, AnswerDelta, ArtifactUpdate, ClientMessage, Task, TaskState, ToolProgress
 from hector.tasks.service import SendOptions
 from tests.tasks.test_service import answer_of
 from tests.together.conftest import ANA, Open, ask, calls, function, results
@@ -263,3 +263,34 @@ async def test_a_call_without_a_request_is_told_so(company: Open, args: Any) -> 
     models = {"chief": [calls(("clerk", args), turn=0), results()], "clerk": [{"text": "unused"}]}
     async with company(models, {"chief": {"agent_tools": ["clerk"]}}) as it:
         assert "it takes one text, request" in answer_of(await it.say("go"))
+
+
+@pytest.mark.proves("agents.together.kills")
+async def test_a_stop_leaves_called_agents_at_a_stored_step(company: Open) -> None:
+    began, may_end, done = asyncio.Event(), asyncio.Event(), list[str]()
+
+    async def work(context: ToolContext) -> str:
+        """Have an effect."""
+        began.set()
+        await may_end.wait()
+        done.append(context.agent)
+        return f"{context.agent} worked"
+
+    worker = [calls(("work", {}), turn=0), results()]
+    models = {"chief": [calls(ask("one", "go"), ask("two", "go"), turn=0), results()], "one": worker, "two": worker}
+    agents: dict[str, Any] = {"chief": {"agent_tools": ["one", "two"]}, "one": {"tools": ["work"]}}
+    agents["two"] = agents["one"]
+    async with company(models, agents, function("work"), functions=(work,)) as it:
+        message = ClientMessage(new_id(), user("go"))
+        task = await it.service.send(ANA, "chief", message, SendOptions(return_immediately=True))
+        assert isinstance(task, Task)
+        async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+            await began.wait()
+            group.create_task(it.service.drain(10))
+            may_end.set()
+        task = await it.store.tasks.get(ANA, task.id)
+        assert not task.status.state.terminal
+    async with company(models, agents, function("work"), functions=(work,)) as it:
+        found = await it.ended(task)
+        assert answer_of(found) == "one worked\ntwo worked"
+        assert sorted(done) == ["one", "two"]

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.cli.test_chat import PATIENCE, ROOT, environment, pipe, terminal
-from tests.cli.test_chat import hector as command
+from tests.cli.driver import PATIENCE, ROOT, environment, pipe, terminal
+from tests.cli.driver import hector as command
 from tests.smoke.frontdoor import FORMS, Hector, Server, answer_text
 
 EXAMPLE = ROOT / "examples" / "together.yaml"

@@ -1,6 +1,5 @@
 """People in the loop of agents that were called or handed the conversation: whoever asks gets the answer."""
 
-import asyncio
 from collections import Counter
 from typing import Any
 
@@ -9,11 +8,11 @@ import pytest
 from hector.core.content import JsonObject
 from hector.core.errors import InvalidRequest
 from hector.core.ports import ToolContext
-from hector.core.task import Task, TaskState
+from hector.core.task import TaskState
 from hector.store.approvals import ApprovalState
 from hector.tasks.decisions import continuation, decide
 from tests.tasks.test_service import answer_of
-from tests.together.conftest import ANA, Company, Open, ask, calls, decision, function, hand, question, results, wanted
+from tests.together.conftest import Open, ask, calls, decision, function, hand, question, results, wanted
 
 sent: Counter[str] = Counter()
 
@@ -74,7 +73,7 @@ async def test_the_decision_reaches_the_agent_that_asked(company: Open, word: st
             found = await it.store.approvals.waiting(task.id)
             state = ApprovalState.APPROVED if word == "approve" else ApprovalState.DENIED
             await it.store.tasks.accept(continuation(found, decide(found, state, "somebody"), 2e9))
-            task = await settled(it, task)
+            task = await it.ended(task)
         else:
             task = await it.say(word if way == "text" else decision(call, word), task=task)
         assert task.status.state is TaskState.COMPLETED
@@ -82,15 +81,6 @@ async def test_the_decision_reaches_the_agent_that_asked(company: Open, word: st
         assert ("chief: sent to x" if word == "approve" else "the user denied the call of send") in answer_of(task)
         turns = [event.author for event in await it.events(task) if event.message.role == "assistant"]
         assert turns == ["chief", "one", "one", "chief"]
-
-
-async def settled(it: Company, task: Task) -> Task:
-    """The task once it has ended."""
-    async with asyncio.timeout(10):
-        while not task.status.state.terminal:
-            await asyncio.sleep(0.01)  # nothing announces it
-            task = await it.store.tasks.get(ANA, task.id)
-    return task
 
 
 @pytest.mark.proves("approval.agents")
@@ -137,7 +127,7 @@ async def test_it_survives_restarts(company: Open) -> None:
 @pytest.mark.proves("approval.agents")
 async def test_what_nobody_approves_in_time_counts_as_denied(company: Open) -> None:
     async with company(ONE, AGENTS, **setting(approval_expires="50ms")) as it:
-        task = await settled(it, await it.say("go"))
+        task = await it.ended(await it.say("go"))
         assert task.status.state is TaskState.COMPLETED
         assert "nobody approved the call of send in time" in answer_of(task)
         assert sent == {}
@@ -241,3 +231,25 @@ async def test_a_second_message_of_the_conversation_is_answered_meanwhile(compan
         task = await it.say("approve", task=task)
         assert answer_of(task).endswith("chief: sent to x")
         assert answer_of(await it.say("hello", context_id=task.context_id)) == "Hi."
+
+
+@pytest.mark.proves("agents.together.questions")
+async def test_the_callers_own_question_comes_before_those_of_the_agents_that_it_calls(company: Open) -> None:
+    both = [calls(ask("one", "go"), ("ask_user", {"question": "Which day?"}), turn=0), results()]
+    agents: dict[str, Any] = {"chief": {"agent_tools": ["one"], "tools": ["ask_user"]}, "one": {"tools": ["ask_user"]}}
+    async with company({"chief": both, "one": asking("Which colour?")}, agents) as it:
+        task = await it.say("go")
+        assert question(task) == "Which day?"
+        task = await it.say("monday", task=task)
+        assert question(task) == "Which colour?"
+        task = await it.say("blue", task=task)
+        assert answer_of(task) == "blue\nmonday"
+
+
+@pytest.mark.proves("agents.together.questions")
+async def test_an_answer_to_a_called_agent_is_not_shown_to_its_caller(company: Open) -> None:
+    shown = [calls(ask("one", "go"), turn=0), {"user": "(?s)^(.*)$", "text": r"<\1>"}]
+    agents: dict[str, Any] = {"chief": {"agent_tools": ["one"]}, "one": {"tools": ["ask_user"]}}
+    async with company({"chief": shown, "one": asking("Which colour?")}, agents) as it:
+        task = await it.say("blue", task=await it.say("go"))
+        assert answer_of(task) == "<go>"
