@@ -169,9 +169,9 @@ class Apps:
         self._refused.pop(app_id, None)
 
     async def refresh(self, app_id: str, *, force: bool = False) -> None:
-        """Take in what has become of an app, if it is loaded. One that no longer holds stays as it is.
+        """Take in what has become of an app, if it is loaded. A change that does not hold leaves it as it is.
 
-        Raises StoreError. `force`: also if its version is the one that is loaded.
+        Raises StoreError. `force`: it is judged anew although its version is the same, and given up if it does not hold.
         """
         self.forget_refusal(app_id)
         while (waiting := self._loading.get(app_id)) is not None:
@@ -198,6 +198,10 @@ class Apps:
             self._refuse(app_id, error)
             self.drop(app_id)
         except AppUnavailable as error:
+            if force:  # what it may use has changed: it must not go on using what it may not any more
+                self._refuse(app_id, error)
+                self.drop(app_id)
+                return
             log.error("app goes on with its old configuration", extra={"app": app_id, "error": str(error)})  # noqa: TRY400
         else:
             entry = self._entries.get(app_id)

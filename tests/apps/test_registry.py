@@ -161,6 +161,19 @@ async def test_a_change_that_does_not_hold_leaves_the_app_as_it_is() -> None:
     await apps.aclose()
 
 
+async def test_what_an_app_may_no_longer_use_ends_it() -> None:
+    shelf, apps = shelf_of(a=1)
+    lease = await apps.acquire("a")
+    shelf.failure = AppUnavailable("may not")
+    await apps.refresh_others()
+    with pytest.raises(AppUnavailable):
+        await apps.acquire("a")
+    assert shelf.closed == []
+    lease.release()
+    await apps.aclose()
+    assert sorted(shelf.closed) == ["a.1", "default.0"]
+
+
 async def test_refusals_are_remembered_for_a_while_only() -> None:
     shelf, apps = shelf_of()
     for _ in range(3):
