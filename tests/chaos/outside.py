@@ -13,7 +13,6 @@ with `#NUMBER`. So an effect tells which answer of the model it came from, and a
 """
 
 import asyncio
-import contextlib
 import json
 import re
 import time
@@ -22,6 +21,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Self
+
+from tests.httpserver import END, HttpServer, Request, write_chunk, write_head, write_whole
 
 _STEP: Final = re.compile(r"(?P<kind>[a-z]+)(?P<marks>(?:[@*~^][0-9.]+)*)")
 _MARK: Final = re.compile(r"([@*~^])([0-9.]+)")
@@ -85,23 +86,19 @@ class Outside:
     port: int = 0
     changed: Callable[[], None] = lambda: None
     _numbers: Counter[tuple[str, int]] = field(default_factory=Counter)
-    _server: asyncio.Server | None = None
-    _handlers: set[asyncio.Task[None]] = field(default_factory=set)
+    _server: HttpServer | None = None
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=2**26, backlog=1024)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self._server = HttpServer(self._take)
+        await self._server.__aenter__()
+        self.port = self._server.port
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._server is not None
-        self._server.close()
-        for task in self._handlers:
-            task.cancel()
-        while self._handlers:
-            await asyncio.wait(self._handlers)
+        await self._server.__aexit__(kind, error, trace)
 
     @property
     def url(self) -> str:
@@ -114,19 +111,9 @@ class Outside:
         times += [effect.at for effect in self.effects if effect.run == run and effect.at > moment]
         return min(times, default=None)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._handlers.add(task)
-        try:
-            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-                while True:
-                    path, body = await _read(reader)
-                    await (self._effect(writer, body) if path == "/effect" else self._answer(writer, body))
-                    await writer.drain()
-        finally:
-            self._handlers.discard(task)
-            writer.close()
+    async def _take(self, request: Request, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        await (self._effect if request.path == "/effect" else self._answer)(writer, request.body)
+        return True
 
     async def _effect(self, writer: asyncio.StreamWriter, body: Any) -> None:
         self.effects.append(Effect(body["tool"], body["key"], body["effect_id"], time.monotonic()))
@@ -213,28 +200,19 @@ def _piece(delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
     return {"id": "c", "object": "chat.completion.chunk", "model": "chaos", "choices": [choice]}
 
 
-async def _read(reader: asyncio.StreamReader) -> tuple[str, Any]:
-    head = await reader.readuntil(b"\r\n\r\n")
-    first, _, rest = head.decode("latin-1").partition("\r\n")
-    length = re.search(r"(?i)content-length: *([0-9]+)", rest)
-    return first.split(" ")[1], json.loads(await reader.readexactly(int(length[1]) if length else 0))
-
-
 def _write(writer: asyncio.StreamWriter, status: int, value: Any) -> None:
-    body = json.dumps(value).encode()
-    head = f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-    writer.write(head.encode() + body)
+    write_whole(writer, status, json.dumps(value).encode())
 
 
 def _open(writer: asyncio.StreamWriter) -> None:
-    writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+    write_head(writer, 200, {"transfer-encoding": "chunked"}, "text/event-stream")
 
 
 def _event(writer: asyncio.StreamWriter, value: Any) -> None:
-    data = f"data: {json.dumps(value)}\n\n".encode()
-    writer.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+    write_chunk(writer, f"data: {json.dumps(value)}\n\n".encode())
 
 
 def _close(writer: asyncio.StreamWriter, finish: str) -> None:
     _event(writer, _piece({}, finish))
-    writer.write(b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n")
+    write_chunk(writer, b"data: [DONE]\n\n")
+    writer.write(END)

@@ -15,7 +15,7 @@ import pytest
 from hector.cli.chat_ballot import Ballot
 from hector.cli.chat_pieces import Asked, Called, Wanted
 from hector.cli.chat_screen import Screen
-from tests.cli.test_chat import PATIENCE, ROOT, environment, hector, pipe, terminal
+from tests.cli.driver import PATIENCE, ROOT, environment, hector, pipe, serving, terminal
 
 SECRET = "Xk3-ow9fGmn2-48sjA1qzVb0"
 EXAMPLE = ROOT / "examples" / "approval.yaml"
@@ -96,20 +96,9 @@ def database(request: pytest.FixtureRequest) -> str:
 def served(folder: Path, database: str = "sqlite://hector.db") -> Iterator[str]:
     """A server over the example."""
     shutil.copy(EXAMPLE, folder / "approval.yaml")
-    command = hector("serve", "--config", "approval.yaml", "--port", "0", "--database", database)
     secrets = {"HECTOR_AUTH_SECRET": SECRET, "HECTOR_REQUIRE_AUTH": "no"}
-    with subprocess.Popen(
-        command, cwd=folder, env=environment(folder) | secrets, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stderr is not None
-        try:
-            found = next((m for line in process.stderr if (m := re.search(r"ready url=(\S+)", line))), None)
-            assert found is not None, "the server did not start"
-            yield found[1]
-        finally:
-            process.terminate()
-            process.stderr.read()
-            process.wait(PATIENCE)
+    with serving(folder, "approval.yaml", "--database", database, **secrets) as url:
+        yield url
 
 
 def approve(folder: Path, database: str, *arguments: str) -> "subprocess.CompletedProcess[str]":

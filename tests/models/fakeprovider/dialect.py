@@ -10,8 +10,9 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
+from tests.httpserver import Request
 from tests.models.fakeprovider.turn import Turn
 
 USAGE = {"input": 40, "cache_read": 25, "cache_write": 10, "output": 17, "reasoning": 5}
@@ -20,17 +21,8 @@ BAD_KEY = "bad-key-000"
 """The key that is refused. Any other one is taken."""
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """One request as it came in. Header names are lower-case; `query` is the text after "?"."""
-
-    method: str
-    path: str
-    query: str
-    headers: Mapping[str, str]
-    body: Any
-    connection: int = 0
-    """Number of the connection that carried it."""
+Seen: TypeAlias = Request
+"""One request as it came in."""
 
 
 @dataclass(slots=True)

@@ -12,13 +12,13 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
+from tests.httpserver import END, HttpServer, write_chunk, write_head, write_whole
 from tests.models.fakeprovider.dialect import Dialect, Refusal, Seen
 from tests.models.fakeprovider.turn import Call, Turn
 
 _CALL: Final = re.compile(r"call ([\w.:/-]+) ?(\{.*\})?", re.DOTALL)
-_REASONS: Final = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 429: "Too Many Requests"}
 
 
 class FakeProvider:
@@ -26,11 +26,8 @@ class FakeProvider:
 
     def __init__(self, dialects: Sequence[Dialect], port: int = 0) -> None:
         self._dialects = tuple(dialects)
-        self._port = port
-        self._server: asyncio.Server | None = None
+        self._server = HttpServer(self._take, port)
         self._script: deque[Turn] = deque()
-        self._handlers: set[asyncio.Task[None]] = set()
-        self._connections = 0
         self.default: Turn | None = None
         self.seen: list[Seen] = []
         self.refusals: list[Refusal] = []
@@ -40,56 +37,35 @@ class FakeProvider:
         """Set when a client went away before its answer was complete."""
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port, limit=2**26)
-        self._port = self._server.sockets[0].getsockname()[1]
+        await self._server.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._server is not None
-        self._server.close()
-        for task in self._handlers:
-            task.cancel()
-        while self._handlers:
-            await asyncio.wait(self._handlers)
-        await self._server.wait_closed()
+        await self._server.__aexit__(kind, error, trace)
 
     @property
     def url(self) -> str:
         """`http://127.0.0.1:<port>`."""
-        return f"http://127.0.0.1:{self._port}"
+        return self._server.url
 
     @property
     def connections(self) -> int:
         """How many connections were ever accepted."""
-        return self._connections
+        return self._server.connections
 
     def script(self, *turns: Turn) -> None:
         """Answer the next requests like this, one turn each."""
         self._script.extend(turns)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._handlers.add(task)
-        self._connections += 1
-        try:
-            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-                await self._converse(reader, writer, self._connections)
-        finally:
-            self._handlers.discard(task)
-            writer.close()
-
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
-        while request := await _read(reader, number):
-            if request.path.startswith("/_fake/"):
-                _write_whole(writer, 200, self._control(request), {}, "application/json")
-                continue
-            self.seen.append(request)
-            self.asked.set()
-            if not await self._answer(request, reader, writer):
-                return
+    async def _take(self, request: Seen, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        if request.path.startswith("/_fake/"):
+            write_whole(writer, 200, self._control(request))
+            return True
+        self.seen.append(request)
+        self.asked.set()
+        return await self._answer(request, reader, writer)
 
     def _control(self, request: Seen) -> bytes:
         if request.path == "/_fake/script":
@@ -106,13 +82,13 @@ class FakeProvider:
         """Answer one request; whether the connection stays open."""
         dialect = next((found for found in self._dialects if found.handles(request)), None)
         if dialect is None:
-            _write_whole(writer, 404, b"<html><h1>404 Not Found</h1></html>", {}, "text/html")
+            write_whole(writer, 404, b"<html><h1>404 Not Found</h1></html>", {}, "text/html")
             return True
         try:
             dialect.check(request)
         except Refusal as refusal:
             self.refusals.append(refusal)
-            _write_whole(writer, refusal.status, dialect.error(refusal), refusal.headers, "application/json")
+            write_whole(writer, refusal.status, dialect.error(refusal), refusal.headers, "application/json")
             return True
         turn = self._next(request, dialect)
         await asyncio.sleep(turn.first_delay)
@@ -141,7 +117,7 @@ class FakeProvider:
         else:
             body = dialect.body(request, turn)
         cut = turn.cut if turn.cut is not None else turn.stall
-        _write_whole(writer, turn.status, body, turn.headers, turn.content_type or "application/json", cut)
+        write_whole(writer, turn.status, body, turn.headers, turn.content_type or "application/json", cut)
         await writer.drain()
         if turn.stall is not None:
             await self._wait_for_leave(reader)
@@ -150,14 +126,14 @@ class FakeProvider:
     async def _stream(
         self, dialect: Dialect, request: Seen, turn: Turn, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> bool:
-        _write_head(
+        write_head(
             writer, 200, {**turn.headers, "transfer-encoding": "chunked"}, turn.content_type or dialect.stream_type
         )
         for index, event in enumerate(dialect.events(request, turn)):
             if turn.malform == index:
-                _write_chunk(writer, b"{broken\n" if "ndjson" in dialect.stream_type else b"data: {broken\n\n")
+                write_chunk(writer, b"{broken\n" if "ndjson" in dialect.stream_type else b"data: {broken\n\n")
             if turn.fail == index:
-                _write_chunk(writer, dialect.stream_error(_refusal(turn)))
+                write_chunk(writer, dialect.stream_error(_refusal(turn)))
                 break
             if turn.truncate == index:
                 break
@@ -168,18 +144,18 @@ class FakeProvider:
             await self._write_event(writer, dialect, turn, event)
         if turn.linger:
             return await self._wait_for_leave(reader)
-        writer.write(b"0\r\n\r\n")
+        writer.write(END)
         await writer.drain()
         return not turn.close
 
     async def _write_event(self, writer: asyncio.StreamWriter, dialect: Dialect, turn: Turn, event: bytes) -> None:
         if turn.noise:
-            _write_chunk(writer, dialect.noise())
+            write_chunk(writer, dialect.noise())
             for at in range(0, len(event), 7):
-                _write_chunk(writer, event[at : at + 7])
+                write_chunk(writer, event[at : at + 7])
                 await asyncio.sleep(0)
         else:
-            _write_chunk(writer, event)
+            write_chunk(writer, event)
         try:
             await writer.drain()
             if turn.pace:
@@ -199,40 +175,3 @@ class FakeProvider:
 def _refusal(turn: Turn) -> Refusal:
     status = turn.status if turn.status >= 400 else 500
     return Refusal(status, turn.message or "scripted failure", turn.kind, turn.code, turn.param, turn.headers)
-
-
-async def _read(reader: asyncio.StreamReader, number: int) -> Seen | None:
-    try:
-        head = await reader.readuntil(b"\r\n\r\n")
-    except asyncio.IncompleteReadError:
-        return None
-    first, *lines = head.decode("latin-1").rstrip("\r\n").split("\r\n")
-    method, target, _ = first.split(" ")
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    body = await reader.readexactly(int(headers.get("content-length", "0")))
-    path, _, query = re.sub(r"^http://[^/]+", "", target).partition("?")  # a whole address: we are taken for a proxy
-    return Seen(method, path, query, headers, _json(body), number)
-
-
-def _json(body: bytes) -> Any:
-    try:
-        return json.loads(body) if body else None
-    except ValueError:
-        return body.decode("utf-8", errors="replace")
-
-
-def _write_head(writer: asyncio.StreamWriter, status: int, headers: Any, content_type: str) -> None:
-    lines = [f"HTTP/1.1 {status} {_REASONS.get(status, 'Whatever')}", f"content-type: {content_type}"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
-    writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
-
-
-def _write_whole(
-    writer: asyncio.StreamWriter, status: int, body: bytes, headers: Any, content_type: str, cut: int | None = None
-) -> None:
-    _write_head(writer, status, {**headers, "content-length": str(len(body))}, content_type)
-    writer.write(body[:cut])
-
-
-def _write_chunk(writer: asyncio.StreamWriter, data: bytes) -> None:
-    writer.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
