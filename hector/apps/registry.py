@@ -171,7 +171,7 @@ class Apps:
     async def refresh(self, app_id: str, *, force: bool = False) -> None:
         """Take in what has become of an app, if it is loaded. A change that does not hold leaves it as it is.
 
-        Raises StoreError. `force`: it is judged anew although its version is the same, and given up if it does not hold.
+        Raises StoreError. `force`: it is judged anew although its version is the same, and given up if it fails.
         """
         self.forget_refusal(app_id)
         while (waiting := self._loading.get(app_id)) is not None:
