@@ -61,13 +61,13 @@ _TABLE: Final[Mapping[str, str]] = {
         b durability.human-in-loop   | a run waits for a person, durably, and goes on with the answer
     """,
     "Why: security": """
-        p security.jwks-oidc         | JWKS/OIDC authentication
+        b security.jwks-oidc         | JWKS/OIDC authentication
         p security.injection         | prompt-injection detection
         p security.pii               | redaction of personal data
         p security.tool-sandbox      | tools run sandboxed
-        p security.rate-limit        | rate limiting
+        b security.rate-limit        | rate limiting
         p security.visibility        | agents are public, internal or private
-        p security.tenant-isolation  | tenants are isolated in full
+        b security.tenant-isolation  | tenants are isolated in full
     """,
     "Quick start": """
         p install.sh                 | one-line installer for macOS and Linux
@@ -97,25 +97,28 @@ _TABLE: Final[Mapping[str, str]] = {
         b cli.database               | `--database` chooses the store by URL
     """,
     "Multi-tenant": """
-        p tenant.apps                | one deployment hosts several isolated apps
-        p tenant.agents              | each app has its own agents
+        b tenant.apps                | one deployment hosts several isolated apps
+        b tenant.agents              | each app has its own agents
         b tenant.sessions            | each app has its own sessions and state
         p tenant.vectors             | each app has its own vector collections
-        p tenant.jwt                 | each app has its own JWT authentication
+        b tenant.jwt                 | each app has its own JWT authentication
         b tenant.policy              | configurations of apps may use nothing dangerous unless the operator opens it
         b tenant.secrets-hidden      | configurations of apps are read back without the secrets in them
+        b tenant.lazy                | apps are loaded when they are first used, and unloaded when they are not
+        b tenant.swap                | a change of an app is taken in whole, by every process, and drops no work
+        b tenant.broken-alone        | a configuration that does not hold breaks its own app only
         b tenant.jobs-wait            | jobs of an app that cannot work wait without using attempts, and hold nobody up
         b tenant.versions            | every change of an app's configuration is a version with its author
         b tenant.purge               | nothing of a deleted app is left, and its removal blocks nobody
     """,
     "Admin API": """
         b cli.auth-secret            | `--auth-secret` protects the admin API
-        p admin.apps.list            | GET /admin/apps
-        p admin.apps.create          | POST /admin/apps answers with the app and its bearer token
-        p admin.apps.get             | GET /admin/apps/{id}
-        p admin.apps.update          | PUT /admin/apps/{id}
-        p admin.apps.delete          | DELETE /admin/apps/{id} removes the app and all it owns
-        p admin.apps.token           | POST /admin/apps/{id}/token
+        b admin.apps.list            | GET /admin/apps
+        b admin.apps.create          | POST /admin/apps answers with the app and its bearer token
+        b admin.apps.get             | GET /admin/apps/{id}
+        b admin.apps.update          | PUT /admin/apps/{id}
+        b admin.apps.delete          | DELETE /admin/apps/{id} removes the app and all it owns
+        b admin.apps.token           | POST /admin/apps/{id}/token
         b admin.sessions.list        | GET /admin/sessions, in pages
         b admin.sessions.get         | GET /admin/sessions/{id} with its events
         b admin.sessions.delete      | DELETE /admin/sessions/{id}
@@ -123,13 +126,13 @@ _TABLE: Final[Mapping[str, str]] = {
         b admin.queue.dlq            | GET /admin/queue/dlq
         b admin.queue.requeue        | POST /admin/queue/dlq/{id}/requeue
         b admin.jwks                 | GET /admin/jwks publishes the verification keys
-        b admin.input                | what is wrong with a request is said field by field: what it is, what is allowed
+        b openapi.served             | /openapi.json describes every endpoint, made from the table that serves them
+        p openapi.schemathesis       | schemathesis finds no answer that the description does not allow
         p admin.audited              | every change over the Admin API leaves one entry, every refusal at most one an hour
         p admin.routes               | every route of the application but the public ones refuses whoever brings no token
         p admin.swap                 | every endpoint refuses every object of another app or user with 404
         p admin.canaries             | twenty planted secrets appear in no table, log line, stream, answer or export
-        p openapi.schemathesis       | schemathesis finds no answer that the description does not allow
-        b openapi.served             | /openapi.json describes every endpoint, made from the table that serves them
+        b admin.input                | what is wrong with a request is said field by field: what it is, what is allowed
     """,
     "Agent types": """
         b agents.llm                 | type llm, the default
@@ -140,8 +143,17 @@ _TABLE: Final[Mapping[str, str]] = {
         p agents.remote              | type remote stands for an A2A server elsewhere
     """,
     "Multi-agent patterns": """
-        p agents.agent-tools         | agent_tools: agents are called like functions
-        p agents.sub-agents          | sub_agents: control is handed over
+        b agents.agent-tools         | agent_tools: agents are called like functions
+        b agents.sub-agents          | sub_agents: control is handed over
+        b agents.together.parallel   | agents that are called in one turn work side by side
+        b agents.together.state      | state and artifacts of called agents are those of the task, marked with their author
+        b agents.together.errors     | an agent that fails is told to its caller; one that may succeed later is tried again
+        b agents.together.cancel     | cancelling a task ends what called agents do within a second
+        b agents.together.limits     | depth, number of calls and changes of hands are bounded, and say so
+        b agents.together.questions  | questions of called agents reach the user one at a time, the answer whoever asked
+        b agents.together.kills      | killed at any step, agents that work together go on without repeating any
+        b agents.together.config     | what agents say of each other is checked: references, circles, names
+        b agents.together.shown      | clients, chat and examples show which agent does what
         p agents.condition-agent     | condition_agent and condition_field decide
         p agents.on-true-agent       | on_true_agent and on_false_agent are the branches
         p agents.on-false-response   | on_true_response and on_false_response answer without an agent
@@ -189,7 +201,7 @@ _TABLE: Final[Mapping[str, str]] = {
         p tools.searchtool           | search in documents
         p tools.todotool             | task and checklist management
         b tools.approvaltool         | approvals by a person
-        p tools.agenttool            | an agent as a callable tool
+        b tools.agenttool            | an agent as a callable tool
     """,
     "Command tool": """
         p command.allowed            | allowed_commands
@@ -254,6 +266,17 @@ _TABLE: Final[Mapping[str, str]] = {
         b auth.unlock                | a one-time link is exchanged for a session once, within a quarter of an hour
         b auth.keys                  | API keys are kept as hashes, have a role, an app and a user, and can be revoked
         b auth.required              | agents take a credential by require_auth, else by what is set up and who can connect
+        b auth.constant-time         | secrets are compared by hash, in constant time, and in no other way
+        b auth.weak-secret           | a secret that can be guessed is warned about
+        b auth.attempts              | wrong secrets and keys are counted by address; who is wrong too often waits
+        b auth.forged                | forged, broken, foreign and expired tokens of every kind are refused
+        b auth.revoked               | a revoked token or key is refused within seconds, everywhere
+        b auth.rotation              | keys are rotated, ours and the provider's; old ones check until their tokens end
+        b auth.key-files             | signing keys are files that only their owner may read
+        b auth.jwks-flood            | however many unknown keys come, the provider's are read at a bounded rate
+        b auth.jwks-away             | while the provider is away, tokens get 503 with the reason, or its last keys count
+        b auth.claims                | role, app and user follow from configured claims and collide with nobody of ours
+        b cli.auth-signing-seed      | `--auth-signing-seed`: several instances sign and check with the same keys
         b auth.routes                | every route says its right; all but a short public list take a credential
         b auth.excluded              | excluded paths of agents take no credential, and nothing else does
         b auth.cards                 | cards and the health page say how to authenticate, and nothing else
@@ -455,6 +478,13 @@ _TABLE: Final[Mapping[str, str]] = {
     """,
     "Milestone 4: limits": """
         b limits.exact               | a limit serves exactly what it says, several rules at once, and never one more
+        b limits.windows             | windows are those of the calendar in UTC
+        b limits.scopes              | requests count for the session, user, agent, app or address that a rule names
+        b limits.subjects            | no two subjects share a counter
+        b limits.headers             | answers tell the tightest limit, what is left and when it begins anew
+        b limits.refusal             | a refusal says in each protocol what is used up and when to try again
+        b limits.address             | an address is that of the socket, unless a trusted proxy names another one
+        b limits.memory-bounded      | counters in memory are bounded, and floods do not wash out those in use
         b limits.shared              | processes on one database share limits
         b limits.budget              | budgets hold what a call may cost and settle what it did cost
         b limits.no-overspend        | 200 clients at once overspend a budget by one call at most, on 1 and on 3 processes
@@ -475,9 +505,9 @@ _TABLE: Final[Mapping[str, str]] = {
         b audit.retention            | old rows go, and the chain is verifiable behind the cut
         b audit.redacted             | entries hold no secret
         b audit.page                 | the log is filtered and paged
-        b audit.bounded              | what happens with every request is noted once an hour, an attack bounded
         b audit.tools                | each tool call before it begins, its outcome, and each decision of a person
         b audit.plain                | a turn without tools writes nothing into it
+        b audit.bounded              | what happens with every request is noted once an hour, an attack bounded
     """,
     "Milestone 3: runs that go on": """
         b resume.events              | a run goes on from any of its events; nothing that was finished happens again
@@ -489,12 +519,14 @@ _TABLE: Final[Mapping[str, str]] = {
         b approval.elsewhere         | a decision may come from beside the server
         b approval.chat              | hector chat shows the call with all its arguments and takes the decision
         b approval.cli               | hector approve lists, approves and denies while the server runs
+        b approval.logged            | the log and `hector approve --decided` say who decided what, and why
         b approval.admin             | /admin/approvals lists what waits and takes decisions
         b a2a.approval               | the official client approves and denies in both bindings and both versions
         b approval.durable           | an approval is written with the pause and survives restarts
         b approval.once              | a decision applies once, and only to the arguments that were shown
         b approval.expires           | an approval that nobody gives in time counts as denied
         b approval.parallel          | calls that need no approval run before the run pauses for the others
+        b approval.agents            | agents that were called or handed over to ask for approval as the task's own does
         b approval.partial           | calls that nobody decided about are asked for again
         b approval.fitting           | people are asked only about calls that can be carried out, shown as they are
         b proof.oracle               | the rules of the proofs see each kind of damage

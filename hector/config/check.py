@@ -177,7 +177,7 @@ def _tools_of(document: Document, agent: str, tools: Collection[str]) -> None:
     names = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else []
     for index, item in enumerate(names):
         step, name = (*where, index) if isinstance(value, list) else where, _text(item).strip()
-        if not name or name in tools or name in GENERIC_TOOLS:
+        if not name or name in tools or name in GENERIC_TOOLS or name in delegation.FAMILIES:
             _warn_if_off(document, step, name)
         elif name in HANDLERS:
             document.report("planned", step, f"built-in tool {name!r} {REASON}", hint="remove it from the list")

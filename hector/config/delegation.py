@@ -8,6 +8,8 @@ from hector.config.findings import Where
 from hector.core.record import dataclass
 
 KEYS: Final = ("agent_tools", "sub_agents")
+FAMILIES: Final[Mapping[str, str]] = {"agenttool": "agent_tools", "transfer_to_agent": "sub_agents"}
+"""Names that a list of tools may hold for what another key offers anyway."""
 HANDOVER: Final = "transfer_to_"
 LONGEST: Final = 64
 """Characters that providers take in the name of a tool."""
@@ -45,12 +47,22 @@ def check(
     for one in (*found["agent_tools"], *found["sub_agents"]):
         if one.to not in ids:
             dangling(one.where, one.to)
+    _families(document, agents)
     _itself(document, found["sub_agents"])
     for key in KEYS:
         _twice(document, found[key])
     _circles(document, found["agent_tools"])
     _names(document, agents, found)
     _silent(document, agents, found)
+
+
+def _families(document: Document, agents: Mapping[str, Mapping[str, Any]]) -> None:
+    """A family in a list of tools has members only where the other key names them."""
+    for one in references(agents, "tools"):
+        key = FAMILIES.get(one.to)
+        if key is not None and not agents[one.by].get(key):
+            message = f"{one.to!r} offers the agents under {key!r}, and agents.{one.by} names none there"
+            document.report("reference", one.where, message, hint=f"add {key}, or remove {one.to!r}")
 
 
 def _itself(document: Document, subs: Iterable[Reference]) -> None:

@@ -109,8 +109,8 @@ KEYS: Final[tuple[Planned, ...]] = (*TOP, *AGENTS, *TOOLS, *OPERATIONS)
 HANDLERS: Final = frozenset(
     ("apply_patch", "bash", "edit", "editor", "execute_command", "exit_loop", "escalate", "grep", "grep_search",
      "memory", "memory_search", "read_file", "search", "search_replace", "str_replace_editor",
-     "text_editor", "todo", "todo_write", "transfer_to_agent", "web_fetch", "web_request", "web_search", "write_file",
-     "filetool", "webtool", "commandtool", "memorytool", "searchtool", "todotool", "agenttool")
+     "text_editor", "todo", "todo_write", "web_fetch", "web_request", "web_search", "write_file",
+     "filetool", "webtool", "commandtool", "memorytool", "searchtool", "todotool")
 )  # fmt: skip
 """Built-in tools of later versions."""
 

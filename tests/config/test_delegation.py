@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from hector.apps.build import build
 from hector.config.findings import Finding, dotted
+from hector.tools.catalog import Catalog
 from tests.config.sample import config, errors, loaded
 
 
@@ -57,6 +59,16 @@ def test_a_mistake(tmp_path: Path, a: str, b: str, c: str, expected: str, text: 
     (finding,) = errors(tmp_path, THREE % (a if not tools else f"{a}, tools: [ask_user]", b, c))
     assert place(finding) == expected
     assert text in f"{finding.message} {finding.allowed} {finding.hint}"
+
+
+@pytest.mark.proves("tools.agenttool")
+def test_lists_of_tools_may_name_the_family(tmp_path: Path) -> None:
+    found = config(tmp_path, "agents:\n  a: {tools: [agenttool, ask_user], agent_tools: [b]}\n  b: {tools: []}\n")
+    assert list(build(found, Catalog()).agents["a"].kit.tools) == ["ask_user"]
+    assert list(build(found, Catalog()).agents["a"].kit.delegates) == ["b"]
+    (finding,) = errors(tmp_path, "agents:\n  a: {tools: [transfer_to_agent]}\n")
+    assert place(finding) == "2 reference agents.a.tools[0]"
+    assert "agents.a names none there" in finding.message
 
 
 @pytest.mark.proves("agents.together.config")
