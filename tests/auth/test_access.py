@@ -1,5 +1,7 @@
 """The table of roles and rights."""
 
+from pathlib import Path
+
 import pytest
 
 from hector.auth.access import Access, may, sees, table
@@ -35,3 +37,11 @@ def test_the_table_has_a_row_for_each_right() -> None:
     assert header == ("right", "for", "admin", "operator", "app", "user")
     assert [row[0] for row in rows] == list(Access)
     assert rows[-1][2:] == ("yes", "", "", "")
+
+
+@pytest.mark.proves("auth.roles")
+def test_the_guide_shows_the_table_of_the_code() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "guide" / "authentication.md").read_text(encoding="utf-8")
+    shown = page.partition("<!-- table: hector/auth/access.py -->")[2].partition("<!-- end -->")[0]
+    rows = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in shown.split("\n") if "|" in line]
+    assert [row for row in rows if set(row) != {"---"}] == list(table())
