@@ -5,9 +5,7 @@ A connection for each request: receivers are many and notifications to one of th
 
 import asyncio
 import os
-import socket
 import ssl
-import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final, TypeAlias
@@ -18,6 +16,7 @@ from hector.net.connection import Connection
 from hector.net.egress import Address, Policy, Target, parse_address
 from hector.net.errors import ConnectFailed, NetError, NetTimeout, TlsFailed
 from hector.net.http1 import encode_head
+from hector.net.resolver import Resolver
 from hector.net.tls import context_for
 
 SECONDS: Final = 20.0
@@ -26,9 +25,6 @@ _BODY_LIMIT: Final = 64 * 1024
 """Bytes of a response that are read, and thrown away; a server that sends more is hung up on."""
 _BODY_SECONDS: Final = 1.0
 _MOST_ADDRESSES: Final = 4
-_RESOLVERS: Final = 8
-"""Names that are looked up at the same time."""
-
 Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
 """The addresses of a name. Raises OSError."""
 
@@ -48,10 +44,9 @@ class Outbound:
         self, policy: Policy, *, resolve: Resolve | None = None, seconds: float = SECONDS, ca_bundle: str | None = None
     ) -> None:
         self._policy = policy
-        self._resolve = resolve or self._look_up
+        self._resolve = resolve or Resolver()
         self._seconds = seconds
         self._ca_bundle = ca_bundle
-        self._resolving = asyncio.Semaphore(_RESOLVERS)
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Outcome:
         """One POST; whatever status comes back is an outcome. Raises NetError, EgressRefused among them."""
@@ -94,10 +89,6 @@ class Outbound:
             raise ConnectFailed(f"the name of {target} has no address")
         return addresses[:_MOST_ADDRESSES]
 
-    async def _look_up(self, host: str, port: int) -> Sequence[str]:
-        async with self._resolving:
-            return await look_up(host, port)
-
     async def _connect(self, target: Target) -> Connection:
         """To the first judged address that answers; the name is only for TLS and for the receiver."""
         tls = context_for(self._ca_bundle) if target.scheme == "https" else None
@@ -110,36 +101,6 @@ class Outbound:
             except (TimeoutError, ConnectFailed):
                 continue
         return await _open(target, addresses[-1], tls)
-
-
-async def look_up(host: str, port: int) -> Sequence[str]:
-    """The addresses of a name by the system's resolver. Raises OSError.
-
-    In a thread that dies with the process: the resolver cannot be interrupted, and the event loop's own threads are
-    shared and joined at the end.
-    """
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[Sequence[str]] = loop.create_future()
-
-    def settle(found: Sequence[str] | OSError) -> None:
-        if future.done():
-            return
-        if isinstance(found, OSError):
-            future.set_exception(found)
-        else:
-            future.set_result(found)
-
-    def work() -> None:
-        found: Sequence[str] | OSError
-        try:
-            found = [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
-        except (OSError, UnicodeError) as error:
-            found = error if isinstance(error, OSError) else OSError(str(error))
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(settle, found)
-
-    threading.Thread(target=work, name=f"resolve-{host}", daemon=True).start()
-    return await future
 
 
 async def _drain(connection: Connection) -> None:
