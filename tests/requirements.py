@@ -492,6 +492,7 @@ _TABLE: Final[Mapping[str, str]] = {
         b limits.repeated-calls      | an agent that repeats a call is told so, then ended
         b limits.runs-at-once        | no more runs at once than allowed, per app, agent and user
         b limits.switch              | what is switched off rests within 5 s in all processes, survives restarts, goes on
+        b limits.operators           | operators see usage, and switch agents, apps and the server, by HTTP and command
         b limits.free                | where nothing is limited, nothing is asked of the database
         b limits.reservations-released | what a process held that died is given back
         b limits.usage               | what was used is kept by day, app, agent, user and model, and reported by page

@@ -12,9 +12,9 @@ from hector.core.errors import ConfigError, HectorError, StartupError, StoreErro
 
 COMMANDS: Final = (
     "serve", "chat", "validate", "init", "info", "schema",
-    "approve", "status", "dlq", "backup", "restore", "migrate", "retention", "audit", "secret", "key",
+    "approve", "status", "dlq", "backup", "restore", "migrate", "retention", "audit", "secret", "key", "switch",
 )  # fmt: skip
-_WITH_ACTIONS: Final = ("dlq", "audit", "secret", "key")
+_WITH_ACTIONS: Final = ("dlq", "audit", "secret", "key", "switch")
 _MOVABLE: Final = ("-c", "--config", "--database", "--storage", "--storage-db")
 """Flags with a value that say where a command works."""
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Literal
 
 from hector.core.errors import StoreError, SwitchedOff
 from hector.core.record import dataclass
@@ -99,12 +99,25 @@ class Switchboard:
         self._woken.clear()
 
 
+def parts_of(scope: str) -> tuple[Literal["server", "app", "agent"], str | None, str | None]:
+    """Its kind, app and agent. Ids of apps and agents hold no signs that a scope would spell otherwise."""
+    kind, _, name = scope.partition(":")
+    app, _, agent = name.partition("/")
+    match kind:
+        case "app":
+            return "app", app, None
+        case "agent":
+            return "agent", app, agent
+        case _:
+            return "server", None, None
+
+
 def what(scope: str) -> str:
     """A scope for people."""
-    kind, _, name = scope.partition(":")
-    if kind == SERVER:
-        return "the server"
-    if kind == "app":
-        return f"app {name!r}"
-    app, _, agent = name.partition("/")
-    return f"agent {agent!r} of app {app!r}"
+    match parts_of(scope):
+        case "app", app, _:
+            return f"app {app!r}"
+        case "agent", app, agent:
+            return f"agent {agent!r} of app {app!r}"
+        case _:
+            return "the server"

@@ -6,7 +6,7 @@ from typing import Final
 from hector.core.job import READY, Claim
 from hector.core.record import dataclass
 from hector.store.codec import milliseconds
-from hector.store.database import Connection, Database
+from hector.store.database import Connection, Database, Work
 from hector.store.queries import load
 
 SWITCHES: Final = "hector_switches"
@@ -41,20 +41,24 @@ class Switches:
 
         return self._database.read(unit)
 
-    def off(self, switch: Switch) -> Awaitable[None]:
-        """Switch it off, or change the reason."""
+    def off(self, switch: Switch, beside: Work[None] | None = None) -> Awaitable[None]:
+        """Switch it off, or change the reason. `beside` is done in the same transaction."""
 
         async def unit(con: Connection) -> None:
+            if beside is not None:
+                await beside(con)
             values = (switch.scope, switch.reason, switch.author, milliseconds(switch.at))
             await con.execute(self._sql["off"], values)
             await con.notify(SWITCHES, switch.scope)
 
         return self._database.write(unit)
 
-    def on(self, scope: str) -> Awaitable[bool]:
-        """Switch it on again and wake what was paused; whether it was off."""
+    def on(self, scope: str, beside: Work[None] | None = None) -> Awaitable[bool]:
+        """Switch it on again and wake what was paused; whether it was off. `beside`: in the same transaction."""
 
         async def unit(con: Connection) -> bool:
+            if beside is not None:
+                await beside(con)
             found = await con.execute(self._sql["on"], (scope,))
             kind, _, name = scope.partition(":")
             app = None if kind == "server" else name.partition("/")[0]

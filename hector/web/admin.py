@@ -70,6 +70,7 @@ def table(parts: Parts) -> "tuple[Endpoint, ...]":
     from hector.web.admin_apps import AppEndpoints  # noqa: PLC0415 - loaded by the first request
     from hector.web.admin_audit import AuditEndpoints  # noqa: PLC0415
     from hector.web.admin_auth import AuthEndpoints  # noqa: PLC0415
+    from hector.web.admin_limits import LimitEndpoints  # noqa: PLC0415
     from hector.web.admin_queue import QueueEndpoints  # noqa: PLC0415
     from hector.web.admin_server import ServerEndpoints  # noqa: PLC0415
     from hector.web.admin_sessions import SessionEndpoints  # noqa: PLC0415
@@ -84,6 +85,7 @@ def table(parts: Parts) -> "tuple[Endpoint, ...]":
         *ApprovalEndpoints(parts).endpoints(),
         *AuditEndpoints(parts).endpoints(),
         *ServerEndpoints(parts).endpoints(),
+        *LimitEndpoints(parts).endpoints(),
         *AuthEndpoints(parts).endpoints(),
     )
     return (*rows, *OpenApiEndpoints(rows).endpoints())
