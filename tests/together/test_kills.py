@@ -116,6 +116,13 @@ def decision(call: Mapping[str, Any], word: str) -> dict[str, Any]:
     return {"type": "tool_approval", "tool_call_id": call["tool_call_id"], "decision": word}
 
 
+DEFAULT = {"model.after:3", "tool.result:3"}
+EVERY_STEP = [
+    pytest.param(point, marks=() if point in DEFAULT else pytest.mark.slow)
+    for point in (*(f"model.after:{n}" for n in range(1, 8)), *(f"tool.result:{n}" for n in range(1, 6)))
+]
+
+
 @asynccontextmanager
 async def front(
     folder: Path, database: str, models: Mapping[str, Script], agents: Mapping[str, Any], **tools: Any
@@ -141,7 +148,7 @@ async def front(
                 await found.kill()
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
 def database(request: pytest.FixtureRequest) -> str:
     return "sqlite://hector.db" if request.param == "sqlite" else str(request.getfixturevalue("postgres_ready"))
 
@@ -232,7 +239,7 @@ async def test_killed_between_the_answer_of_a_called_agent_and_what_its_caller_m
 
 @pytest.mark.proves("agents.together.kills")
 @pytest.mark.timeout(280)
-@pytest.mark.parametrize("point", [f"model.after:{n}" for n in range(1, 8)] + [f"tool.result:{n}" for n in range(1, 6)])
+@pytest.mark.parametrize("point", EVERY_STEP)
 async def test_killed_at_every_step(tmp_path: Path, point: str) -> None:
     models, agents = team()
     async with front(tmp_path, "sqlite://hector.db", models, agents) as it:
@@ -328,3 +335,41 @@ async def test_killed_after_a_change_of_hands(tmp_path: Path, database: str, hel
         assert (state_of(done), text_of(done)) == ("COMPLETED", "bill done")
         assert sum(count for (name, _), count in it.world.asked.items() if name == "chief") == 1
         assert any("please do it" in text for (name, text) in it.world.asked if name == "billing")
+
+
+@pytest.mark.proves("agents.together.kills", "agents.together.questions")
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+async def test_killed_while_two_called_agents_have_asked_the_user(tmp_path: Path, database: str) -> None:
+    models: dict[str, Script] = {
+        "chief": first_call(("one", {"request": "first"}), ("two", {"request": "second"})),
+        "one": first_call(("ask_user", {"question": "Which colour?"})),
+        "two": first_call(("ask_user", {"question": "What size?"})),
+    }
+    asking: dict[str, Any] = {"tools": ["ask_user"]}
+    agents = {"chief": {"agent_tools": ["one", "two"]}, "one": asking, "two": asking}
+    async with front(tmp_path, database, models, agents) as it:
+        await it.start()
+        task = await it.rest(await it.send("go"))
+        assert question_of(task) == "Which colour?"
+        await it.kill()
+        await it.start()
+        it.world.hold("one")
+        await it.send("blue", task=task)
+        await it.world.wait_for("one")
+        await it.kill()
+        it.world.let_go()
+        await it.start()
+        task = await it.rest(task)
+        assert question_of(task) == "What size?"
+        await it.kill()
+        await it.start()
+        done = await it.rest(await it.send("large", task=task))
+        assert (state_of(done), text_of(done)) == ("COMPLETED", "blue\nlarge")
+        assert {name for (name, _), count in it.world.asked.items() if count > 1} == {"one"}
+        assert turns(it.world.asked) == {"chief": 2, "one": 2, "two": 2}
+
+
+def question_of(task: Mapping[str, Any]) -> str:
+    assert state_of(task) == "INPUT_REQUIRED"
+    return str(task["status"]["message"]["parts"][0]["text"])

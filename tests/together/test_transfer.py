@@ -163,3 +163,42 @@ def team(**agents: JsonObject) -> Team:
 )
 def test_who_may_hand_over_to_whom(root: str, agent: str, b: JsonObject, expected: list[str]) -> None:
     assert team(a={"sub_agents": ["b", "c"]}, b=b, c={}, d={}).targets(root, agent) == expected
+
+
+@pytest.mark.proves("agents.together.limits")
+async def test_a_circle_through_both_ways_ends_at_the_depth_that_is_allowed(company: Open) -> None:
+    models = {
+        "chief": [calls(ask("other", "go"), turn=0), results(r"(\g<all>)")],
+        "other": [calls(hand("chief", "go"), turn=0)],
+    }
+    agents: dict[str, Any] = {
+        "chief": {"agent_tools": ["other"], "delegation": {"max_depth": 3}},
+        "other": {"sub_agents": ["chief"]},
+    }
+    async with company(models, agents) as it:
+        task = await it.say("go")
+        assert task.status.state is TaskState.COMPLETED
+        assert "agents call each other 3 deep already, and no deeper than 3" in answer_of(task)
+        depths = {event.branch.count("@") for event in await it.events(task)}
+        assert depths == {0, 1, 2, 3}
+
+
+async def test_an_agent_that_calls_and_is_handed_the_conversation_of_its_caller(company: Open) -> None:
+    models = {
+        "chief": [calls(hand("billing", "see to it"), turn=0)],
+        "billing": [calls(ask("clerk", "count"), turn=0), results(r"billing: \g<all>")],
+        "clerk": [calls(("ask_user", {"question": "All of them?"}), turn=0), results(r"clerk: \g<all>")],
+    }
+    agents: dict[str, Any] = {
+        "chief": {"sub_agents": ["billing"]},
+        "billing": {"agent_tools": ["clerk"]},
+        "clerk": {"tools": ["ask_user"]},
+    }
+    async with company(models, agents) as it:
+        task = await it.say("go")
+        assert task.status.message is not None
+        assert task.status.message.message.text == "All of them?"
+    async with company(models, agents) as it:
+        task = await it.say("yes", task=task)
+        assert answer_of(task) == "billing: clerk: yes"
+        assert answer_of(await it.say("again", context_id=task.context_id)) == ""
