@@ -12,7 +12,7 @@ from hector.core.clock import iso
 from hector.core.errors import Conflict
 from hector.core.identity import DEFAULT_APP
 from hector.core.record import dataclass
-from hector.store.apps import FILE_AUTHOR, AppConfig, AppConfigs, Draft
+from hector.store.apps import FILE_AUTHOR, AppConfig, AppConfigs, Draft, Format
 
 log = logging.getLogger("hector.apps")
 
@@ -29,7 +29,8 @@ async def sync(configs: AppConfigs, loaded: Loaded) -> bool:
 
     Raises StoreError.
     """
-    draft = Draft("json" if loaded.is_json else "yaml", loaded.text, FILE_AUTHOR, str(loaded.path or "built in"))
+    form: Format = "json" if loaded.is_json else "yaml"
+    draft = Draft(form, _text_of(loaded), FILE_AUTHOR, str(loaded.path or "built in"))
     stored = await _stored(configs)
     if stored is None:
         try:
@@ -64,13 +65,19 @@ async def explain(configs: AppConfigs, loaded: Loaded) -> None:
 
 
 def _explain(stored: AppConfig, loaded: Loaded) -> None:
-    if stored.author == FILE_AUTHOR or stored.body == loaded.text:
+    if stored.author == FILE_AUTHOR or stored.body == _text_of(loaded):
         return
     log.warning(
         "app %r runs on version %d of the database, not on %s: %s has changed it through the API at %s, "
         "and that counts until the file is put in force again with --sync",
         *(DEFAULT_APP, stored.version, loaded.path or "the built-in configuration", stored.author, iso(stored.created)),
     )
+
+
+def _text_of(loaded: Loaded) -> str:
+    from hector.config.tenancy import own_part  # noqa: PLC0415 - only where the database has a say
+
+    return own_part(loaded)
 
 
 async def _stored(configs: AppConfigs) -> AppConfig | None:

@@ -12,7 +12,7 @@ from hector.apps.deletion import finish_deletion
 from hector.apps.registry import Apps
 from hector.config.findings import Finding, InvalidConfig, dotted
 from hector.config.readback import Written, restored
-from hector.config.tenancy import LARGEST
+from hector.config.tenancy import LARGEST, own_part
 from hector.core.clock import Clock
 from hector.core.errors import ConfigError, Conflict, Forbidden, InvalidRequest, NotFound, Violation
 from hector.core.identity import DEFAULT_APP
@@ -157,7 +157,7 @@ class AppService:
         if app_id != DEFAULT_APP or DEFAULT_APP in await self._store.apps.standing((DEFAULT_APP,)):
             return False
         file = self._apps.source.file()
-        draft = Draft("json" if file.is_json else "yaml", file.text, FILE_AUTHOR, "as it was in the file")
+        draft = Draft("json" if file.is_json else "yaml", own_part(file), FILE_AUTHOR, "as it was in the file")
         try:
             await self._store.apps.create(DEFAULT_APP, file.config.name, draft)
         except Conflict:  # somebody else was quicker
@@ -169,7 +169,7 @@ class AppService:
         form: Format = "json" if file.is_json else "yaml"
         if record is None:
             record = AppRecord(DEFAULT_APP, file.config.name, AppStatus.ACTIVE, 0, 1, 0.0, 0.0)
-        return record, AppConfig(DEFAULT_APP, record.version, form, file.text, FILE_AUTHOR, "", record.updated)
+        return record, AppConfig(DEFAULT_APP, record.version, form, own_part(file), FILE_AUTHOR, "", record.updated)
 
     async def _draft(self, app_id: str, wish: Wish) -> Draft:
         """Raises InvalidRequest with every finding."""

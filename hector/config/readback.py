@@ -7,7 +7,7 @@ replaced by `***`; where such a mark comes back, it stands for what was there be
 import difflib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final
 
 from hector.config.base import SECRET_KEYS
@@ -40,6 +40,13 @@ def readable(written: Written) -> str:
     shown = _shown(value)
     is_plain = shown == value and not _tells(written.text)
     return written.text if is_plain else _text(shown, is_json=written.is_json)
+
+
+def only(written: Written, blocks: Collection[str]) -> str:
+    """The text with these blocks alone; as it is if there are no others."""
+    value = written.document().value
+    kept = {key: inner for key, inner in value.items() if key in blocks}
+    return written.text if kept == value else _text(kept, is_json=written.is_json)
 
 
 def as_json(written: Written) -> str:

@@ -18,6 +18,7 @@ from hector.config.hosts import host_of, is_listed
 from hector.config.interpolate import interpolate
 from hector.config.llms import CLASSES
 from hector.config.load import Loaded, parse_config
+from hector.config.readback import Written, only
 from hector.config.root import HectorConfig
 from hector.config.shape import keys_of, peek
 from hector.config.tenants import Tenants
@@ -184,6 +185,11 @@ def parse_app(text: str, form: str, policy: Policy, name: str = "") -> Loaded:
     allowed = frozenset(policy.handlers) & frozenset(policy.tenants.functions)
     place = name or f"app {policy.app}"
     return parse_config(text, place, policy.visible(), handlers=allowed, is_json=form == "json", restriction=policy)
+
+
+def own_part(loaded: Loaded) -> str:
+    """What the file of a server says of its app, without the blocks about the server: nobody reads those over the API."""
+    return only(Written(loaded.text, loaded.is_json), OWN)
 
 
 def operators() -> frozenset[str]:

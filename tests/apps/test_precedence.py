@@ -93,6 +93,17 @@ def test_a_file_that_is_watched_goes_into_the_database_where_that_is_wanted(hect
         assert [author == "file" for author in authors] == [True, False, True, True]
 
 
+@pytest.mark.proves("tenant.secrets-hidden")
+def test_what_the_file_says_of_the_server_is_not_read_over_the_api(hector: Hector) -> None:
+    whole = {**json.loads(config("one")), "server": {"max_body_bytes": 4711_000}, "tenants": {"variables": ["CANARY"]}}
+    (hector.folder / "c.yaml").write_text(json.dumps(whole), encoding="utf-8")
+    with hector.serve(*ARGS, "--sync") as server:
+        shown = json.dumps([admin(server, "GET", "/default"), admin(server, "GET", "/default/versions/1")])
+        assert "4711" not in shown
+        assert "CANARY" not in shown
+        assert "Help." in shown
+
+
 @pytest.mark.proves("state.app-configs")
 def test_a_file_that_changes_does_not_overrule_the_api_by_itself(hector: Hector) -> None:
     write(hector, "one")
