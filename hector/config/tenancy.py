@@ -188,7 +188,7 @@ def parse_app(text: str, form: str, policy: Policy, name: str = "") -> Loaded:
 
 
 def own_part(loaded: Loaded) -> str:
-    """What the file of a server says of its app, without the blocks about the server: nobody reads those over the API."""
+    """What the file of a server says of its app, without what it says of the server: that is not read over the API."""
     return only(Written(loaded.text, loaded.is_json), OWN)
 
 
