@@ -1,6 +1,7 @@
 """Agents that work together, as their users meet them: in a chat, over A2A, and with `hector approve`."""
 
 import json
+import re
 import shutil
 import subprocess
 import urllib.request
@@ -11,7 +12,7 @@ import pytest
 
 from tests.cli.driver import PATIENCE, ROOT, environment, pipe, terminal
 from tests.cli.driver import hector as command
-from tests.smoke.frontdoor import FORMS, Hector, Server, answer_text
+from tests.smoke.frontdoor import FORMS, Hector, Server, answer_text, request
 
 EXAMPLE = ROOT / "examples" / "together.yaml"
 
@@ -113,3 +114,25 @@ def approve(one: Hector, *arguments: str) -> "subprocess.CompletedProcess[str]":
         timeout=PATIENCE,
         check=False,
     )
+
+
+@pytest.mark.proves("approval.agents")
+@pytest.mark.parametrize("word", ["approve", "deny"])
+def test_an_administrator_decides_for_a_called_agent(tmp_path: Path, word: str) -> None:
+    shutil.copy(EXAMPLE, tmp_path / "together.yaml")
+    with Hector(FORMS["source"], tmp_path).serve("--config", "together.yaml") as server:
+        first = stream(server, "plan a trip to Oslo")[0]["task"]
+        stream(server, "mountains", first)
+        secret = re.search(r"admin secret\s+(\S+)", server.text())
+        assert secret is not None
+        admin = {"Authorization": f"Bearer {secret[1]}"}
+        (row,) = request(f"{server.url}/admin/approvals", headers=admin).json()["approvals"]
+        assert (row["call"], row["tool"]) == ("clerk@call_2.call_1", "request_approval")
+        assert "agent clerk" in row["prompt"]
+        done = request(f"{server.url}/admin/approvals/{row['key']}", {"decision": word}, admin)
+        assert done.status < 300, done.body
+        found = get(server, first)
+        while found["status"]["state"] not in {"TASK_STATE_COMPLETED", "TASK_STATE_FAILED"}:
+            found = get(server, first)
+        booked = "The room is booked." if word == "approve" else "No room was booked."
+        assert answer_text(found).endswith(f"For you: mountains.\n{booked}")
