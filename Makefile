@@ -8,7 +8,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 PYTEST := $(RUN) -m pytest $(ARGS)
 
-.PHONY: help setup serve test test-slow chaos frozen check format binary bench bench-durable docs lock clean
+.PHONY: help setup serve test test-slow chaos fuzz frozen check format binary bench bench-durable docs lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 15
@@ -30,6 +30,10 @@ test-slow: setup ## Run the tests that take long: local model, many restarts
 
 chaos: setup ## Kill, freeze and cut off servers and databases: what is lost, doubled, stuck, repeated
 	@$(RUN) -m tests.chaos --json dist/chaos.json $(ARGS)
+
+fuzz: setup ## Hold a running server against its own OpenAPI document (schemathesis, a few minutes)
+	@scripts/setup .venv-fuzz requirements-fuzz.txt
+	@$(RUN) -m tests.admin.fuzz $(ARGS)
 
 frozen: setup ## Run the front-door tests against dist/ (make binary first)
 	$(PYTEST) -m "frozen and not slow"
@@ -56,5 +60,5 @@ lock: ## Write the lock files again (ARGS=--upgrade for the newest versions)
 	@scripts/lock $(ARGS)
 
 clean: ## Remove what was built; keeps your .hector data
-	rm -rf dist .venv .venv-a2a03 .venv-bench .venv-binary .venv-lock .mypy_cache .ruff_cache .pytest_cache .coverage htmlcov
+	rm -rf dist .venv .venv-a2a03 .venv-bench .venv-binary .venv-fuzz .venv-lock .mypy_cache .ruff_cache .pytest_cache .coverage htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

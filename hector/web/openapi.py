@@ -4,6 +4,7 @@ Made once, by the first request for it.
 """
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -57,6 +58,7 @@ _REASONS: Final = {
 }
 _A2A_ERRORS: Final = (400, 401, 403, 404, 405, 408, 413, 415, 429, 500, 503)
 _PAGES: Final = (
+    ("/", "What is here", Access.PUBLIC, False),
     ("/health", "That it lives, and how busy it is", Access.PUBLIC, False),
     ("/livez", "That it lives", Access.PUBLIC, False),
     ("/readyz", "Whether it can work; 503 while the database takes no writes", Access.PUBLIC, False),
@@ -105,7 +107,7 @@ def document(rows: Sequence[Endpoint]) -> JsonObject:
     paths: dict[str, JsonObject] = {}
     for row in rows:
         paths.setdefault(row.shown_path, {})[row.method.lower()] = _operation(row)
-    for path, method, found in (*_a2a(), *_pages()):
+    for path, method, found in (*_a2a(), *_rpc(), *_pages()):
         paths.setdefault(path, {})[method] = found
     return {
         "openapi": VERSION,
@@ -158,7 +160,8 @@ def _operation(row: Endpoint) -> JsonObject:
 def _path_parameters(row: Endpoint) -> Iterator[JsonObject]:
     for name, kind in row.ids.items():
         schema = {"type": "string", "minLength": 1, "maxLength": LONGEST_ID}
-        yield {"name": name, "in": "path", "required": True, "description": f"The id of the {kind}.", "schema": schema}
+        about = {"description": f"The id of the {kind}.", "schema": schema, "x-object": kind}
+        yield {"name": name, "in": "path", "required": True, **about}
 
 
 def _query_parameters(query: type[Input] | None) -> Iterator[JsonObject]:
@@ -212,7 +215,7 @@ def _a2a() -> Iterator[tuple[str, str, JsonObject]]:
     """The operations of A2A 1.0 on one agent; their bodies are described by A2A itself."""
     for path, operation, methods in OPERATIONS:
         shown = "/agents/{agent}/" + path.replace(":task}", "}")
-        names = ["agent", *(name for name in ("id", "config") if f"{{{name}}}" in shown)]
+        names = {"agent": "agent", "id": "task", "config": "push config"}
         for method in methods:
             found: JsonObject = {
                 "operationId": f"a2a_{operation.name.lower()}_{method.lower()}",
@@ -220,7 +223,9 @@ def _a2a() -> Iterator[tuple[str, str, JsonObject]]:
                 "tags": ["agents"],
                 "externalDocs": {"url": "https://a2a-protocol.org/v1.0.0/specification/"},
                 "parameters": [
-                    {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
+                    {"name": name, "in": "path", "required": True, "schema": {"type": "string"}, "x-object": kind}
+                    for name, kind in names.items()
+                    if f"{{{name}}}" in shown
                 ],
                 "responses": {"200": _a2a_answer(operation.name)}
                 | _errors(_A2A_ERRORS, "application/json", "application/a2a+json"),
@@ -239,6 +244,26 @@ def _a2a_answer(operation: str) -> JsonObject:
     return {"description": "Done", "content": {kind: {"schema": schema} for kind in kinds}}
 
 
+def _rpc() -> Iterator[tuple[str, str, JsonObject]]:
+    """JSON-RPC, which answers with 200 whatever it says."""
+    for path, names in (("/agents/{agent}", ["agent"]), ("/", [])):
+        content: JsonObject = {kind: {"schema": {}} for kind in ("application/json", "text/event-stream")}
+        found: JsonObject = {
+            "operationId": f"a2a_rpc{'_agent' * len(names)}",
+            "summary": "All operations of A2A as JSON-RPC 2.0" + ("" if names else ", on the default agent"),
+            "tags": ["agents"],
+            "parameters": [
+                {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
+            ],
+            "requestBody": {"content": {"application/json": {"schema": {}}}},
+            "responses": {"200": {"description": "An answer or an error of JSON-RPC", "content": content}}
+            | _errors(_A2A_ERRORS, "application/json", "application/a2a+json"),
+            "security": [{"bearer": []}, {"key": []}, {}],
+            "x-access": Access.AGENTS.value,
+        }
+        yield path, "post", found
+
+
 def _pages() -> Iterator[tuple[str, str, JsonObject]]:
     for path, summary, access, absent in _PAGES:
         parameters: list[Any] = []
@@ -253,7 +278,7 @@ def _pages() -> Iterator[tuple[str, str, JsonObject]]:
         if path == "/readyz":
             responses["503"] = page
         found = {
-            "operationId": "page_" + "_".join(part for part in path.replace(".", "_").split("/") if part).strip("_{}"),
+            "operationId": "page_" + (re.sub(r"\W+", "_", path).strip("_") or "index"),
             "summary": summary,
             "tags": ["pages"],
             "parameters": parameters,

@@ -141,14 +141,14 @@ def test_dead_letters_are_listed_requeued_and_dropped(folder: Path) -> None:
 @pytest.mark.proves("audit.page")
 def test_the_audit_log_is_paged_and_filtered(folder: Path) -> None:
     with live(helper({"text": "hi"}), folder) as server:
-        for _ in range(5):
-            key = bury(server)
+        keys = [bury(server) for _ in range(5)]
+        for key in keys:
             server.client.delete(f"/admin/queue/dlq/{key}", headers={**AS_ADMIN, "X-Request-Id": f"r-{key}"})
         first = get(server, "/admin/audit", action="dead_letter.drop", page_size=3)
         rest = get(server, "/admin/audit", action="dead_letter.drop", page_size=3, page_token=first["next_page_token"])
         assert [len(first["entries"]), len(rest["entries"]), rest["next_page_token"]] == [3, 2, ""]
         newest = first["entries"][0]
-        assert newest["request_id"] == f"r-{key}"
+        assert newest["request_id"] == f"r-{keys[-1]}"
         assert newest["detail"]["address"] == "127.0.0.1"
         assert (first["head"]["seq"], first["head"]["hash"]) == (newest["seq"], newest["hash"])
         assert get(server, "/admin/audit", since="2100-01-01T00:00:00Z")["entries"] == []
