@@ -34,10 +34,17 @@ _MAY: Final[Mapping[Role, frozenset[Access]]] = {
     Role.ADMIN: frozenset(Access),
 }
 
+_OF_THE_SERVER: Final = frozenset({Access.OPERATOR, Access.ADMIN})
+
 
 def may(role: Role, access: Access) -> bool:
     """Whether a role has a right. Of APP it is: for its own app, unless it belongs to none in particular."""
     return access in _MAY[role]
+
+
+def allows(principal: Principal, access: Access) -> bool:
+    """Whether somebody has a right. Whoever is bound to one app has none over the server, whatever their role."""
+    return may(principal.role, access) and (principal.app is None or access not in _OF_THE_SERVER)
 
 
 def sees(principal: Principal, visibility: str) -> bool:

@@ -19,7 +19,7 @@ from hector.core.clock import Clock
 from hector.core.errors import StoreError, Unauthenticated
 from hector.core.identity import DEFAULT_APP, Principal, Role, Via
 from hector.core.record import dataclass
-from hector.store.credentials import ADMIN_ID, CHANNEL, Credential, Credentials, Kind
+from hector.store.credentials import ADMIN_ID, CHANNEL, Aside, Credential, Credentials, Kind
 from hector.store.database import Database
 
 if TYPE_CHECKING:
@@ -89,10 +89,10 @@ class Authenticator:
         self._known[_name(credential)] = _Known(principal, until)
         return principal
 
-    async def unlock(self, code: str, address: str) -> tuple[str, float]:
+    async def unlock(self, code: str, address: str, aside: Aside | None = None) -> tuple[str, float]:
         """Take a one-time code for a session: its text, and for how many seconds it is good.
 
-        Raises Unauthenticated, Throttled.
+        `aside` is written with it. Raises Unauthenticated, Throttled.
         """
         async with self._looking:
             self._attempts.require(address)
@@ -101,7 +101,7 @@ class Authenticator:
                 session.id, Kind.SESSION, "unlocked", session.hash, Role.ADMIN, None, ADMIN.user, "one-time link", now,
                 now + SESSION_SECONDS,
             )  # fmt: skip
-            if given is None or not await self._credentials.exchange(given.id, given.hash, kept):
+            if given is None or not await self._credentials.exchange(given.id, given.hash, kept, aside):
                 self._attempts.fail(address)
                 raise Unauthenticated("this link was used already, or is too old; `hector secret link` makes a new one")
         return session.text, SESSION_SECONDS

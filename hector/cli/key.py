@@ -8,13 +8,12 @@ from hector.cli.layout import as_json, columns, moment
 from hector.config.flags import add_place_arguments
 from hector.core.clock import SystemClock, iso
 from hector.core.errors import StartupError
-from hector.core.identity import DEFAULT_APP, Role
+from hector.core.identity import Role
 
 if TYPE_CHECKING:
     from hector.store.credentials import Credential, Credentials
 
 _PAGE: Final = 200
-_EVERYWHERE: Final = (Role.ADMIN, Role.OPERATOR)
 
 
 def add_parser(commands: Any) -> None:
@@ -45,37 +44,34 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _run(arguments: argparse.Namespace) -> int:
     from hector.cli.place import find_place, visit  # noqa: PLC0415 - loaded on first use
+    from hector.core.audit import Entry  # noqa: PLC0415 - likewise
 
     made = _new(arguments) if arguments.action == "create" else None
     async with visit(find_place(arguments)) as store:
         if made is not None:
-            await store.credentials.add(made[0])
+            entry = Entry("key.create", f"key:{made[0].id}", actor="hector key", via="cli", app=made[0].app or "")
+            await store.credentials.add(made[0], store.audit.aside(entry))
             _show_new(*made, json=arguments.json)
         elif arguments.action == "list":
             _show(await _all(store.credentials), json=arguments.json)
         else:
-            found = await store.credentials.revoke(arguments.key)
+            entry = Entry("key.revoke", f"key:{arguments.key}", actor="hector key", via="cli")
+            found = await store.credentials.revoke(arguments.key, aside=store.audit.aside(entry))
             print(as_json({"revoked": found.id}) if arguments.json else f"revoked {found.id} ({found.name})")
     return 0
 
 
 def _new(arguments: argparse.Namespace) -> "tuple[Credential, str]":
     """The row and the key itself. Raises StartupError."""
-    from hector.auth.authenticator import KEY  # noqa: PLC0415 - loaded on first use
-    from hector.auth.secrets import Key  # noqa: PLC0415 - likewise
+    from hector.auth.keys import Wish, new_api_key  # noqa: PLC0415 - loaded on first use
     from hector.cli.place import time_span  # noqa: PLC0415 - likewise
-    from hector.store.credentials import Credential, Kind  # noqa: PLC0415 - likewise
 
     if not 0 < len(arguments.name) <= 100:
         raise StartupError("a key has a name of 1 to 100 characters")
-    made, role, now = Key.new(KEY), Role(arguments.role), SystemClock().now()
-    app = arguments.app or (None if role in _EVERYWHERE else DEFAULT_APP)
+    now = SystemClock().now()
     expires = None if arguments.expires is None else now + time_span("--expires", arguments.expires)
-    row = Credential(
-        made.id, Kind.KEY, arguments.name, made.hash, role, app, arguments.user or arguments.name, "hector key", now,
-        expires,
-    )  # fmt: skip
-    return row, made.text
+    wish = Wish(arguments.name, Role(arguments.role), arguments.app, arguments.user, expires)
+    return new_api_key(wish, "hector key", now)
 
 
 def _show_new(row: "Credential", text: str, *, json: bool) -> None:

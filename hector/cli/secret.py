@@ -11,6 +11,7 @@ from hector.core.errors import StartupError
 
 if TYPE_CHECKING:
     from hector.cli.place import Place
+    from hector.store import Store
     from hector.store.credentials import Credentials
 
 _GIVEN: Final = (
@@ -51,7 +52,7 @@ async def _run(arguments: argparse.Namespace, place: "Place") -> int:
         if arguments.action == "origin":
             found = await _origin(place, store.credentials)
         elif arguments.action == "rotate":
-            found = await _rotate(place, store.credentials)
+            found = await _rotate(place, store)
         else:
             found = await _link(arguments, place, store.credentials)
     print(as_json(found) if arguments.json else "\n".join(f"{name:<14} {value}" for name, value in found.items()))
@@ -69,13 +70,15 @@ async def _origin(place: "Place", credentials: "Credentials") -> dict[str, str]:
     return {"origin": f"made by {kept.author}", "since": iso(kept.created)}
 
 
-async def _rotate(place: "Place", credentials: "Credentials") -> dict[str, str]:
+async def _rotate(place: "Place", store: "Store") -> dict[str, str]:
     """Raises StartupError where the secret is not ours to change."""
     from hector.auth.opening import new_secret  # noqa: PLC0415 - loaded on first use
+    from hector.core.audit import Entry  # noqa: PLC0415 - likewise
 
     if place.startup.auth.secret is not None:
         raise StartupError(_GIVEN)
-    made = await new_secret(credentials, SystemClock(), "hector secret rotate")
+    entry = Entry("secret.rotate", "admin", actor="hector secret", via="cli")
+    made = await new_secret(store.credentials, SystemClock(), "hector secret rotate", store.audit.aside(entry))
     return {"admin secret": made.secret, "shown": "this once; the old one ends within seconds"}
 
 

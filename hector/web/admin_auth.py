@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import ConfigDict, Field
 
 from hector.auth.access import Access
+from hector.web.admin_keys import KeyEndpoints
 from hector.web.endpoints import Ask, Body, Endpoint, Shape
 from hector.web.identity import address_of
 
@@ -46,10 +47,13 @@ class AuthEndpoints:
 
     def __init__(self, parts: "Parts") -> None:
         self._auth = parts.auth
+        self._audit = parts.store.audit
+        self._keys = KeyEndpoints(parts)
 
     def endpoints(self) -> tuple[Endpoint, ...]:
-        """The rows."""
+        """The rows, those of API keys included."""
         return (
+            *self._keys.endpoints(),
             Endpoint(
                 "GET", "/admin/jwks", Access.PUBLIC, "Public keys that check the tokens of apps", self.jwks, "keys",
                 KeySetShape,
@@ -70,9 +74,12 @@ class AuthEndpoints:
 
     async def rotate(self, ask: Ask) -> RotatedShape:
         """Raises Conflict where keys come from seeds."""
-        return RotatedShape(kid=self._auth.tokens.rotate())
+        kid = self._auth.tokens.rotate()
+        await self._audit.note(ask.entry(f"signing-key:{kid}"))
+        return RotatedShape(kid=kid)
 
     async def unlock(self, ask: Ask) -> SessionShape:
         """Raises Unauthenticated for a code that is no good (any more), Throttled after too many."""
-        token, seconds = await self._auth.unlock(ask.body.code, address_of(ask.request.scope))
+        aside = self._audit.aside(ask.entry("admin"))
+        token, seconds = await self._auth.unlock(ask.body.code, address_of(ask.request.scope), aside)
         return SessionShape(access_token=token, expires_in=int(seconds))

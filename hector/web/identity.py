@@ -9,7 +9,7 @@ from typing import Final
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from hector.auth.access import Access, may
+from hector.auth.access import Access, allows
 from hector.auth.authenticator import Authenticator
 from hector.core.errors import Forbidden, HectorError, Unauthenticated
 from hector.core.identity import OPEN, Principal
@@ -17,6 +17,7 @@ from hector.core.record import dataclass
 from hector.web.limiting import Limiter
 
 _PRINCIPAL: Final = "hector.principal"
+_GATE: Final = "hector.gate"
 _BEARER: Final = "bearer "
 _ASK: Final = "send a credential as `Authorization: Bearer <token>` or in the header X-API-Key"
 
@@ -46,7 +47,10 @@ def credential_of(scope: Scope) -> str | None:
 
 
 def address_of(scope: Scope) -> str:
-    """Where the connection comes from."""
+    """Where the request comes from: what the connection says, or a proxy that is trusted."""
+    gate: Gate | None = scope.get(_GATE)
+    if gate is not None and gate.limiter is not None:
+        return gate.limiter.address(scope)
     client = scope.get("client")
     return client[0] if client else ""
 
@@ -71,8 +75,9 @@ class Gate:
         principal = self.authenticator.known(credential)
         if principal is None:
             principal = await self._checked(scope, access, credential)
-        if not may(principal.role, access):
-            raise Forbidden(f"the role {principal.role} has no right to this; it takes the right {access!r}")
+        if not allows(principal, access):
+            bound = f" of app {principal.app}" if principal.app is not None else ""
+            raise Forbidden(f"the role {principal.role}{bound} has no right to this; it takes the right {access.value}")
         return principal
 
     def _anonymous(self, scope: Scope, access: Access) -> Principal:
@@ -108,6 +113,7 @@ class _Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through. Raises what `Gate.admit` raises, for the application to word."""
+        scope[_GATE] = self.gate
         who = scope[_PRINCIPAL] = await self.gate.admit(scope, self.access)
         limiter = self.gate.limiter
         if limiter is not None and limiter.active and self.access is not Access.PUBLIC:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hector.auth.access import Access, may, sees, table
+from hector.auth.access import Access, allows, may, sees, table
 from hector.core.identity import OPEN, Principal, Role, Via
 
 RIGHTS = {
@@ -30,6 +30,15 @@ def test_a_role_has_its_rights_and_no_others(role: Role, access: Access) -> None
 def test_who_sees_an_agent(visibility: str, anonymous: bool, known: bool) -> None:
     assert sees(OPEN, visibility) is anonymous
     assert sees(Principal("somebody", Role.USER, Via.API_KEY), visibility) is known
+
+
+@pytest.mark.proves("auth.roles")
+@pytest.mark.parametrize("role", Role)
+def test_whoever_is_bound_to_an_app_has_no_right_over_the_server(role: Role) -> None:
+    bound, free = (Principal("somebody", role, Via.OIDC, app=app) for app in ("shop", None))
+    for access in Access:
+        assert allows(free, access) is may(role, access)
+        assert allows(bound, access) is (may(role, access) and access not in (Access.OPERATOR, Access.ADMIN))
 
 
 def test_the_table_has_a_row_for_each_right() -> None:

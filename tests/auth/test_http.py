@@ -330,3 +330,54 @@ def test_errors_name_no_secret(server: Live) -> None:
     said = server.call(tries)
     assert len(said) == 3
     assert not [text for text in said if "geheim" in text]
+
+
+@pytest.mark.proves("auth.keys", "auth.revoked")
+def test_keys_are_made_listed_and_revoked_over_http(server: Live) -> None:
+    body = {"name": "nightly", "role": "operator", "user_id": "robot", "expires_in": 3600}
+    made = server.client.post("/admin/keys", json=body, headers=AS_ADMIN)
+    assert made.status_code == 201, made.text
+    key = made.json()
+    assert (key["name"], key["role"], key["app_id"], key["user_id"]) == ("nightly", "operator", None, "robot")
+    assert status(server, bearer(key["key"]), "/admin/approvals") == 200
+    assert status(server, bearer(key["key"]), "/admin/keys") == 403
+    listed: list[dict[str, Any]] = []
+    token = ""
+    while token or not listed:
+        query = {"page_size": 1, **({"page_token": token} if token else {})}
+        page = server.client.get("/admin/keys", params=query, headers=AS_ADMIN).json()
+        listed += page["keys"]
+        token = page["next_page_token"]
+    assert key["id"] in {one["id"] for one in listed}
+    assert not [one for one in listed if {"key", "hash"} & one.keys()]
+    assert server.client.delete(f"/admin/keys/{key['id']}", headers=AS_ADMIN).status_code == 204
+    assert status(server, bearer(key["key"]), "/admin/approvals") == 401
+    assert server.client.delete("/admin/keys/none", headers=AS_ADMIN).status_code == 404
+    for wrong in (
+        {},
+        {"name": ""},
+        {"name": "x", "role": "root"},
+        {"name": "x", "app_id": "a b"},
+        {"name": "x", "hash": "y"},
+    ):
+        assert server.client.post("/admin/keys", json=wrong, headers=AS_ADMIN).status_code == 400
+
+
+@pytest.mark.proves("auth.roles")
+def test_an_admin_of_one_app_has_no_right_over_the_server(server: Live, issuer: Issuer) -> None:
+    everywhere, bound = (bearer(issuer.token(role="admin", **more)) for more in ({}, {"tenant_id": "default"}))
+    assert status(server, everywhere, "/admin/keys") == 200
+    assert status(server, bound, "/admin/keys") == 403
+    assert status(server, bound, "/admin/sessions") == 200
+
+
+@pytest.mark.proves("auth.attempts")
+def test_behind_a_trusted_proxy_the_client_is_counted(folder: Path) -> None:
+    made = config()
+    made["server"] |= {"trusted_proxies": {"networks": ["127.0.0.1"]}}
+    with live(made, folder) as server:
+        for number in range(MOST + 1):
+            head = {**bearer(f"guess-{number}"), "X-Forwarded-For": "203.0.113.7"}
+            expected = 429 if number == MOST else 401
+            assert status(server, head) == expected
+        assert status(server, {**bearer("guess"), "X-Forwarded-For": "203.0.113.8"}) == 401
