@@ -429,7 +429,7 @@ _TABLE: Final[Mapping[str, str]] = {
     "Milestone 3: push notifications": """
         b a2a.push                   | push notification configs: all four operations, and inline, in both versions
         b push.delivery              | each update is sent at least once, in order, with the same id on each retry
-        b push.crowd                 | receivers that hang starve no other, and one that is away for a while misses nothing
+        b push.crowd                 | receivers that hang starve no other, and one that is away misses nothing
         b push.ssrf                  | notifications go to the internet, and beyond it only where the operator allows
     """,
     "Milestone 3: operations": """
