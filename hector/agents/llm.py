@@ -8,35 +8,29 @@ from contextlib import aclosing
 from dataclasses import field, replace
 from typing import Any, Final, TypeAlias, cast
 
-from hector.agents.approval import ITSELF, Asker, Steps, Waiting, needs_approval, next_steps
+from hector.agents.approval import Steps, Waiting, needs_approval, next_steps
 from hector.agents.context import NO_MORE, Limits, Others, RunContext
 from hector.agents.delegation import consult, too_many
-from hector.agents.history import REPAIR, messages_of, this_run
+from hector.agents.history import REPAIR, messages_of
 from hector.agents.invoke import Answered, call_all, complaint
 from hector.agents.kit import Delegate, Kit
 from hector.agents.prompt import Prompt
-from hector.agents.standing import FINISH, CallStanding, Phase, Standing, Turn, standing_of
+from hector.agents.running import Running, joined
+from hector.agents.standing import FINISH, CallStanding, Turn
 from hector.agents.structured import check, repair_request
 from hector.agents.together import Step, together
 from hector.core import points
 from hector.core.content import Message, Text, ToolCall, ToolResult
 from hector.core.errors import AgentError
 from hector.core.event import (
-    ApprovalRequired,
-    Artifact,
     BranchPartial,
-    Control,
     Delta,
     Event,
-    InputRequired,
     Output,
     Partial,
-    PendingCall,
     TextDelta,
     ToolStarted,
-    call_name,
 )
-from hector.core.ids import new_id
 from hector.core.ports import ChatModel, Meter, ModelReply, ModelRequest, OutputSchema, Tool, ToolContext, ToolPolicy
 from hector.core.record import dataclass
 from hector.core.usage import FinishReason
@@ -51,28 +45,6 @@ NO_ANSWER: Final[Mapping[FinishReason, str]] = {
 
 
 _Said: TypeAlias = Partial | BranchPartial | ModelReply
-
-
-@dataclass(slots=True)
-class _Run:
-    """One run as it grows. `begun` are the calls whose execution was announced here rather than by somebody else."""
-
-    context: RunContext
-    kit: Kit
-    system: str
-    events: list[Event]
-    standing: Standing
-    asker: Asker
-    begun: frozenset[str] = frozenset()
-    paused: bool = False
-
-    def event(self, message: Message, **facts: Any) -> Event:
-        """The next event; it counts from now on."""
-        context, agent = self.context, self.standing.agent
-        event = Event(new_id(), context.invocation_id, agent, context.clock.now(), message, context.branch, **facts)
-        self.events.append(event)
-        self.standing.take(event)
-        return event
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +95,11 @@ class Agent:
 
     def announce(self, context: RunContext) -> str:
         """What it tells those below it."""
-        return _joined(context.above, self.overall.render(context.state))
+        return joined(context.above, self.overall.render(context.state))
 
     async def work(self, context: RunContext, kit: Kit | None = None) -> AsyncGenerator[Output | Waiting]:
         """Its own part of a run, in the session or in a branch, until it has answered, waits, or has handed over."""
-        run = self._begin(context, kit or self.kit)
+        run = Running.of(self.id, context, kit or self.kit, self.prompt.render(context.state))
         standing = run.standing
         while not run.paused and ((turn := standing.turn) is None or not turn.settled):
             step = self._ask(run) if turn is None or not turn.open else self._act(run, turn)
@@ -135,16 +107,7 @@ class Agent:
                 async for output in outputs:
                     yield output
 
-    def _begin(self, context: RunContext, kit: Kit) -> _Run:
-        branch, invocation, events = context.branch, context.invocation_id, list(context.events)
-        asker, prefix, system = ITSELF, "", self.prompt.render(context.state)
-        if branch or context.root not in ("", self.id):
-            asker, prefix = Asker(self.id, branch), call_name("", self.id, branch, context.root)
-            system = _joined(context.above, system)
-        standing = standing_of(events if branch else this_run(events, invocation), self.id, invocation, branch, prefix)
-        return _Run(context, kit, system, events, standing, asker)
-
-    async def _ask(self, run: _Run) -> AsyncGenerator[Output]:
+    async def _ask(self, run: Running) -> AsyncGenerator[Output]:
         """One model turn."""
         if run.standing.turns >= self.max_iterations:
             raise AgentError(
@@ -165,7 +128,7 @@ class Agent:
         points.reach("model.after")
         yield self._turn(run, reply)
 
-    def _reply(self, run: _Run) -> AsyncGenerator[_Said]:
+    def _reply(self, run: Running) -> AsyncGenerator[_Said]:
         context = run.context
         messages = messages_of(run.events, self.id, context.invocation_id, context.branch, run.standing.prefix)
         request = ModelRequest(run.system, messages, run.kit.specs, output=self.output)
@@ -198,7 +161,7 @@ class Agent:
                     else:
                         yield Partial(self.id, deltas)
 
-    def _turn(self, run: _Run, reply: ModelReply) -> Event:
+    def _turn(self, run: Running, reply: ModelReply) -> Event:
         """The model's turn as an event, which announces the calls that run at once."""
         message = reply.message
         facts: dict[str, Any] = {"usage": reply.usage}
@@ -226,7 +189,7 @@ class Agent:
         others = tuple(part for part in reply.message.parts if not isinstance(part, Text))
         return replace(reply.message, parts=(*others, Text(body, media_type="application/json"))), findings
 
-    async def _act(self, run: _Run, turn: Turn) -> AsyncGenerator[Output | Waiting]:
+    async def _act(self, run: Running, turn: Turn) -> AsyncGenerator[Output | Waiting]:
         """Whatever can be done for the calls of a turn now; what needs a person comes last, and pauses the run."""
         kit, now = run.kit, run.context.clock.now()
         complain = lambda call: complaint(call, kit.tools)  # noqa: E731 - bound to this kit
@@ -242,16 +205,16 @@ class Agent:
         async with aclosing(self._carry_out(run, turn, steps.run)) as found:
             async for step in found:
                 if isinstance(step, Answered):
-                    yield self._answered(run, step)
+                    yield run.answered(step)
                     points.reach("tool.result")
                 elif isinstance(step, Waiting):
                     waiting.append(step)
                 else:
                     yield step
-        if not turn.settled and (pause := _pause(run, turn, steps.ask, waiting)):
+        if not turn.settled and (pause := run.pause(turn, steps.ask, waiting)):
             yield pause
 
-    async def _metered(self, run: _Run, meter: Meter, steps: Steps) -> Steps:
+    async def _metered(self, run: Running, meter: Meter, steps: Steps) -> Steps:
         """The steps without calls that are not to be carried out: the model is told why."""
         context = run.context
         own = [event for event in run.events if event.branch == context.branch]
@@ -267,7 +230,7 @@ class Agent:
             steps.ask,
         )
 
-    def _carry_out(self, run: _Run, turn: Turn, calls: Sequence[CallStanding]) -> AsyncGenerator[Step]:
+    def _carry_out(self, run: Running, turn: Turn, calls: Sequence[CallStanding]) -> AsyncGenerator[Step]:
         """Run calls side by side: those of tools as one stream, and one stream for each agent that is called."""
         delegates = run.kit.delegates
         plain = [
@@ -279,7 +242,7 @@ class Agent:
         agents = (self._consult(run, turn, call) for call in calls if call.call.name in delegates)
         return together([tools, *agents])
 
-    async def _consult(self, run: _Run, turn: Turn, call: CallStanding) -> AsyncGenerator[Step]:
+    async def _consult(self, run: Running, turn: Turn, call: CallStanding) -> AsyncGenerator[Step]:
         """One called agent."""
         context, delegates = run.context, run.kit.delegates
         called = [one.call.id for one in turn.calls.values() if one.call.name in delegates]
@@ -290,14 +253,6 @@ class Agent:
         async with aclosing(consult(self.team, inner, turn.event, call, delegates[call.call.name])) as steps:
             async for step in steps:
                 yield step
-
-    def _answered(self, run: _Run, found: Answered) -> Event:
-        """Results as an event. What an agent asks for that is not the task's own carries its name."""
-        artifacts, control = found.artifacts, found.control
-        if run.asker.agent:
-            artifacts = tuple(_signed(artifact, run.asker) for artifact in artifacts)
-            control = _named(control, run)
-        return run.event(Message("tool", found.results), state=found.state, artifacts=artifacts, control=control)
 
     def _tool_context(self, context: RunContext, call: CallStanding) -> ToolContext:
         caller = context.caller
@@ -317,37 +272,6 @@ def _begins(call: ToolCall, kit: Kit) -> bool:
     """Whether the execution of a call is announced with the turn that makes it."""
     policy = kit.policies.get(call.name)
     return not needs_approval(call, policy) and not (policy is not None and policy.reentrant)
-
-
-def _pause(run: _Run, turn: Turn, ask: Sequence[PendingCall], waiting: Sequence[Waiting]) -> Event | Waiting | None:
-    """What all that is still open waits for: in the session, an event that asks; in a branch, word to its caller.
-
-    Questions are asked one at a time, approvals all at once, after the questions.
-    """
-    own = (call.question for call in turn.open if call.phase is Phase.QUESTION)
-    questions = (*(one for one in own if one), *(one for branch in waiting for one in branch.questions))
-    calls = (*ask, *(one for branch in waiting for one in branch.calls))
-    if not questions and not calls:
-        return None
-    run.paused = True
-    if run.context.branch:
-        return Waiting(questions, calls)
-    return run.event(Message("tool", ()), control=questions[0] if questions else ApprovalRequired(calls))
-
-
-def _named(control: Control | None, run: _Run) -> Control | None:
-    """A question says who asks it."""
-    if not isinstance(control, InputRequired):
-        return control
-    return InputRequired(run.standing.prefix + control.call_id, control.prompt, run.asker.agent, run.asker.branch)
-
-
-def _signed(artifact: Artifact, by: Asker) -> Artifact:
-    return replace(artifact, metadata={**(artifact.metadata or {}), "author": by.agent, "branch": by.branch})
-
-
-def _joined(*texts: str) -> str:
-    return "\n\n".join(text for text in texts if text)
 
 
 def _without_text(deltas: tuple[Delta, ...]) -> tuple[Delta, ...]:
