@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from hector.a2a import parse, render, v03, wire
 from hector.a2a import version as versions
-from hector.a2a.errors import TOO_MANY_STREAMS, UNSUPPORTED_OPERATION, ProtocolError, fault_of, rest_error
+from hector.a2a.errors import UNSUPPORTED_OPERATION, ProtocolError, fault_of, rest_error
 from hector.a2a.jsonrpc import Call, Operation
 from hector.a2a.stream import Dialect, EventStream, failure
 from hector.apps.app import App
@@ -28,13 +28,12 @@ from hector.tasks.service import SendOptions, TaskService
 from hector.web.answers import JSON, NO_CACHE, demands, json_type, note
 from hector.web.asgi import Exchange
 from hector.web.identity import principal_of
+from hector.web.opened import Opened
 from hector.web.push import OPERATIONS as PUSH
 from hector.web.push import PushOperations
 from hector.web.streams import Follower
 from hector.web.tenancy import app_for
 
-MOST_STREAMS: Final = 2_000
-"""Streams that may be open at once; each holds a socket and up to its share of unread updates."""
 _WITH_BODY: Final = frozenset({Operation.SEND, Operation.STREAM})
 _ABOUT_TASKS: Final = PUSH | {Operation.GET, Operation.CANCEL, Operation.SUBSCRIBE}
 _STREAMED: Final = frozenset({Operation.STREAM, Operation.SUBSCRIBE})
@@ -51,7 +50,7 @@ class Protocol:
         self._tasks = tasks
         self._push = PushOperations(push)
         self._most = settings.max_body_bytes
-        self._streams = 0
+        self._open = Opened(tasks.limits)
 
     async def rpc(self, exchange: Exchange) -> None:
         """One JSON-RPC request. Errors are answered with 200, as JSON-RPC has it, unless HTTP itself has failed."""
@@ -112,13 +111,28 @@ class Protocol:
         old: bool,
     ) -> Any:
         """Do what `who` asks for: a JSON value, or a TaskStream, which goes on behind a position if it can."""
+        if operation not in _STREAMED:
+            return await self._perform(who, operation, agent_id, params, behind, old=old)
+        self._open.enter(who)
+        try:
+            return await self._perform(who, operation, agent_id, params, behind, old=old)
+        except BaseException:
+            self._open.leave(who)
+            raise
+
+    async def _perform(
+        self,
+        who: Principal,
+        operation: Operation,
+        agent_id: str | None,
+        params: JsonObject,
+        behind: Position | None,
+        *,
+        old: bool,
+    ) -> Any:
         app = await self._app(who, operation, params)
         agent = visible_agent(app, agent_id, who)
         caller = who.caller(app.id)
-        if operation in _STREAMED and self._streams >= MOST_STREAMS:
-            raise ProtocolError(
-                TOO_MANY_STREAMS, f"{MOST_STREAMS} streams are open already; close some, or poll the task"
-            )
         if operation in (Operation.SEND, Operation.STREAM):
             return await self._send(caller, agent, params, operation, behind, old=old)
         if operation is Operation.LIST:
@@ -186,11 +200,10 @@ class Protocol:
         operation: Operation,
         fail: Callable[[HectorError], bytes],
     ) -> None:
-        self._streams += 1
         try:
             await Follower(exchange, stream, events).run(fail, until_interrupted=operation is Operation.STREAM)
         finally:
-            self._streams -= 1
+            self._open.leave(principal_of(exchange.scope))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,8 @@
 """Rate limits over HTTP: what clients see, in each protocol."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -69,3 +71,22 @@ def test_of_200_clients_at_once_exactly_as_many_are_served(tmp_path: Path, backe
     with live(config(rule, backend=backend, scope="user"), tmp_path) as server, ThreadPoolExecutor(50) as pool:
         codes = list(pool.map(lambda _: send(server).status_code, range(200)))
         assert (codes.count(200), codes.count(429)) == (77, 123)
+
+
+@pytest.mark.proves("limits.streams")
+def test_a_user_may_have_so_many_streams_and_the_places_come_back(tmp_path: Path) -> None:
+    block = {**helper({"text": "slow", "delay": 30}), "limits": {"streams_per_user": 2}}
+    with live(block, tmp_path) as server, ExitStack() as stack:
+        path, body = "/agents/helper/message:stream", {"message": user()}
+        reading: list[Iterator[str]] = []
+        for _ in range(2):
+            stream = stack.enter_context(server.client.stream("POST", path, json=body))
+            reading.append(stream.iter_lines())  # kept: one that nobody has is closed
+            assert next(reading[-1])
+        refused = server.client.post(path, json=body)
+        assert refused.status_code == 429
+        assert "2 streams of yours are open already" in refused.json()["error"]["message"]
+    with live({**helper({"text": "hi"}), "limits": {"streams_per_user": 1}}, tmp_path) as server:
+        for _ in range(3):
+            assert server.client.post(path, json=body).status_code == 200
+            assert server.client.post(path, json={"message": 1}).status_code == 400

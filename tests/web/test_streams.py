@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from hector.web import protocol, streams
+from hector.web import opened, streams
 from tests.smoke.frontdoor import FORMS, ROOT, Hector
 from tests.web.bindings import events
 from tests.web.live import PATIENCE, Live, helper, live, user
@@ -168,7 +168,7 @@ async def cut_off(server: Live) -> None:
 
 @pytest.mark.proves("web.limits")
 def test_open_streams_are_bounded(server: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "MOST_STREAMS", 1)
+    monkeypatch.setattr(opened, "MOST", 1)
     task = server.send("ask")
     with server.client.stream("GET", f"/tasks/{task['id']}:subscribe") as answer:
         stream = events(answer)
