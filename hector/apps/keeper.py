@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 from typing import Final
 
@@ -30,7 +29,6 @@ class Keeper:
         self._apps = apps
         self._store = store
         self._clock = clock
-        self._swept = time.monotonic()
         self._idle = idle
         self._changed: set[str] = set()
         self._tried: dict[str, int] = {}
@@ -50,9 +48,11 @@ class Keeper:
         """Until cancelled."""
         deaf = self.hear()
         try:
-            while True:
-                await self._rest()
-                await self._round()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._sweep())  # which may take long, and must not hold changes up
+                while True:
+                    await self._rest()
+                    await self._round()
         finally:
             deaf()
 
@@ -68,32 +68,37 @@ class Keeper:
         try:
             if not self._changed:
                 self._changed |= await self._missed()
-            for app_id in tuple(self._changed):
-                await self._apps.refresh(app_id)
-                self._changed.discard(app_id)
+            while self._changed:
+                await self._refresh(self._changed.pop())
         except StoreError as error:
             log.warning("changes of apps cannot be read; trying again", extra={"error": str(error)})
         except Exception:
             log.exception("changes of apps cannot be taken in")
         self._apps.unload(self._idle())
-        if time.monotonic() - self._swept > SWEEP_SECONDS:
-            self._swept = time.monotonic()
-            await self._sweep()
+
+    async def _refresh(self, app_id: str) -> None:
+        try:
+            await self._apps.refresh(app_id)
+        except StoreError:
+            self._changed.add(app_id)
+            raise
 
     async def _sweep(self) -> None:
         """Go on with deletions that were not finished: too much for one request, or a server was stopped in between."""
-        try:
-            left = await self._store.apps.deleting(self._clock.now() - SWEEP_SECONDS)
-            for app_id in left:
-                await finish_deletion(self._store, self._apps, app_id, everywhere=True)
-        except StoreError as error:
-            log.warning("a deleted app cannot be removed now; trying again", extra={"error": str(error)})
-        except Exception:
-            log.exception("a deleted app cannot be removed")
+        while True:
+            await self._clock.sleep(SWEEP_SECONDS)
+            try:
+                for app_id in await self._store.apps.deleting(self._clock.now() - SWEEP_SECONDS):
+                    await finish_deletion(self._store, self._apps, app_id, everywhere=True)
+            except StoreError as error:
+                log.warning("a deleted app cannot be removed now; trying again", extra={"error": str(error)})
+            except Exception:
+                log.exception("a deleted app cannot be removed")
 
     async def _missed(self) -> set[str]:
         """What has changed without our having been told."""
         loaded = dict(self._apps.loaded())
+        self._tried = {app_id: version for app_id, version in self._tried.items() if app_id in loaded}
         standing = await self._store.apps.standing(tuple(loaded))
         missed: set[str] = set()
         for app_id, version in loaded.items():

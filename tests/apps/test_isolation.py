@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import hector.apps.keeper as keeper
 import hector.tasks.tenancy as tenancy
 from hector.core.errors import AppSuspended, AppUnavailable, NotFound, RequestError
 from hector.core.job import JobState
@@ -137,6 +138,20 @@ async def test_a_change_by_another_process_drops_no_stream(postgres_ready: str) 
                 while answer_of(await where.ask(A, "hi")) != "I am a4":  # noqa: ASYNC110 - nor this
                     await asyncio.sleep(0.02)
             assert where.apps.leases <= 1
+
+
+@pytest.mark.proves("admin.apps.delete")
+async def test_a_deletion_that_was_cut_short_is_finished(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper, "SWEEP_SECONDS", 0.1)
+    async with process(dsn) as one:
+        await one.store.apps.create("a", "A", draft("a"))
+        await one.ask(A, "save", context_id="c")
+        await one.store.apps.set_status("a", AppStatus.DELETING)
+        async with asyncio.timeout(PATIENCE):
+            while await one.store.apps.standing(("a",)):  # noqa: ASYNC110 - nothing announces it
+                await asyncio.sleep(0.02)
+        with pytest.raises(NotFound):
+            await one.store.sessions.load(A, "c")
 
 
 @pytest.mark.proves("admin.apps.delete")
