@@ -58,7 +58,10 @@ async def _look(dsn: str) -> "tuple[list[Step], list[Step]]":
     from hector.store import migrations  # noqa: PLC0415
     from hector.store.opening import connect  # noqa: PLC0415
 
-    database = await connect(dsn, visitor=True)
+    try:
+        database = await connect(dsn, visitor=True)
+    except migrations.EmptyDatabaseError:  # it is there, and lacks all of them
+        return migrations.missing_steps(migrations.known("postgres")), []
     known, place = migrations.known(database.dialect), database.dsn.partition("://")[2]
     try:
         return await database.read(lambda con: migrations.steps(con, known, place)), []

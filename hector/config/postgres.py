@@ -37,6 +37,11 @@ class PostgresAddress:
     search_path: str | None = None
     synchronous_commit: str | None = None
 
+    @property
+    def is_local(self) -> bool:
+        """Nothing leaves this machine."""
+        return all(_is_local(host) for host, _ in self.hosts)
+
     def __repr__(self) -> str:
         return f"PostgresAddress({self.place})"
 
@@ -45,6 +50,10 @@ class PostgresAddress:
         """For people: no password in it."""
         hosts = ",".join(f"{_bracketed(host)}:{port}" for host, port in self.hosts)
         return f"{self.user + '@' if self.user else ''}{hosts}/{self.database or ''}"
+
+
+def _is_local(host: str) -> bool:
+    return host.startswith(("/", "127.")) or host in ("localhost", "::1")
 
 
 def _bracketed(host: str) -> str:

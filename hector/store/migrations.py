@@ -22,6 +22,10 @@ CREATE TABLE IF NOT EXISTS migrations (
 )"""
 
 
+class EmptyDatabaseError(StartupError):
+    """Nothing of Hector is there: every migration is missing."""
+
+
 class Step(NamedTuple):
     """A migration as it stands in a database: applied by a version of Hector at a time (ms), or missing (both None)."""
 
@@ -71,6 +75,11 @@ async def steps(con: Connection, migrations: Sequence[Migration], place: str) ->
     pending(await history(con), migrations, place)
     found = {row[0]: Step(*row) for row in await con.all("SELECT number, name, hector, applied FROM migrations")}
     return [found.get(one.number, Step(one.number, one.name, None, None)) for one in migrations]
+
+
+def missing_steps(migrations: Sequence[Migration]) -> list[Step]:
+    """What `steps` says of an empty database."""
+    return [Step(one.number, one.name, None, None) for one in migrations]
 
 
 async def require_current(con: Connection, migrations: Sequence[Migration], place: str) -> None:

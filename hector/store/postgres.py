@@ -1,6 +1,7 @@
 """PostgreSQL: many processes on one database, units of work on the event loop."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Final, Self, TypeVar
 
@@ -16,6 +17,12 @@ from hector.store.postgres_schema import explain, prepare
 
 T = TypeVar("T")
 
+log = logging.getLogger("hector.store")
+ENCRYPTED: Final = "SELECT 1 FROM pg_stat_ssl WHERE pid = pg_backend_pid() AND ssl"
+UNENCRYPTED: Final = (
+    "the connection to PostgreSQL at %s is not encrypted: whoever is in between can read and change all conversations; "
+    "switch TLS on there, and add sslmode=verify-full to the address"
+)
 BATCH: Final = 64
 READS: Final = 8
 PING: Final = 2.0
@@ -106,6 +113,8 @@ async def _prepare(door: Door, *, visitor: bool) -> str:
     place = door.address.place
     try:
         await prepare(con, place, visitor=visitor)
+        if not visitor and not door.address.is_local and not await con.one(ENCRYPTED):
+            log.warning(UNENCRYPTED, place)
         version = con.raw.get_server_version()
         return f"{version.major}.{version.micro}"
     except HectorError:

@@ -32,7 +32,7 @@ async def prepare(con: PostgresConnection, place: str, *, visitor: bool) -> None
     seen = await migrations.history(con) if await _is_ours(con, place) else []
     if visitor:
         if not seen:
-            raise StartupError(
+            raise migrations.EmptyDatabaseError(
                 f"database {place} holds nothing of Hector\n"
                 "Start `hector serve` once, or `hector migrate`, or name another with --database"
             )

@@ -20,7 +20,7 @@ from hector.store.lock import FileLock
 from hector.store.opening import connect, sqlite_of
 from hector.store.queries import load
 from hector.store.sqlite import SqliteConnection, complete, statements
-from hector.store.tables import Table, drop, follow, insert, ours, pages, tables
+from hector.store.tables import Table, drop, follow, grant, insert, ours, own, pages, tables
 
 _ALIVE: Final = 60_000
 """Milliseconds since its last sign of life for which a process counts as serving."""
@@ -127,9 +127,15 @@ async def _into_server(dsn: str, task: _Restoration, replace: bool) -> Restored:
             )
         rows = await con.one(sql["in_use"]) or (0,)
         _check_empty(_named(database.dsn), rows[0], replace)
-        for table in sorted(ours(database.dialect)):
+        mine = ours(database.dialect)
+        allowed = [*map(grant, await con.all(sql["grants"])), *map(own, await con.all(sql["owners"]))]
+        for table in sorted(mine):
             await con.execute(drop(table))
-        return await task.fill(con, database.dialect)
+        migrated = await task.fill(con, database.dialect)
+        for table, statement in allowed:  # a table that is made anew belongs to, and is for, whoever restores
+            if table in mine:
+                await con.execute(statement)
+        return migrated
 
     try:
         migrated = await database.write(work)

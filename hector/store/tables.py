@@ -112,5 +112,20 @@ def drop(table: str) -> str:
     return f"DROP TABLE IF EXISTS {_quoted(table)}"
 
 
+def grant(row: Row) -> tuple[str, str]:
+    """PostgreSQL only: a table, and the statement that grants a privilege on it, from a row of `grants`."""
+    name, is_sequence, role, privilege, grantable = row
+    to = "PUBLIC" if role is None else _quoted(role)
+    what = f"{'SEQUENCE ' * is_sequence}{_quoted(name)}"
+    table = name.removesuffix("_key_seq") if is_sequence else name
+    return table, f"GRANT {privilege} ON {what} TO {to}{' WITH GRANT OPTION' * grantable}"
+
+
+def own(row: Row) -> tuple[str, str]:
+    """PostgreSQL only: a table, and the statement that gives it to its owner, from a row of `owners`."""
+    table, role = row
+    return table, f"ALTER TABLE {_quoted(table)} OWNER TO {_quoted(role)}"
+
+
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'

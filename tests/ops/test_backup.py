@@ -3,6 +3,7 @@
 import asyncio
 import os
 import resource
+import secrets
 import sqlite3
 import stat
 import zipfile
@@ -26,6 +27,7 @@ from hector.store.restore import Restored, restore
 from hector.store.tables import EPHEMERAL, Table, ours, pages, tables
 from tests.ops.conftest import ENGINES, EmptyDatabase
 from tests.ops.watcher import Watcher
+from tests.postgres import Postgres
 from tests.store.turns import ME, NOW, answer, begin, done
 from tests.store.turns import step as step_of
 
@@ -414,3 +416,32 @@ async def test_what_a_killed_restoration_left_is_cleared_away(tmp_path: Path, cl
     left.write_bytes(b"half")
     await bring_back(dsn, tmp_path / "a.hbk", clock, replace=True)
     assert not left.exists()
+
+
+GRANTS = (
+    "SELECT relname, array_to_string(ARRAY(SELECT x::text FROM unnest(relacl) x WHERE x::text NOT LIKE 'hector=%' "
+    "ORDER BY 1), ' '), pg_get_userbyid(relowner) FROM pg_class "
+    "WHERE relnamespace = 'public'::regnamespace AND relname IN ('events', 'tasks', 'jobs', 'jobs_key_seq') "
+    "ORDER BY 1"
+)
+
+
+async def test_what_others_may_do_with_the_tables_stays(
+    postgres: Postgres, postgres_ready: str, tmp_path: Path, clock: FakeClock
+) -> None:
+    name, role = postgres_ready.rpartition("/")[2], f"reader {secrets.token_hex(4)}"
+    postgres.psql(f'CREATE ROLE "{role}"; CREATE ROLE "{role} 2"')
+    for sql in (
+        f'GRANT SELECT, UPDATE ON events TO "{role}"',
+        f'GRANT SELECT ON tasks TO "{role}" WITH GRANT OPTION',
+        "GRANT SELECT ON tasks TO PUBLIC",
+        f'GRANT USAGE ON SEQUENCE jobs_key_seq TO "{role}"',
+        f'GRANT CREATE, USAGE ON SCHEMA public TO "{role} 2"; ALTER TABLE jobs OWNER TO "{role} 2"',
+    ):
+        postgres.psql(sql, name)
+    before = postgres.psql(GRANTS, name)
+    assert len(before.splitlines()) == 4
+    assert all(role in line for line in before.splitlines()), before
+    await back_up(postgres_ready, tmp_path / "a.hbk", clock)
+    await bring_back(postgres_ready, tmp_path / "a.hbk", clock, replace=True)
+    assert postgres.psql(GRANTS, name) == before

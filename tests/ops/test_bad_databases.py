@@ -284,7 +284,7 @@ class TestPostgres:
             assert re.search(said, refused(postgres.dsn(**change), command))
 
     def test_nothing_there(self, postgres_dsn: str, refused: Refused) -> None:
-        for command in (("status",), ("dlq", "list"), ("backup", "a.hbk"), ("migrate", "--check")):
+        for command in (("status",), ("dlq", "list"), ("backup", "a.hbk")):
             assert "holds nothing of Hector\nStart `hector serve` once" in refused(postgres_dsn, *command)
 
     def test_tables_of_another_program(self, postgres: Postgres, postgres_dsn: str, refused: Refused) -> None:

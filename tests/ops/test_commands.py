@@ -353,6 +353,19 @@ class TestBackup:
 
 @pytest.mark.proves("ops.migrate")
 class TestMigrate:
+    def test_an_empty_database_lacks_all(self, hector: Hector, dsn: str) -> None:
+        """A file that is not there is more likely one that was named wrongly."""
+        found = hector("migrate", "--check")
+        if dsn.startswith("sqlite"):
+            assert found.code == 2
+            return
+        assert found.code == 1
+        assert found.out.endswith(
+            f"{len(migrations.known())} migrations missing: run `hector migrate`, or start `hector serve`\n"
+        )
+        assert hector("migrate", "--status").code == 0
+        assert hector("status").code == 2
+
     def test_an_empty_database_gets_all(self, hector: Hector) -> None:
         found = hector("migrate")
         assert found.code == 0

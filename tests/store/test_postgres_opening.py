@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 from functools import partial
 from typing import TypeVar
+from urllib.parse import quote
 
 import asyncpg
 import pytest
 
+from hector.config.postgres import parse
 from hector.core.errors import (
     HectorError,
     InvalidRequest,
@@ -449,3 +451,33 @@ async def locked(con: "asyncpg.Connection[asyncpg.Record]", count: int = 1) -> N
 async def wait(future: Awaitable[T]) -> T:
     """A coroutine for what can be awaited."""
     return await future
+
+
+@pytest.mark.proves("database.postgres")
+async def test_a_connection_that_others_can_read_is_warned_of(
+    postgres_ready: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An address that nobody can know to be this machine's; and the server has no TLS."""
+    far = postgres_ready.replace("127.0.0.1", "0.0.0.0")
+    for dsn, visitor, count in ((postgres_ready, False, 0), (far, True, 0), (far, False, 1)):
+        caplog.clear()
+        await (await open_store(dsn, visitor=visitor)).aclose()
+        said = [found.getMessage() for found in caplog.records if "is not encrypted" in found.getMessage()]
+        assert len(said) == count
+        assert not [text for text in said if "sslmode=verify-full" not in text or PASSWORD in text]
+
+
+@pytest.mark.parametrize(
+    ("hosts", "local"),
+    [
+        ("localhost", True),
+        ("127.0.0.1", True),
+        ("[::1]", True),
+        ("db.example.com", False),
+        ("localhost,10.0.0.7", False),
+        ("/var/run/postgresql", True),
+    ],
+)
+def test_what_is_local(hosts: str, local: bool) -> None:
+    dsn = f"postgres://{quote(hosts, safe='[]:,')}/db"
+    assert parse(dsn).is_local is local

@@ -29,6 +29,20 @@ SELECT set_config('statement_timeout', '0', true), set_config('idle_in_transacti
 SELECT host, pid FROM instances
 WHERE seen > CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) - CAST(? AS BIGINT) ORDER BY started;
 
+-- owners @postgres
+-- Tables that belong to somebody else than whoever restores.
+SELECT c.relname::text, pg_get_userbyid(c.relowner)::text FROM pg_class c
+WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace
+  AND pg_get_userbyid(c.relowner) <> current_user ORDER BY 1;
+
+-- grants @postgres
+-- What others than its owner may do with a table, or with the sequence of its keys; NULL stands for everybody.
+SELECT c.relname::text, c.relkind = 'S', CASE WHEN a.grantee <> 0 THEN pg_get_userbyid(a.grantee)::text END, a.privilege_type::text,
+       a.is_grantable
+FROM pg_class c CROSS JOIN aclexplode(c.relacl) a
+WHERE c.relkind IN ('r', 'S') AND c.relnamespace = current_schema()::regnamespace AND a.grantee <> c.relowner
+ORDER BY 1, 3, 4;
+
 -- in_use
 -- Rows that somebody would miss.
 SELECT (SELECT count(*) FROM sessions) + (SELECT count(*) FROM jobs);
