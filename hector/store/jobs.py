@@ -98,7 +98,7 @@ class Jobs:
         taken = owner is not None
         values = (
             *(job.kind, job.caller.app, job.caller.user, job.lane, job.subject, dumps(job.payload)),
-            *(JobState.RUNNING.value if taken else JobState.READY.value, job.priority, milliseconds(job.run_at)),
+            *(str(JobState.RUNNING if taken else JobState.READY), job.priority, milliseconds(job.run_at)),
             None if job.deadline is None else milliseconds(job.deadline),
             *(int(taken), job.max_attempts, FIRST, owner, now, now if taken else None),
         )
@@ -129,7 +129,7 @@ class Jobs:
         if end is None:
             changed = await con.execute(self._sql["step"], (number, *place))
         else:
-            values = (number, end.value, cause, milliseconds(self._clock.now()))
+            values = (number, str(end), cause, milliseconds(self._clock.now()))
             changed = await con.execute(self._sql["end"], (*values, *place))
         if changed:
             if end is JobState.DEAD:

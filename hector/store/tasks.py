@@ -14,7 +14,7 @@ from hector.store.audit_run import decision_entries, tool_entries
 from hector.store.codec import EventRow, dumps, event_row, milliseconds
 from hector.store.counters import Counters
 from hector.store.database import Connection, Database, Row
-from hector.store.history import history
+from hector.store.history import client_message, history
 from hector.store.jobs import Jobs
 from hector.store.keys import SEQ_BITS, bounds, lane_of
 from hector.store.push import PushConfigs
@@ -111,15 +111,15 @@ class Tasks(TaskReader):
         key = session << SEQ_BITS | seq
         claim = await self._jobs.insert(con, run_of(accept, session), accept.owner, free=new)
         state = _entered(claim)
-        values = (key, key, caller.app, caller.user, accept.task_id, accept.agent, state.value, at, metadata, at)
+        values = (key, key, caller.app, caller.user, accept.task_id, accept.agent, str(state), at, metadata, at)
         await con.send(self._sql["create"], values)
         await self._sessions.append(con, caller, (session, seq, key), (row,), changes)
         if accept.push is not None:
             await self._push.attach(con, key, accept.task_id, accept.push)
-            await self._push.announce(con, (key, accept.task_id, context_id), caller, (state.value, at, None))
-        said = history((accept.event,), context_id=context_id, task_id=accept.task_id)
-        status = Status(state, at / 1000)
-        task = Task(accept.task_id, context_id, accept.agent, status, (), said, accept.metadata)
+            await self._push.announce(con, (key, accept.task_id, context_id), caller, (str(state), at, None))
+        said = client_message(accept.event, context_id=context_id, task_id=accept.task_id)
+        status, before = Status(state, at / 1000), (said,) if said else ()
+        task = Task(accept.task_id, context_id, accept.agent, status, (), before, accept.metadata)
         if not new:
             return Accepted(task, claim, lane=lane_of(session))
         seen = await self._sessions.state(con, caller, session)
