@@ -510,6 +510,7 @@ _TABLE: Final[Mapping[str, str]] = {
         b audit.tools                | each tool call before it begins, its outcome, and each decision of a person
         b audit.plain                | a turn without tools writes nothing into it
         b audit.bounded              | what happens with every request is noted once an hour, an attack bounded
+        b audit.logins               | first uses of credentials, refused ones and missing rights, once an hour each
     """,
     "Milestone 3: runs that go on": """
         b resume.events              | a run goes on from any of its events; nothing that was finished happens again

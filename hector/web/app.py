@@ -28,12 +28,20 @@ from hector.web.admin import Admin, Parts, table
 from hector.web.answers import demands, refusal
 from hector.web.identity import Gate
 from hector.web.limiting import Limiter
+from hector.web.logins import Logins
 from hector.web.origin import OwnPagesOnly, is_local
 from hector.web.pages import PATHS, Pages
 from hector.web.protocol import Protocol
 from hector.web.routes import allowed, make_routes
 
-READABLE: Final = ("X-Request-Id", "Retry-After", "WWW-Authenticate", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
+READABLE: Final = (
+    "X-Request-Id",
+    "Retry-After",
+    "WWW-Authenticate",
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+    "X-RateLimit-Reset",
+)
 """Headers of answers that pages of other origins may look at."""
 
 
@@ -51,7 +59,8 @@ def create_app(
     clock = clock or SystemClock()
     auth = auth or open_authenticator(settings, store, clock)
     asks = settings.auth.asks(exposed=not is_local(settings.host))
-    gate = Gate(auth, asks, settings.auth.excluded_paths, Limiter(tasks.limits, settings.trusted_proxies))
+    limiter = Limiter(tasks.limits, settings.trusted_proxies)
+    gate = Gate(auth, asks, settings.auth.excluded_paths, limiter, Logins(store.audit))
     pages = Pages(apps, tasks, store, settings, clock)
     parts = Parts(apps, tasks, store, settings, clock, auth, reload)
     admin = Admin(lambda: table(parts), settings.max_body_bytes, store.audit)

@@ -15,6 +15,7 @@ from hector.core.errors import Forbidden, HectorError, Unauthenticated
 from hector.core.identity import OPEN, Principal
 from hector.core.record import dataclass
 from hector.web.limiting import Limiter
+from hector.web.logins import Logins
 
 _PRINCIPAL: Final = "hector.principal"
 _GATE: Final = "hector.gate"
@@ -66,6 +67,7 @@ class Gate:
     asks: bool = False
     excluded: Collection[str] = ()
     limiter: Limiter | None = None
+    logins: Logins | None = None
 
     async def admit(self, scope: Scope, access: Access) -> Principal:
         """Who it is. Raises Unauthenticated, Forbidden, Throttled, IdentityUnavailable."""
@@ -76,6 +78,8 @@ class Gate:
         if principal is None:
             principal = await self._checked(scope, access, credential)
         if not allows(principal, access):
+            if self.logins is not None:
+                await self.logins.stopped(scope, principal, address_of(scope), access)
             bound = f" of app {principal.app}" if principal.app is not None else ""
             raise Forbidden(f"the role {principal.role}{bound} has no right to this; it takes the right {access.value}")
         return principal
@@ -88,12 +92,18 @@ class Gate:
 
     async def _checked(self, scope: Scope, access: Access, credential: str) -> Principal:
         """What is public stays so for those who come with a credential that is no good."""
+        address = address_of(scope)
         try:
-            return await self.authenticator.check(credential, address_of(scope))
-        except HectorError:
+            who = await self.authenticator.check(credential, address)
+        except HectorError as error:
+            if self.logins is not None:
+                await self.logins.failed(scope, address, error)
             if access is Access.PUBLIC:
                 return OPEN
             raise
+        if self.logins is not None:
+            await self.logins.came(scope, who, address)
+        return who
 
     def _is_excluded(self, scope: Scope) -> bool:
         path: str = scope["path"]
