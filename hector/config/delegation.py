@@ -1,6 +1,6 @@
 """Which agents work with which: references lead somewhere, calls lead in no circle, no two tools share a name."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from hector.config.document import Document
@@ -107,10 +107,6 @@ def _circles(document: Document, tools: list[Reference]) -> None:
 
 def _names(document: Document, agents: Mapping[str, Mapping[str, Any]], found: Mapping[str, list[Reference]]) -> None:
     """A model tells its tools apart by name alone: tools, called agents and changes of hands share one space."""
-    for one in found["sub_agents"]:
-        if len(HANDOVER + one.to) > LONGEST:
-            message = f"the tool {HANDOVER}{one.to} has more than {LONGEST} characters, which providers refuse"
-            document.report("range", one.where, message, hint=f"rename the agent {one.to!r}")
     taken = {agent: _tools(document, agents[agent]) for agent in agents}
     for one in found["agent_tools"]:
         if one.to in taken[one.by]:
@@ -118,10 +114,25 @@ def _names(document: Document, agents: Mapping[str, Mapping[str, Any]], found: M
             document.report("duplicate", one.where, message, hint=f"rename one of them, or limit agents.{one.by}.tools")
     for one in found["agent_tools"]:
         taken[one.by].add(one.to)
-    for one in found["sub_agents"]:
-        if HANDOVER + one.to in taken[one.by]:
-            message = f"{HANDOVER}{one.to} is the name of a tool, too, and would be the same to the model"
-            document.report("duplicate", one.where, message, hint="rename one of them")
+    for agent, to, where in dict.fromkeys(_handovers(agents, found["sub_agents"])):
+        name = HANDOVER + to
+        if len(name) > LONGEST:
+            message = f"the tool {name} has more than {LONGEST} characters, which providers refuse"
+            document.report("range", where, message, hint=f"rename the agent {to!r}")
+        if name in taken.get(agent, ()):
+            message = f"agents.{agent} has a tool {name}, too, which would be the same to the model"
+            document.report("duplicate", where, message, hint="rename one of them")
+
+
+def _handovers(agents: Mapping[str, Mapping[str, Any]], subs: Sequence[Reference]) -> Iterator[tuple[str, str, Where]]:
+    """Who can hand over to whom, and where that is said: down, and by rule to the agent above and to its others."""
+    for one in subs:
+        yield one.by, one.to, one.where
+        agent = agents.get(one.to, {})
+        if agent.get("disallow_transfer_to_parent") is not True:
+            yield one.to, one.by, one.where
+        if agent.get("disallow_transfer_to_peers") is not True:
+            yield from ((one.to, peer.to, one.where) for peer in subs if peer.by == one.by and peer.to != one.to)
 
 
 def _tools(document: Document, agent: Mapping[str, Any]) -> set[str]:

@@ -87,6 +87,10 @@ def test_names_of_tools_and_agents_are_kept_apart(tmp_path: Path) -> None:
     ]
     assert "limit agents.a.tools" in found[0].hint
     config(tmp_path, f"{tools}agents:\n  a: {{agent_tools: [b], sub_agents: [c], tools: []}}\n  b: {{}}\n  c: {{}}\n")
+    back = "tools:\n  transfer_to_a: {handler: ask_user}\nagents:\n  a: {tools: [], sub_agents: [b]}\n  b: {%s}\n"
+    (finding,) = errors(tmp_path, back % "")
+    assert "agents.b has a tool transfer_to_a, too" in finding.message
+    config(tmp_path, back % "disallow_transfer_to_parent: true")
     (finding,) = errors(tmp_path, f"agents:\n  a: {{sub_agents: [{'x' * 60}]}}\n  {'x' * 60}: {{}}\n")
     assert "more than 64 characters" in finding.message
 
