@@ -16,7 +16,7 @@ from hector.auth.secrets import Key, digest, matches, same
 from hector.auth.tokens import Tokens
 from hector.config.auth import ApiKey, Auth
 from hector.core.clock import Clock
-from hector.core.errors import StoreError, Unauthenticated
+from hector.core.errors import StoreError, StoreUnavailable, Unauthenticated
 from hector.core.identity import DEFAULT_APP, Principal, Role, Via
 from hector.core.record import dataclass
 from hector.store.credentials import ADMIN_ID, CHANNEL, Aside, Credential, Credentials, Kind
@@ -36,6 +36,8 @@ KEPT: Final = 5.0
 """Seconds until a credential is looked at again: after that at the latest a revoked one is refused everywhere."""
 _KEPT_TOKEN: Final = 60.0
 """The same for tokens of an identity provider, about which it tells nobody anything before they end."""
+_AWAY: Final = 1.0
+"""Seconds between two tries to reach a database that was away."""
 _MOST: Final = 10_000
 _USE_NOTED: Final = 3600.0
 SESSION_SECONDS: Final = 12 * 3600.0
@@ -64,6 +66,7 @@ class Authenticator:
         self._fixed = tuple(_fixed(settings))
         self._known: dict[bytes, _Known] = {}
         self._looking = asyncio.Lock()
+        self._away_until = 0.0
         self._provider: Provider | None = None
         self._unheard = database.listen(CHANNEL, lambda _: self._known.clear())
 
@@ -122,7 +125,7 @@ class Authenticator:
             if principal := self.known(credential):
                 return principal, self._clock.now() + KEPT
             self._attempts.require(address)
-            found = self._of_settings(credential) or await self._of_store(credential)
+            found = self._of_settings(credential) or await self._stored(credential)
             if found is None:
                 self._attempts.fail(address)
                 log.warning("a wrong credential was refused", extra={"address": address})
@@ -133,6 +136,16 @@ class Authenticator:
         """All of them are compared, whichever it is."""
         found = [principal for kept, principal in self._fixed if matches(credential, kept)]
         return found[0] if found else None
+
+    async def _stored(self, credential: str) -> Principal | None:
+        """By the database; while that is away, those who wait for their turn are not made to find out one by one."""
+        if self._clock.now() < self._away_until:
+            raise StoreUnavailable("the database that knows credentials is away")
+        try:
+            return await self._of_store(credential)
+        except StoreUnavailable:
+            self._away_until = self._clock.now() + _AWAY
+            raise
 
     async def _of_store(self, credential: str) -> Principal | None:
         for prefix, kind in ((KEY, Kind.KEY), (SESSION, Kind.SESSION)):

@@ -344,7 +344,7 @@ def test_keys_are_made_listed_and_revoked_over_http(server: Live) -> None:
     listed: list[dict[str, Any]] = []
     token = ""
     while token or not listed:
-        query = {"page_size": 1, **({"page_token": token} if token else {})}
+        query: dict[str, str | int] = {"page_size": 1, **({"page_token": token} if token else {})}
         page = server.client.get("/admin/keys", params=query, headers=AS_ADMIN).json()
         listed += page["keys"]
         token = page["next_page_token"]
@@ -365,7 +365,7 @@ def test_keys_are_made_listed_and_revoked_over_http(server: Live) -> None:
 
 @pytest.mark.proves("auth.roles")
 def test_an_admin_of_one_app_has_no_right_over_the_server(server: Live, issuer: Issuer) -> None:
-    everywhere, bound = (bearer(issuer.token(role="admin", **more)) for more in ({}, {"tenant_id": "default"}))
+    everywhere, bound = (bearer(issuer.token(role="admin", tenant_id=app)) for app in (None, "default"))
     assert status(server, everywhere, "/admin/keys") == 200
     assert status(server, bound, "/admin/keys") == 403
     assert status(server, bound, "/admin/sessions") == 200
