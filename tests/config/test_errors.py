@@ -85,7 +85,7 @@ MODEL = "llms: {d: {provider: ollama}}\n"
         ),
         pytest.param(
             "agents: {a: {visibility: hidden}}",
-            "1:26 type agents.a.visibility", "'hidden'", "public, private", "", id="visibility",
+            "1:26 type agents.a.visibility", "'hidden'", "public, internal, private", "", id="visibility",
         ),
         pytest.param(
             "agents: {a: {llm: nope}}\n" + MODEL, "1:19 reference agents.a.llm", "'nope'", "d", "", id="unknown model"
