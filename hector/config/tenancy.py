@@ -4,7 +4,7 @@ Everything is refused that is not allowed: blocks by a list of those that say wh
 and functions by the block `tenants` of the server's own file, and what would start a program always.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -32,7 +32,7 @@ OWN: Final = frozenset(
 )  # fmt: skip
 """Blocks that say what an app does. All others are about the server."""
 
-Kind = Literal["never", "host", "file"]
+Kind = Literal["never", "host", "file", "pattern"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,7 @@ RULES: Final = (
     Rule("llms.*.base_url", "host", "a model"),
     Rule("llms.*.proxy", "host", "a proxy"),
     Rule("llms.*.ca_bundle", "file", "certificates"),
+    *(Rule(f"llms.*.rules.*.{key}", "pattern", "a rule") for key in ("user", "system", "tool_result_matches")),
     Rule("agents.*.instruction_file", "file", "an instruction"),
     Rule("agents.*.agent_card_file", "file", "an agent card"),
     Rule("agents.*.url", "host", "another agent"),
@@ -147,6 +148,9 @@ class Policy:
         for rule in RULES:
             for where in list(matches(document.value, rule.pattern)):
                 self._judge(document, rule, where)
+        for where in list(matches(document.value, "agents.*.structured_output.schema")):
+            for inner in _patterns(peek(document.value, where), where):
+                self._pattern(document, inner, "a schema")
 
     def _judge(self, document: Document, rule: Rule, where: Where) -> None:
         value = peek(document.value, where)
@@ -154,6 +158,8 @@ class Policy:
             return
         if rule.kind == "host":
             self._host(document, where, str(value), rule.what)
+        elif rule.kind == "pattern":
+            self._pattern(document, where, rule.what)
         elif rule.kind == "file":
             self._file(document, where, str(value), rule.what)
         else:
@@ -161,6 +167,13 @@ class Policy:
             out = where[:-1] if rule.values else where  # a type that cannot be takes its block along
             del at(document.value, out[:-1])[out[-1]]
             document.set_aside.add(out)
+
+    def _pattern(self, document: Document, where: Where, what: str) -> None:
+        if not self.tenants.patterns:
+            document.report(
+                "policy", where, f"a regular expression in {what} is not open to apps",
+                hint="leave it out; the operator can open them with tenants.patterns",
+            )  # fmt: skip
 
     def _host(self, document: Document, where: Where, url: str, what: str) -> None:
         host = host_of(url if "://" in url else f"http://{url}")
@@ -210,6 +223,18 @@ def _texts(value: Any, where: Where = ()) -> list[tuple[Where, str]]:
 def _without(text: str) -> str:
     """The text without its variables, so that nothing else complains about them."""
     return interpolate(text, lambda _: "x").text.replace("$", "$$")
+
+
+def _patterns(schema: Any, where: Where) -> Iterator[Where]:
+    """Where a JSON Schema holds regular expressions: a property of that name has a schema as its value, and no text."""
+    if isinstance(schema, dict):
+        for key, inner in schema.items():
+            if (key == "pattern" and isinstance(inner, str)) or key == "patternProperties":
+                yield (*where, key)
+            yield from _patterns(inner, (*where, key))
+    elif isinstance(schema, list):
+        for index, inner in enumerate(schema):
+            yield from _patterns(inner, (*where, index))
 
 
 def _own_key(finding: Finding) -> Finding:

@@ -22,6 +22,11 @@ class Tenants(Section):
         description="Hosts that they may name as base_url or proxy: names, *.domain, addresses, networks.",
     )
     functions: Names = Field((), description="Functions registered from Python that they may have as tools.")
+    patterns: bool = Field(
+        False,
+        description="Whether they may hold regular expressions (rules of scripted models, patterns of schemas): a "
+        "hostile one can keep the server busy for ever.",
+    )
     files: str | None = Field(
         None,
         description="Folder that holds, for each app, a folder named by its id with the files that it may name. "

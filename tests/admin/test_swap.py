@@ -71,7 +71,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     keys.append({"name": "bob", "key": BOB, "role": "user", "app": "red"})
     auth = {"secret": SECRET, "api_keys": keys}
     server_block = {"auth": auth, "push_notifications": {"enabled": True, "allow_private": True}}
-    config = {**CONFIG, "server": server_block}
+    config = {**CONFIG, "server": server_block, "tenants": {"patterns": True}}
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     with Hector(FORMS["source"], folder, {"PYTHONPATH": str(ROOT)}).serve(
         *("--config", str(folder / "config.json"), "--database", f"sqlite://{folder / 'hector.db'}")

@@ -24,7 +24,7 @@ from hector.tasks.service import SendOptions, TaskService
 from hector.tools.catalog import Catalog
 
 PATIENCE: Final = 20.0
-FILE: Final = "llms: {m: {rules: [{text: default}]}}\nagents: {helper: {tools: []}}\n"
+FILE: Final = "llms: {m: {rules: [{text: default}]}}\nagents: {helper: {tools: []}}\ntenants: {patterns: true}\n"
 TEXT: Final = """\
 llms:
   m:

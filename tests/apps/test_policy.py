@@ -133,6 +133,30 @@ def test_functions_are_those_that_the_operator_has_opened() -> None:
     assert "shell" not in str(refused.value)
 
 
+SCHEMA: Final = "agents: {a: {structured_output: {schema: %s}}}\nllms: {m: {rules: [{text: hi}]}}\n"
+
+
+@pytest.mark.proves("tenant.policy")
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("llms: {m: {rules: [{user: '(a+)+$', text: hi}]}}", "llms.m.rules[0].user"),
+        (SCHEMA % "{type: string, pattern: '(a+)+$'}", "agents.a.structured_output.schema.pattern"),
+        (
+            SCHEMA % "{type: object, anyOf: [{patternProperties: {'(a+)+$': {}}}]}",
+            "agents.a.structured_output.schema.anyOf[0].patternProperties",
+        ),
+    ],
+)
+def test_regular_expressions_that_could_take_for_ever(text: str, where: str) -> None:
+    assert refusals(text) == [where]
+    assert load(text, patterns=True).config.agents
+
+
+def test_a_property_may_be_called_pattern() -> None:
+    assert load(SCHEMA % "{type: object, properties: {pattern: {type: string}}}").config.agents.keys() == {"a"}
+
+
 @pytest.mark.proves("tenant.policy")
 def test_files_are_those_in_the_folder_of_the_app(tmp_path: Path) -> None:
     for name in ("acme", "other"):

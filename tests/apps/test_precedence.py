@@ -26,8 +26,9 @@ def config(text: str) -> str:
     return json.dumps({"llms": llms, "agents": {"helper": {"instruction": "Help.", "tools": []}}})
 
 
-def write(hector: Hector, text: str) -> None:
-    (hector.folder / "c.yaml").write_text(config(text), encoding="utf-8")
+def write(hector: Hector, text: str, **more: Any) -> None:
+    whole = {**json.loads(config(text)), **more}
+    (hector.folder / "c.yaml").write_text(json.dumps(whole) if more else config(text), encoding="utf-8")
 
 
 def says(server: Server) -> str:

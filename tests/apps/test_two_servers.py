@@ -33,7 +33,7 @@ def two(tmp_path: Path, dsn: str) -> Iterator[tuple[httpx.Client, httpx.Client]]
     args = (*ARGS, "--database", dsn, "--auth-signing-seed", "a-seed-for-both-of-the-servers-of-this-test")
     first, second = Hector(FORMS["source"], tmp_path / "1"), Hector(FORMS["source"], tmp_path / "2")
     for one in (first, second):
-        write(one, "file")
+        write(one, "file", tenants={"patterns": True})
     with (
         first.serve(*args) as left,
         second.serve(*args) as right,
