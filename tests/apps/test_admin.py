@@ -197,6 +197,21 @@ def test_admins_name_the_app_that_they_mean(server: Live) -> None:
     assert server.rpc("SendMessage", {"message": user(), "tenant": "none"}, **AS_ADMIN).status_code == 404
 
 
+def test_cards_of_an_app_are_for_those_who_may_touch_it(server: Live) -> None:
+    made = create(server)
+    path = "/agents/helper/acme/.well-known/agent-card.json"
+    for headers in (AS_ADMIN, bearer(made)):
+        card = server.client.get(path, headers=headers)
+        assert card.json()["supportedInterfaces"][0]["tenant"] == "acme"
+        assert card.headers["cache-control"].startswith("private")
+    assert server.client.get(path).status_code == 404
+    default = server.client.get("/agents/helper/.well-known/agent-card.json")
+    assert default.headers["cache-control"].startswith("public")
+    assert default.json()["supportedInterfaces"][0].get("tenant") is None
+    assert server.client.get("/agents?tenant=acme").status_code == 404
+    assert server.client.get("/agents?tenant=acme", headers=AS_ADMIN).json()["total"] == 1
+
+
 @pytest.mark.parametrize(
     "body",
     [
