@@ -44,7 +44,8 @@ def open_authenticator(server: Server, store: Store, clock: Clock) -> Authentica
         return None if found.status is AppStatus.DELETING else found.epoch
 
     folder = keys_folder(server.auth, store.dsn)
-    tokens = Tokens(server.auth, folder, server.public_url, epoch_of, clock)
+    several = store.database.dialect == "postgres"
+    tokens = Tokens(server.auth, folder, server.public_url, epoch_of, clock, several=several)
     return Authenticator(server.auth, store.database, store.credentials, tokens, clock)
 
 

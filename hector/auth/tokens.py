@@ -1,5 +1,6 @@
 """Tokens of apps: made and checked with keys of our own. Their packages are loaded by the first token, not before."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -14,6 +15,7 @@ from hector.core.record import dataclass
 if TYPE_CHECKING:
     from hector.auth.ring import FileRing, SeededRing
 
+log = logging.getLogger("hector.auth")
 AUDIENCE: Final = "hector-api"
 ISSUER: Final = "hector"
 """The issuer where no public address is configured."""
@@ -38,12 +40,23 @@ class Tokens:
     `folder` is where keys are kept, `public_url` the address that tokens name as their issuer.
     """
 
-    def __init__(self, settings: Auth, folder: Path, public_url: str | None, epoch_of: EpochOf, clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: Auth,
+        folder: Path,
+        public_url: str | None,
+        epoch_of: EpochOf,
+        clock: Clock,
+        *,
+        several: bool = False,
+    ) -> None:
+        """`several`: other servers may work on the same database, which have to trust each other's tokens."""
         self._settings = settings
         self._folder = folder
         self.issuer: Final = public_url or ISSUER
         self._epoch_of = epoch_of
         self._clock = clock
+        self._several = several
         self._made: FileRing | SeededRing | None = None
 
     @property
@@ -114,6 +127,8 @@ class Tokens:
             from hector.auth.ring import FileRing, SeededRing  # noqa: PLC0415 - loaded by the first token
 
             seeds = self._settings.signing_seed
+            if self._several and not seeds and not self._settings.keys_folder:
+                log.warning("tokens of apps are good on this server only: give all of them the same signing_seed")
             kept = self.lifetime + self._settings.leeway
             self._made = (
                 SeededRing(seeds)

@@ -174,3 +174,15 @@ def test_a_damaged_key_is_named(tmp_path: Path, content: bytes) -> None:
     file.write_bytes(content)
     with pytest.raises(HectorError, match=file.name):
         tokens(tmp_path).issue("shop", 3)
+
+
+@pytest.mark.proves("cli.auth-signing-seed")
+@pytest.mark.parametrize(("several", "settings"), [(True, {}), (True, {"signing_seed": SEEDS}), (False, {})])
+def test_servers_that_cannot_trust_each_other_say_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, several: bool, settings: dict[str, Any]
+) -> None:
+    ours = Tokens(Auth(**settings), tmp_path / "keys", None, epoch_of, SystemClock(), several=several)
+    for _ in range(2):
+        ours.issue("shop", 3)
+    warned = [record for record in caplog.records if "signing_seed" in record.getMessage()]
+    assert len(warned) == (1 if several and not settings else 0)
