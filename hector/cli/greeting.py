@@ -1,5 +1,6 @@
 """What the operator sees when the server is ready."""
 
+import json
 import logging
 import socket
 import sys
@@ -78,14 +79,18 @@ def _lines(
     yield f"  {DIM}Ctrl+C stops the server{RESET}\n"
 
 
-def show_secret(made: NewSecret, url: str) -> None:
-    """Print a new admin secret, here and now only: it is in no log and no file."""
+def show_secret(made: NewSecret, url: str, layout: str = "text") -> None:
+    """Print a new admin secret on standard output, here and now only: it is in no log and no file.
+
+    Where the log is JSON this is, too: whatever collects the one may read both.
+    """
     remember(made.secret, made.code)
-    print(f"  admin secret   {made.secret}")
-    print(f"  one-time link  {unlock_link(url, made.code)}")
-    print(
-        "  Shown this once. `hector secret rotate` makes another one, `hector secret link` another link.\n", flush=True
-    )
+    link = unlock_link(url, made.code)
+    hint = "Shown this once. `hector secret rotate` makes another one, `hector secret link` another link."
+    if layout == "json":
+        print(json.dumps({"message": hint, "admin_secret": made.secret, "one_time_link": link}), flush=True)
+    else:
+        print(f"  admin secret   {made.secret}\n  one-time link  {link}\n  {hint}\n", flush=True)
 
 
 def unlock_link(url: str, code: str) -> str:

@@ -110,7 +110,7 @@ async def _serve(
             def ready() -> None:
                 greet(address, instance.config, startup, instance.store.describe(), notes)
                 if secret is not None:
-                    show_secret(secret, address.url)
+                    show_secret(secret, address.url, startup.log_format)
                 background.append(group.create_task(instance.warm_up()))
                 background.append(group.create_task(instance.tidy()))
                 background.append(group.create_task(instance.keep_apps()))

@@ -200,7 +200,7 @@ def test_port_in_use_is_one_message(hector: Hector) -> None:
     [
         pytest.param("agents: {a: {llm: missing}}", "missing", id="unknown reference"),
         pytest.param("agents: [", "agents.yaml:", id="broken YAML"),
-        pytest.param("rate_limiting: {enabled: true}", "rate_limiting", id="not built yet"),
+        pytest.param("guardrails: {strict: {}}", "guardrails", id="not built yet"),
     ],
 )
 def test_serve_refuses_a_wrong_file(hector: Hector, text: str, named: str) -> None:
