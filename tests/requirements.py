@@ -494,6 +494,8 @@ _TABLE: Final[Mapping[str, str]] = {
         b limits.switch              | what is switched off rests within 5 s in all processes, survives restarts, goes on
         b limits.operators           | operators see usage, and switch agents, apps and the server, by HTTP and command
         b limits.streams             | a user may have so many streams open, and places come back whatever ends a stream
+        b limits.flags               | rate limits by flags and variables, above the file
+        b limits.reload              | limits are changed by a reload, and what was counted stays
         b limits.free                | where nothing is limited, nothing is asked of the database
         b limits.reservations-released | what a process held that died is given back
         b limits.usage               | what was used is kept by day, app, agent, user and model, and reported by page

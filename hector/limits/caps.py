@@ -66,7 +66,7 @@ class Caps:
             await self._counters.release([name])
         except StoreError as error:
             log.warning("the place of a run could not be given back", extra={"error": str(error)})
-        self._folding.hurry()
+        self._folding.note()
 
     def _wants(self, caller: Caller, agent: str) -> list[Want]:
         settings = self.settings

@@ -10,8 +10,8 @@ from hector.store.counters import FOLDED, Counters
 
 log = logging.getLogger("hector.limits")
 _SHORTEST: Final = 0.02
-"""Payments of so many seconds are moved together."""
-_PAUSES: Final = (0.0, 0.1, 0.5, 2.0)
+"""Seconds that are waited even where somebody waits for it, so that payments are moved together."""
+_PAUSES: Final = (0.2, 0.5, 2.0)
 """When, after a payment, it is looked for: first it has to be written."""
 _EVER: Final = 5.0
 """Seconds between two looks without any payment of this process: others may have died over theirs."""
@@ -24,36 +24,31 @@ class Folding:
         self._counters = counters
         self._active = active
         self._paid = asyncio.Event()
+        self._wanted = asyncio.Event()
+
+    def note(self) -> None:
+        """Something was paid or given back."""
+        self._paid.set()
 
     def hurry(self) -> None:
-        """Something was paid or given back, or somebody waits for that."""
+        """Somebody waits for what others give back."""
         self._paid.set()
+        self._wanted.set()
 
     async def keep(self) -> None:
         """Go on until cancelled."""
         while True:
-            try:
-                async with asyncio.timeout(_EVER):
-                    await self._paid.wait()
-            except TimeoutError:
+            if not await _within(_EVER, self._paid):
                 if self._active():
                     await self.fold()
                 continue
             for pause in _PAUSES:
                 self._paid.clear()
-                await asyncio.sleep(_SHORTEST)
-                more = await self._within(pause)
-                if await self.fold() or more:
+                if await _within(pause, self._wanted):
+                    self._wanted.clear()
+                    await asyncio.sleep(_SHORTEST)
+                if await self.fold() or self._paid.is_set():
                     break
-
-    async def _within(self, seconds: float) -> bool:
-        """Whether there is more within this time."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._paid.wait()
-        except TimeoutError:
-            return False
-        return True
 
     async def fold(self) -> bool:
         """All there is now; whether there was anything."""
@@ -68,3 +63,13 @@ class Folding:
         except Exception:
             log.exception("payments could not be moved")
         return moved
+
+
+async def _within(seconds: float, event: asyncio.Event) -> bool:
+    """Whether something happens within this time."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True

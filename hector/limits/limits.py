@@ -154,7 +154,7 @@ class Limits:
             rounds += 1
             try:
                 if self._shares and await self._store.counters.abandon():
-                    self.folding.hurry()
+                    self.folding.note()
                 if self._memory is not None:
                     self._memory.sweep(self._clock.now())
                 if rounds % _TIDY == 0:

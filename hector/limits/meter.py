@@ -204,7 +204,8 @@ class RunMeter:
         if self.spending.usage:
             charge = Charge(charge.id, charge.task, charge.at, charge.counts, place, kept)
         self._charges.append(charge)
-        self.spending.hurry()
+        if shared is not None:  # what only tells of usage has time
+            self.spending.note()
 
     def elapsed(self, now: float) -> int:
         """Milliseconds that this run took since it was last asked."""
@@ -252,8 +253,8 @@ class RunMeter:
         if left or not written:
             paid = {charge.id for charge in left}
             await self.spending.settle(left, [] if written else [one for one in self._taken if one not in paid])
-        else:
-            self.spending.hurry()
+        elif self._taken:
+            self.spending.note()
 
 
 def _seconds(events: Iterable[Event]) -> float:

@@ -92,6 +92,7 @@ class Spending:
         self.clock = clock
         self.usage = policy.usage
         self.repeated = policy.repeated
+        self.note = folding.note
         self.hurry = folding.hurry
         self._shared = shared
         self._counters = counters
@@ -163,7 +164,7 @@ class Spending:
                 await self._counters.release(given_back)
         except StoreError as error:
             log.warning("what a run has used could not be written", extra={"error": str(error)})
-        self.hurry()
+        self.note()
 
     def _warn(self, wanted: Sequence[Wanted], answer: Answer) -> None:
         for (want, rule), (used, held) in zip(wanted, answer.standings, strict=False):
