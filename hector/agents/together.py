@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 
 from hector.agents.approval import Waiting
 from hector.agents.invoke import Answered
+from hector.core.errors import AgentError
 from hector.core.event import Output
 
 Step: TypeAlias = Output | Answered | Waiting
@@ -39,8 +40,7 @@ async def together(sources: Sequence[AsyncGenerator[Step]]) -> AsyncGenerator[St
         for steps in held.values():
             for step in steps:
                 yield step
-        for task in tasks:
-            task.result()
+        _raise(tasks)
     finally:
         for task in tasks:
             task.cancel()
@@ -48,6 +48,14 @@ async def together(sources: Sequence[AsyncGenerator[Step]]) -> AsyncGenerator[St
         for task in tasks:
             if not task.cancelled():
                 task.exception()  # those that are not raised have been overtaken
+
+
+def _raise(tasks: Sequence["asyncio.Task[None]"]) -> None:
+    """The first error of tasks that have ended."""
+    for task in tasks:
+        if task.cancelled():  # not by us: what it waited for was
+            raise AgentError("what a tool or a called agent waited for was cancelled")
+        task.result()
 
 
 async def _pump(at: int, source: AsyncGenerator[Step], queue: "asyncio.Queue[_Item]") -> None:

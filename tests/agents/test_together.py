@@ -12,7 +12,7 @@ from hector.agents.history import ANSWERS
 from hector.agents.invoke import Answered
 from hector.agents.together import Step, together
 from hector.core.content import Message, Text, user
-from hector.core.errors import ModelUnavailable
+from hector.core.errors import AgentError, ModelUnavailable
 from hector.core.event import Control, Event, InputRequired, Partial, Rejected
 
 
@@ -20,11 +20,11 @@ def piece(text: str) -> Partial:
     return Partial(text, ())
 
 
-async def source(*steps: Step | Exception, log: list[str] | None = None) -> AsyncGenerator[Step]:
+async def source(*steps: Step | BaseException, log: list[str] | None = None) -> AsyncGenerator[Step]:
     try:
         for step in steps:
             await asyncio.sleep(0)
-            if isinstance(step, Exception):
+            if isinstance(step, BaseException):
                 raise step
             yield step
             if log is not None:
@@ -45,6 +45,11 @@ async def test_an_error_waits_for_the_others_to_end() -> None:
     with pytest.raises(ModelUnavailable, match="away"):
         await take_all(steps)
     assert [step.author for step in seen if isinstance(step, Partial)] == [str(at) for at in range(20)]
+
+
+async def test_what_cancels_itself_does_not_count_as_a_cancelled_run() -> None:
+    with pytest.raises(AgentError, match="was cancelled"):
+        await anext(together([source(asyncio.CancelledError())]))
 
 
 async def test_what_ends_or_pauses_comes_last_and_in_order() -> None:
