@@ -255,7 +255,7 @@ def _events(dialect: Dialect, stream: TaskStream, request_id: str | None) -> Eve
 
 def _is_about_http(error: HectorError) -> bool:
     """Whether a JSON-RPC client should learn of it from the HTTP status as well."""
-    return fault_of(error).status in (408, 413, 429, 503) or (
+    return fault_of(error).status in (401, 403, 408, 413, 429, 503) or (
         isinstance(error, NotFound) and error.kind in ("agent", "tenant")
     )
 

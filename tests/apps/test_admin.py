@@ -156,6 +156,8 @@ def test_a_suspended_app_refuses_everybody_until_it_goes_on(server: Live) -> Non
     assert admin(server, "POST", "/acme/status", json={"status": "suspended"})["status"] == "suspended"
     refused = server.client.post("/message:send", json={"message": user()}, headers=bearer(made))
     assert (refused.status_code, "suspended" in refused.text) == (403, True)
+    rpc = server.rpc("SendMessage", {"message": user()}, **bearer(made))
+    assert (rpc.status_code, rpc.json()["error"]["data"][0]["reason"]) == (403, "PERMISSION_DENIED")
     admin(server, "POST", "/acme/status", json={"status": "active"})
     assert said(say(server, bearer(made))) == "I am acme."
 
