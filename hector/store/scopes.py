@@ -26,7 +26,6 @@ OF_SESSION: Final = (
     # Live runs, and dead letters: of runs, and of what was to be sent. What has ended stays for the statistics.
     Rows("jobs", "lane = ? AND state IN ('ready', 'running')", ("lane",)),
     Rows("jobs", f"state = 'dead' AND subject IN {_ITS_TASKS}", _RANGE),
-    Rows("reservations", f"task IN {_ITS_TASKS}", _RANGE),
     Rows("relay", f"task IN {_ITS_TASKS}", _RANGE, only="postgres"),
     Rows("approvals", "task >= ? AND task < ?", _RANGE),
     Rows("push_configs", "task >= ? AND task < ?", _RANGE),
@@ -56,8 +55,9 @@ WALKED: Final = frozenset(("sessions", "events", "jobs"))
 """Tables that may be large: an app's rows of them go along their keys."""
 REGISTRY: Final = frozenset(("apps", "app_configs"))
 """The app itself and its configurations, which go last: `AppConfigs.remove`."""
-GLOBAL: Final = frozenset(("migrations", "instances", "sizes", "audit", "audit_inbox"))
-"""Of this database, its processes, or the log of what was done to whom, which outlives them."""
+GLOBAL: Final = frozenset(("migrations", "instances", "sizes", "audit", "audit_inbox", "reservations"))
+"""Of this database, its processes, or the log of what was done to whom, which outlives them. Reservations go by
+themselves within seconds, into the counters that they hold something of: deleted, they would hold it for ever."""
 
 
 def everything() -> frozenset[str]:

@@ -82,8 +82,6 @@ async def furnish(store: Store, app: str) -> None:
     for subject in (f"app:{app}", f"agent:{app}/helper", f"user:{app}/u", f"session:{app}/u/c"):
         text = "INSERT INTO counters (subject, what, period, used, held, ends) VALUES (?, 'tokens/day', 1, 1, 0, 1)"
         await execute(store, text, (subject,))
-    held = "INSERT INTO reservations (id, owner, task, held, created) VALUES (?, 'me', ?, '[]', 1)"
-    await execute(store, held, (f"r-{app}", accepted.task.id))
     if store.database.dialect == "postgres":
         body = "INSERT INTO relay (task, job, fence, body) VALUES (?, 1, 1, '{}')"
         await execute(store, body, (accepted.task.id,))
