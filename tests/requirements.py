@@ -265,7 +265,7 @@ _TABLE: Final[Mapping[str, str]] = {
         b auth.secret-rotate         | a new admin secret ends the old one, its sessions and its one-time links
         b auth.unlock                | a one-time link is exchanged for a session once, within a quarter of an hour
         b auth.keys                  | API keys are kept as hashes, have a role, an app and a user, and can be revoked
-        b auth.required              | agents take a credential by require_auth, else by what is set up and who can connect
+        b auth.required              | agents take a credential by require_auth, else by what is set up, or who connects
         b auth.constant-time         | secrets are compared by hash, in constant time, and in no other way
         b auth.weak-secret           | a secret that can be guessed is warned about
         b auth.attempts              | wrong secrets and keys are counted by address; who is wrong too often waits
@@ -274,7 +274,7 @@ _TABLE: Final[Mapping[str, str]] = {
         b auth.rotation              | keys are rotated, ours and the provider's; old ones check until their tokens end
         b auth.key-files             | signing keys are files that only their owner may read
         b auth.jwks-flood            | however many unknown keys come, the provider's are read at a bounded rate
-        b auth.jwks-away             | while the provider is away, tokens get 503 with the reason, or its last keys count
+        b auth.jwks-away             | while the provider is away, its last keys count; without any, tokens get 503
         b auth.claims                | role, app and user follow from configured claims and collide with nobody of ours
         b cli.auth-signing-seed      | `--auth-signing-seed`: several instances sign and check with the same keys
         b auth.routes                | every route says its right; all but a short public list take a credential
