@@ -142,3 +142,15 @@ def test_two_processes_agree(pair: tuple[Hector, Server, Server]) -> None:
     assert hector.run("key", "revoke", key.split("_")[1]).returncode == 0
     for server in (one, other):
         eventually_refused(f"{server.url}/agents", key)
+
+
+@pytest.mark.proves("auth.jwks-away")
+def test_a_server_says_at_its_start_that_the_provider_is_away(hector: Hector, tmp_path: Path) -> None:
+    flags = ("--auth-issuer", "http://127.0.0.1:1/", "--auth-audience", "hector-api")
+    with hector.serve("--config", write(tmp_path, SCRIPTED), *flags) as server:
+        token = "eyJhbGciOiJSUzI1NiIsImtpZCI6IjEifQ.e30.AAAA"
+        away = request(f"{server.url}/agents", headers=bearer(token))
+        assert (away.status, "127.0.0.1:1" in away.json()["error"]["message"]) == (503, True)
+        assert request(f"{server.url}/agents").status == 401
+        assert server.stop() == 0
+        assert "cannot read the identity provider's keys" in server.text()
