@@ -513,6 +513,7 @@ _TABLE: Final[Mapping[str, str]] = {
         b audit.plain                | a turn without tools writes nothing into it
         b audit.bounded              | what happens with every request is noted once an hour, an attack bounded
         b audit.logins               | first uses of credentials, refused ones and missing rights, once an hour each
+        b audit.command              | hector audit verify, list and export, with anchors
     """,
     "Milestone 3: runs that go on": """
         b resume.events              | a run goes on from any of its events; nothing that was finished happens again

@@ -66,7 +66,7 @@ def _add_list(parser: argparse.ArgumentParser) -> None:
         ("object", "about this object, such as task:ID"),
         ("outcome", "that ended so: ok, refused, failed"),
     ):
-        parser.add_argument(f"--{name}", metavar=name.upper(), help=f"only those {what}")
+        parser.add_argument(f"--{name}", dest=f"only_{name}", metavar=name.upper(), help=f"only those {what}")
     parser.add_argument("--json", action="store_true", help="as JSON")
 
 
@@ -157,7 +157,8 @@ async def _list(store: "Store", arguments: argparse.Namespace) -> int:
     from hector.store.audit_chain import Chain  # noqa: PLC0415
 
     await Chain(store.database, SystemClock()).settle()
-    wanted = Filter(arguments.app, arguments.action, arguments.actor, arguments.object, arguments.outcome)
+    names = ("app", "action", "actor", "object", "outcome")
+    wanted = Filter(**{name: getattr(arguments, f"only_{name}") for name in names})
     found = await store.audit.page(wanted, limit=arguments.limit)
     if arguments.json:
         print(as_json({"entries": [as_row(one) for one in found]}))
