@@ -54,7 +54,7 @@ bench-durable: setup ## Measure what durability costs, jobs per second, and a mi
 	@$(RUN) -m bench.durable $(ARGS)
 
 docs: setup ## Write the generated pages of the documentation again
-	@$(RUN) scripts/cli_reference.py && $(RUN) scripts/reference.py
+	@$(RUN) scripts/cli_reference.py && $(RUN) -m scripts.reference
 
 lock: ## Write the lock files again (ARGS=--upgrade for the newest versions)
 	@scripts/lock $(ARGS)

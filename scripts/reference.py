@@ -1,7 +1,7 @@
-"""Writes the tables of docs/configuration.md from the configuration classes.
+"""Writes the tables of docs/configuration.md from the configuration classes, and docs/api.md from the endpoints.
 
-python scripts/reference.py           writes the page
-python scripts/reference.py --check   exit code 1 if the page is not what would be written
+python -m scripts.reference           writes the pages
+python -m scripts.reference --check   exit code 1 if one of them is not what would be written
 """
 
 import sys
@@ -16,6 +16,7 @@ from hector.config.llms import LlmBase
 from hector.config.planned import KEYS, VALUES
 from hector.config.shape import choices, sections
 from hector.config.translate import limits
+from scripts import api_reference
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "configuration.md"
 BEGIN: Final = "<!-- tables: written by scripts/reference.py; edits between these marks are lost -->"
@@ -135,10 +136,15 @@ def main(arguments: list[str]) -> int:
     """Write the page, or with --check say whether it is up to date."""
     current = PAGE.read_text(encoding="utf-8")
     fresh = page(current)
+    endpoints = api_reference.PAGE
+    api = api_reference.page()
     if "--check" in arguments:
-        print("up to date" if fresh == current else f"{PAGE.name} is out of date: run python -m scripts.reference")
-        return int(fresh != current)
+        known = endpoints.read_text(encoding="utf-8") if endpoints.exists() else ""
+        old = [file.name for file, same in ((PAGE, fresh == current), (endpoints, api == known)) if not same]
+        print(f"out of date: {', '.join(old)}; run python -m scripts.reference" if old else "up to date")
+        return int(bool(old))
     PAGE.write_text(fresh, encoding="utf-8")
+    endpoints.write_text(api, encoding="utf-8")
     return 0
 
 

@@ -131,7 +131,7 @@ _TABLE: Final[Mapping[str, str]] = {
         b admin.audited              | every change over the Admin API leaves one entry, every refusal at most one an hour
         b admin.routes               | every route of the application but the public ones refuses whoever brings no token
         b admin.swap                 | every endpoint refuses every object of another app or user with 404
-        p admin.canaries             | twenty planted secrets appear in no table, log line, stream, answer or export
+        b admin.canaries             | twenty planted secrets appear in no table, log line, stream, answer or export
         b admin.input                | what is wrong with a request is said field by field: what it is, what is allowed
     """,
     "Agent types": """

@@ -11,7 +11,7 @@ from hector.store.audit import Chained, Filter
 from hector.store.audit_chain import Chain
 from hector.store.codec import loads
 from tests.tasks.conftest import Start
-from tests.tasks.conftest import start as start  # noqa: PLC0414 - a fixture
+from tests.tasks.conftest import start as start
 from tests.tasks.test_approvals import RULES, asked, decision, say, setting
 
 
