@@ -59,7 +59,7 @@ def text_of(task: Task) -> str:
 def settings(*rules: dict[str, Any], **blocks: Any) -> HectorConfig:
     """One scripted agent `helper` without retries, and whatever blocks are given."""
     llm = {"provider": "scripted", "rules": list(rules), "retry": {"max_attempts": 1}, "max_tokens": 50}
-    agents = {"helper": {"instruction": "Help.", **blocks.pop("agent", {})}}
+    agents = blocks.pop("agents", {"helper": {"instruction": "Help."}})
     config = HectorConfig.model_validate({"llms": {"default": llm}, "agents": agents, **blocks})
     queue = Queue().with_changes(initial_delay=0.01, max_delay=0.02, stale_threshold=1.0)
     return config.with_changes(server=config.server.with_changes(queue=queue))

@@ -211,3 +211,39 @@ async def test_where_nothing_is_limited_nothing_is_asked(dsn: str) -> None:
         assert (server.limits.rates, server.limits.spending, server.limits.caps) == (None, None, None)
         assert (await server.send()).status.state is TaskState.COMPLETED
         assert await server.usage() == (0,) * 7
+
+
+@pytest.mark.proves("limits.budget")
+async def test_time_of_runs_is_paid_by_their_user_and_said_in_the_log_before_it_is_used_up(
+    dsn: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = settings({"text": "late", "delay": 0.3}, budgets=[{"per": "user", "time": 0.5, "warn": 0.5}])
+    async with process(dsn, config) as server:
+        assert (await server.send()).status.state is TaskState.COMPLETED
+        assert (await server.send()).status.state is TaskState.COMPLETED
+        failed = await server.send()
+        assert failed.status.state is TaskState.FAILED
+        assert "of 0.5 s" in text_of(failed)
+    said = [record for record in caplog.records if record.message == "a budget is almost used up"]
+    assert [record.__dict__["budget"] for record in said] == ["the budget of user:default/ana for this day"]
+
+
+@pytest.mark.proves("limits.budget", "limits.usage")
+async def test_what_a_called_agent_uses_counts_for_the_run_and_for_that_agent(dsn: str) -> None:
+    rules = [
+        {"system": "Ask", "turn": 0, "tool_calls": [{"name": "scout", "args": {"request": "go"}}]},
+        {"system": "Ask", "text": "done"},
+        {"system": "Scout", "text": WORDS},
+    ]
+    agents = {"helper": {"instruction": "Ask.", "agent_tools": ["scout"]}, "scout": {"instruction": "Scout."}}
+    free = settings(*rules, agents=agents, limits={"usage": True})
+    async with process(dsn, free) as server:
+        assert (await server.send()).status.state is TaskState.COMPLETED
+        await server.limits.folding.fold()
+        lines = (await server.store.usage.report(UsageQuery(by=("agent",)))).lines
+        assert [(line.place.agent, line.amounts.calls) for line in lines] == [("helper", 2), ("scout", 1)]
+    tight = settings(*rules, agents=agents, budgets=[{"per": "run", "tokens": 30}])
+    async with process(dsn, tight) as server:
+        task = await server.send()
+        assert task.status.state is TaskState.FAILED
+        assert "the budget of this run is used up" in text_of(task)

@@ -13,7 +13,7 @@ from hector.limits.switches import SERVER, agent_scope, app_scope
 from hector.store.switches import Switch
 from tests.limits.conftest import ANA, Process, process, settings, text_of, until
 
-SLOW = {"turn": 1, "text": "done", "delay": 3}
+SLOW = {"turn": 1, "text": "done", "delay": 1.5}
 CALL = {"turn": 0, "tool_calls": [{"name": "note", "args": {}}]}
 TOOL = {"tools": {"note": {"type": "function", "handler": "note"}}}
 
