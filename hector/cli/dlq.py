@@ -17,6 +17,7 @@ from hector.observe.redact import redact
 if TYPE_CHECKING:
     from hector.cli.place import Place
     from hector.store import Store
+    from hector.store.database import Work
     from hector.store.job_rows import JobRecord
 
 _PAGE: Final = 50
@@ -117,7 +118,7 @@ async def _change(store: "Store", arguments: argparse.Namespace, place: "Place")
     if arguments.action == "drop" and keys and not arguments.yes and not _agreed(len(keys)):
         print("nothing was dropped", file=sys.stderr)
         return 1
-    done, errors = await _each(change, keys, word)
+    done, errors = await _each(lambda key: change(key, _noted(store, arguments.action, key)), keys, word)
     if arguments.json:
         print(as_json({word: done, "errors": errors}))
     else:
@@ -127,6 +128,13 @@ async def _change(store: "Store", arguments: argparse.Namespace, place: "Place")
         if arguments.action == "requeue" and done:
             print(await who_goes_on(store, place))
     return 1 if errors else 0
+
+
+def _noted(store: "Store", action: str, key: int) -> "Work[None]":
+    """What the audit log is told in the transaction of the change."""
+    from hector.core.audit import Entry  # noqa: PLC0415 - loaded on first use
+
+    return store.audit.aside(Entry(f"dead_letter.{action}", f"job:{key}", actor="hector dlq", via="cli"))
 
 
 async def _each(

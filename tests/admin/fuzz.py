@@ -56,9 +56,8 @@ def serve_and_fuzz(folder: Path, examples: int, seconds: int) -> subprocess.Comp
     with hector.serve("--config", str(folder / "config.yaml"), "--auth-secret", SECRET) as server:
         ids = folder / "schemathesis.toml"
         ids.write_text(_IDS.format(app=fill(server)), encoding="utf-8")
-        done = subprocess.run(
-            command(server, ids, examples), capture_output=True, text=True, timeout=seconds, check=False
-        )
+        ran = command(server, ids, examples)
+        done = subprocess.run(ran, cwd=folder, capture_output=True, text=True, timeout=seconds, check=False)
         health = httpx.get(f"{server.url}/health", timeout=10)
         assert health.status_code == 200, "the server has survived"
     return done
