@@ -254,8 +254,8 @@ class ChainKeeper:
         self._chain = Chain(database, clock)
         self._clock = clock
         self._kept = kept
-        self._anchored = Anchor(0, GENESIS)
-        self._next = 0.0
+        self._changed = True
+        self._next_anchor = self._next_cut = 0.0
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -271,20 +271,18 @@ class ChainKeeper:
     async def _round(self) -> None:
         if await self._audit.waiting():
             await self._chain.settle()
+            self._changed = True
         now = self._clock.now()
-        if now < self._next:
-            return
-        self._next = now + ANCHOR_SECONDS
-        if self._kept > 0 and await self._chain.cut(now - self._kept):
-            log.info("removed from the audit log by storage.retention", extra={"rows": await self._chain.remove()})
-        await self.anchor()
-
-    async def anchor(self) -> None:
-        """Write the head of the chain to the log, unless it stands there."""
-        head = await self._chain.head()
-        if head != self._anchored:
-            self._anchored = head
-            log.info("audit log", extra={"seq": head.seq, "hash": head.hash})
+        if self._kept > 0 and now >= self._next_cut:
+            self._next_cut = now + ANCHOR_SECONDS
+            if await self._chain.cut(now - self._kept):
+                self._changed = True
+                log.info("removed from the audit log by storage.retention", extra={"rows": await self._chain.remove()})
+        if self._changed and now >= self._next_anchor:
+            self._next_anchor, self._changed = now + ANCHOR_SECONDS, False
+            head = await self._chain.head()
+            if head.seq:
+                log.info("audit log", extra={"seq": head.seq, "hash": head.hash})
 
 
 def explain(end: Anchor, row: Row, following: Sequence[Row]) -> Flaw:

@@ -1,6 +1,8 @@
 """The chain: built by several at once without loss, and every kind of damage is found at its first row."""
 
 import asyncio
+import contextlib
+import logging
 from typing import Any
 
 import pytest
@@ -9,7 +11,8 @@ from hector.core.audit import Entry
 from hector.core.clock import FakeClock, SystemClock
 from hector.store import Store, open_store
 from hector.store.audit import AuditLog, Filter
-from hector.store.audit_chain import BATCH, CUT, GENESIS, Anchor, Chain, anchors_in, digest
+from hector.store.audit_chain import BATCH, CUT, GENESIS, Anchor, Chain, ChainKeeper, anchors_in, digest
+from hector.store.codec import loads
 from hector.store.database import Connection
 
 
@@ -278,3 +281,25 @@ async def test_what_happens_all_the_time_is_noted_once_an_hour(store: Store) -> 
     await clock.sleep(3600.0)
     assert audit.is_new("key-1", "127.0.0.1")
     assert sum(audit.is_new("failed", str(at)) for at in range(10_000)) < 4100, "an attack does not fill the database"
+
+
+@pytest.mark.proves("audit.anchors", "audit.retention")
+async def test_a_keeper_chains_cuts_and_writes_anchors(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    clock = FakeClock(1000.0)
+    await aged(store, clock, 4)
+    keeper = ChainKeeper(store.audit, store.database, clock, kept=3600.0)
+    caplog.set_level("INFO", "hector.store")
+    logging.getLogger("hector.store").propagate = True
+    running = asyncio.create_task(keeper.run())
+    async with asyncio.timeout(20):
+        while not (found := await store.audit.page(Filter(action=CUT))):
+            await asyncio.sleep(0.01)
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+    assert loads(found[0].detail)["first"] == 5
+    anchors = anchors_in(
+        "\n".join(f"seq={record.seq} hash={record.hash}" for record in caplog.records if "hash" in vars(record))
+    )
+    assert anchors[0].seq >= 4
+    assert (await Chain(store.database, clock).verify(anchors)).flaw is None
