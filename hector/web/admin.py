@@ -4,7 +4,7 @@ Nothing of it is loaded before its first request: one route leads here from each
 made and looked through below it. The groups are listed in `table`; each is a module of its own.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -16,17 +16,12 @@ from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from hector.a2a.errors import NO_SUCH_VERB, ProtocolError, fault_of
-from hector.apps.registry import Apps
 from hector.auth.access import Access
-from hector.auth.authenticator import Authenticator
-from hector.config.server import Server
-from hector.core.audit import FAILED, REFUSED, Entry, by
-from hector.core.clock import Clock
+from hector.core.audit import FAILED, REFUSED, by
 from hector.core.errors import HectorError, StoreError
 from hector.core.record import dataclass
-from hector.store import Store
 from hector.store.audit import AuditLog
-from hector.tasks.service import TaskService
+from hector.web.admin_parts import Parts
 from hector.web.answers import refusal, reply, reply_json
 from hector.web.asgi import Exchange
 from hector.web.identity import Gate, Guarded, principal_of
@@ -49,19 +44,6 @@ class _Rest(Convertor[str]):
 
 
 register_url_convertor("rest", _Rest())
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What endpoints work with. `reload` reads the configuration again and gives what is wrong with it, if anything."""
-
-    apps: Apps
-    tasks: TaskService
-    store: Store
-    settings: Server
-    clock: Clock
-    auth: Authenticator
-    reload: Callable[[Entry], Awaitable[str]] | None = None
 
 
 def table(parts: Parts) -> "tuple[Endpoint, ...]":

@@ -13,7 +13,7 @@ from hector.tasks.decisions import WORDS, continuation, decide, shown
 from hector.web.endpoints import Ask, Body, Endpoint, Query, Shape
 
 if TYPE_CHECKING:
-    from hector.web.admin import Parts
+    from hector.web.admin_parts import Parts
 
 MOST: Final = 100
 """Approvals on one page."""

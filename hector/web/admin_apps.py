@@ -14,7 +14,7 @@ from hector.store.apps import AppConfig, AppRecord, AppStatus
 from hector.web.endpoints import Ask, Body, Endpoint, Query, Shape
 
 if TYPE_CHECKING:
-    from hector.web.admin import Parts
+    from hector.web.admin_parts import Parts
 
 Format = Literal["yaml", "json"]
 _ID = {"id": "app"}

@@ -15,7 +15,7 @@ from hector.store.paging import decode_token, encode_token
 from hector.web.endpoints import Ask, Endpoint, Query, Shape
 
 if TYPE_CHECKING:
-    from hector.web.admin import Parts
+    from hector.web.admin_parts import Parts
 
 
 class AuditQuery(Query):

@@ -10,7 +10,7 @@ from hector.web.endpoints import Ask, Body, Endpoint, Shape
 from hector.web.identity import address_of
 
 if TYPE_CHECKING:
-    from hector.web.admin import Parts
+    from hector.web.admin_parts import Parts
 
 
 class KeySetShape(Shape):

@@ -14,7 +14,7 @@ from hector.store.paging import decode_name, encode_name
 from hector.web.endpoints import Ask, Body, Endpoint, Query, Shape
 
 if TYPE_CHECKING:
-    from hector.web.admin import Parts
+    from hector.web.admin_parts import Parts
 
 
 class KeysQuery(Query):

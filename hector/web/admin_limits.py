@@ -16,7 +16,7 @@ from hector.store.usage import COLUMNS, DAY_MS, MILLION, Line, UsageQuery
 from hector.web.endpoints import Ask, Body, Endpoint, Query, Shape
 
 if TYPE_CHECKING:
-    from hector.web.admin import Parts
+    from hector.web.admin_parts import Parts
 
 _FIRST: Final = date(1970, 1, 1)
 _NAMES: Final = {"app": "app_id", "user": "user_id"}

@@ -9,7 +9,7 @@ from hector.core.errors import Conflict, NotSupported
 from hector.web.endpoints import Ask, Endpoint, Nothing, Shape
 
 if TYPE_CHECKING:
-    from hector.web.admin import Parts
+    from hector.web.admin_parts import Parts
 
 
 class ReloadedShape(Shape):

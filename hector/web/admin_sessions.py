@@ -15,7 +15,7 @@ from hector.store.inspection import Conversation
 from hector.web.endpoints import Ask, Endpoint, Query, Shape
 
 if TYPE_CHECKING:
-    from hector.web.admin import Parts
+    from hector.web.admin_parts import Parts
 
 _APP: Final = "The app that it belongs to. Left out: whichever has it, of those that one may see."
 _USER: Final = "The user that it belongs to. Left out: whoever has it."

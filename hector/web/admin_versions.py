@@ -13,7 +13,7 @@ from hector.web.admin_apps import AppShape, Format, shape
 from hector.web.endpoints import Ask, Body, Endpoint, Query, Shape
 
 if TYPE_CHECKING:
-    from hector.web.admin import Parts
+    from hector.web.admin_parts import Parts
 
 _ID = {"id": "app"}
 

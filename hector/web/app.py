@@ -24,7 +24,8 @@ from hector.core.errors import HectorError
 from hector.store import Store
 from hector.tasks.push import PushService
 from hector.tasks.service import TaskService
-from hector.web.admin import Admin, Parts, table
+from hector.web.admin import Admin, table
+from hector.web.admin_parts import Parts
 from hector.web.answers import demands, refusal
 from hector.web.identity import Gate
 from hector.web.limiting import Limiter
