@@ -81,7 +81,7 @@ class LlmAgent(Section):
         None, description="File that takes the place of `instruction`, relative to the configuration file."
     )
     global_instruction: str = Field("", description="Put before everything else, also for agents below this one.")
-    prompt: Prompt = Field(default_factory=Prompt, description="The instruction in pieces.")
+    prompt: Prompt = Field(default_factory=Prompt.model_construct, description="The instruction in pieces.")
     tools: Names | None = Field(
         None, description="Ids under `tools` or names of generic tools. Left out: every enabled tool; []: none."
     )
@@ -96,15 +96,19 @@ class LlmAgent(Section):
         False, description="As a sub-agent: not to hand the conversation over to other sub-agents of the same agent."
     )
     delegation: Delegation = Field(
-        default_factory=Delegation, description="How far agents go in working together in one turn."
+        default_factory=Delegation.model_construct, description="How far agents go in working together in one turn."
     )
     streaming: bool = Field(True, description="Ask the model for its answer piece by piece.")
     input_modes: Names = Field(("text/plain",), description="Media types that the agent card offers to take.")
     output_modes: Names = Field(("text/plain",), description="Media types that the agent card offers to give.")
     enforce_input_modes: bool = Field(False, description="Refuse messages with parts of any other media type.")
     skills: tuple[Skill, ...] = Field((), description="Entries of the agent card. Left out: one general entry.")
-    reasoning: Reasoning = Field(default_factory=Reasoning, description="Limits of the think-and-act loop.")
-    context: Context = Field(default_factory=Context, description="How much of a long conversation the model sees.")
+    reasoning: Reasoning = Field(
+        default_factory=Reasoning.model_construct, description="Limits of the think-and-act loop."
+    )
+    context: Context = Field(
+        default_factory=Context.model_construct, description="How much of a long conversation the model sees."
+    )
     structured_output: StructuredOutput | None = Field(None, description="The answer is JSON of this shape.")
     disable_safety_protocols: bool = Field(
         False, description="Leave out the line that tells a model with tools to wait for real tool results."

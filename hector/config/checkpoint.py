@@ -36,4 +36,4 @@ class Checkpoint(Section):
     interval: int = Field(0, ge=0, description="Model turns, with their tools, from write to write; 0 means none.")
     after_tools: bool = Field(True, description="Write the results of tools as soon as they are there.")
     before_llm: bool = Field(True, description="Write before each further model call.")
-    recovery: Recovery = Field(default_factory=Recovery, description="Runs that were cut off.")
+    recovery: Recovery = Field(default_factory=Recovery.model_construct, description="Runs that were cut off.")

@@ -117,10 +117,10 @@ class RepeatedCalls(Section):
 class Limits(Section):
     """Bounds on what runs at once, and on agents that run in circles."""
 
-    runs: RunLimits = Field(default_factory=RunLimits, description="Runs at once.")
+    runs: RunLimits = Field(default_factory=RunLimits.model_construct, description="Runs at once.")
     streams_per_user: int = Field(0, ge=0, description="Streams that one user may have open on one server; 0: any.")
     repeated_calls: RepeatedCalls = Field(
-        default_factory=RepeatedCalls, description="Equal tool calls, one after the other."
+        default_factory=RepeatedCalls.model_construct, description="Equal tool calls, one after the other."
     )
     usage: bool | None = Field(
         None,

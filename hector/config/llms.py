@@ -56,7 +56,9 @@ class LlmBase(Section):
         None,
         description="File with the certificates to trust, relative to the configuration file. Left out: the usual.",
     )
-    retry: Retry = Field(default_factory=Retry, description="What to do when a call fails for a reason that may pass.")
+    retry: Retry = Field(
+        default_factory=Retry.model_construct, description="What to do when a call fails for a reason that may pass."
+    )
     parallel_tool_calls: bool | None = Field(
         None, description="Let the model ask for several tools at once. Left out: the provider's default."
     )

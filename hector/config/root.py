@@ -30,18 +30,22 @@ class HectorConfig(Section):
     version: str = Field("2", description="Version of this configuration; shown in agent cards.")
     name: str = Field("hector", min_length=1, description="Name of the application.")
     description: str = Field("", description="What it is for.")
-    defaults: Defaults = Field(default_factory=Defaults, description="What is used where a block names nothing.")
+    defaults: Defaults = Field(
+        default_factory=Defaults.model_construct, description="What is used where a block names nothing."
+    )
     llms: dict[Id, Llm] = Field({}, description="Models by id. Empty: one named `default`, from the environment.")
     agents: dict[Id, Agent] = Field({}, description="Agents by id. Empty: one named `assistant`.")
     tools: dict[Id, Tool] = Field({}, description="Tools by id.")
-    server: Server = Field(default_factory=Server, description="The HTTP server.")
+    server: Server = Field(default_factory=Server.model_construct, description="The HTTP server.")
     rate_limiting: RateLimitingBlock | None = Field(
         None, description="Requests and tokens by time. Left out: no limit."
     )
     limits: Limits | None = Field(None, description="What may run at once, agents that run in circles. Left out: none.")
     budgets: tuple[Budget, ...] = Field((), description="What may be spent.")
     prices: tuple[Price, ...] = Field((), description="What models cost. Those without a row cost nothing.")
-    tenants: Tenants = Field(default_factory=Tenants, description="Apps that come through the admin API.")
+    tenants: Tenants = Field(
+        default_factory=Tenants.model_construct, description="Apps that come through the admin API."
+    )
     databases: dict[Id, Database] = Field({}, description="Databases by id.")
-    storage: Storage = Field(default_factory=Storage, description="Where state is kept.")
-    logger: Logger = Field(default_factory=Logger, description="The log.")
+    storage: Storage = Field(default_factory=Storage.model_construct, description="Where state is kept.")
+    logger: Logger = Field(default_factory=Logger.model_construct, description="The log.")

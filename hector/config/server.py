@@ -40,9 +40,11 @@ class Server(Section):
         description="Names under which clients may reach this server, beside that of `public_url`. "
         "Left out: on loopback the names of this machine, else any.",
     )
-    auth: Auth = Field(default_factory=Auth, description="Who may call this server.")
+    auth: Auth = Field(default_factory=Auth.model_construct, description="Who may call this server.")
     max_body_bytes: Size = Field(10 * 2**20, ge=1024, description='Largest request body, for example "10 MiB".')
-    request_headers: Heads = Field(default_factory=Heads, description="Bounds on the headers of a request.")
+    request_headers: Heads = Field(
+        default_factory=Heads.model_construct, description="Bounds on the headers of a request."
+    )
     tls: Tls | None = Field(None, description="Certificate and key, to be reached by https. Left out: plain http.")
     cors: Cors | None = Field(None, description="Pages of other sites that may use this server. Left out: none.")
     trusted_proxies: TrustedProxies | None = Field(
@@ -52,9 +54,12 @@ class Server(Section):
     shutdown_grace: Duration = Field(
         30.0, description="How long running tasks may go on to their next stored step after a signal to stop."
     )
-    queue: Queue = Field(default_factory=Queue, description="How work is taken up, tried again and taken over.")
+    queue: Queue = Field(
+        default_factory=Queue.model_construct, description="How work is taken up, tried again and taken over."
+    )
     push_notifications: PushNotifications = Field(
-        default_factory=PushNotifications, description="Updates that the server sends to addresses of its clients."
+        default_factory=PushNotifications.model_construct,
+        description="Updates that the server sends to addresses of its clients.",
     )
 
 
@@ -70,8 +75,12 @@ class Storage(Section):
 
     tasks: Backend | None = Field(None, description="Tasks. Left out: where the sessions are.")
     sessions: Backend | None = Field(None, description="Sessions. Left out: where the tasks are.")
-    retention: Retention = Field(default_factory=Retention, description="How long what is over is kept.")
-    checkpoint: Checkpoint = Field(default_factory=Checkpoint, description="When the steps of a run are written down.")
+    retention: Retention = Field(
+        default_factory=Retention.model_construct, description="How long what is over is kept."
+    )
+    checkpoint: Checkpoint = Field(
+        default_factory=Checkpoint.model_construct, description="When the steps of a run are written down."
+    )
 
 
 class Logger(Section):

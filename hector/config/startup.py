@@ -162,20 +162,22 @@ def _auth(task: _Merge, auth: Auth) -> Auth:
 
 def _rate_limiting(task: _Merge, block: RateLimiting | None) -> RateLimiting | None:
     """The block with what flags and variables change; None where they change nothing."""
-    known = block or RateLimiting()
     shape = 'a JSON list such as [{"type": "count", "window": "minute", "limit": 60}]'
     scopes = get_args(Scope)
-    found = known.with_changes(
-        enabled=task.pick("rate_limit_enabled", _flag, "true, false", known.enabled),
-        scope=task.pick("rate_limit_scope", _one_of(scopes), ", ".join(scopes), known.scope),
-        limits=task.pick("rate_limit_limits", rules_of, shape, known.limits),
-    )
+    given = {
+        "enabled": task.pick("rate_limit_enabled", _flag, "true, false", None),
+        "scope": task.pick("rate_limit_scope", _one_of(scopes), ", ".join(scopes), None),
+        "limits": task.pick("rate_limit_limits", rules_of, shape, None),
+    }
+    changes = {name: value for name, value in given.items() if value is not None}
+    known = (block or RateLimiting()) if changes else None
+    found = known and known.with_changes(**changes)
     return None if found == known else found
 
 
 def _proxies(task: _Merge, block: TrustedProxies | None) -> TrustedProxies | None:
     """Headers of proxies mean nothing where no proxy is trusted."""
-    known = block or TrustedProxies()
+    known = block or TrustedProxies.model_construct()
     found = task.pick("rate_limit_ip_headers", _words, "names of headers, with commas", known.headers)
     if found != known.headers and not known.networks:
         message = "--rate-limit-ip-headers names headers of proxies, but no proxy is trusted"
