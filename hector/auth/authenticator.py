@@ -65,10 +65,12 @@ class Authenticator:
         self._attempts = Attempts(clock)
         self._fixed = tuple(_fixed(settings))
         self._known: dict[bytes, _Known] = {}
+        self._proven: dict[bytes, None] = {}
+        self._changes = 0
         self._looking = asyncio.Lock()
         self._away_until = 0.0
         self._provider: Provider | None = None
-        self._unheard = database.listen(CHANNEL, lambda _: self._known.clear())
+        self._unheard = database.listen(CHANNEL, self._forget)
 
     def let_in(self, secret: str, principal: Principal) -> None:
         """Take one more secret, for as long as this process lives."""
@@ -83,13 +85,15 @@ class Authenticator:
         """Whose it is. Raises Unauthenticated, Throttled, IdentityUnavailable, StoreError."""
         if len(credential) > _LONGEST:
             raise Unauthenticated(_WRONG)
+        seen = self._changes
         if looks_like_token(credential):
             principal, until = await self._token(credential)
         else:
             principal, until = await self._opaque(credential, address)
         if len(self._known) >= _MOST:
             self._known.clear()
-        self._known[_name(credential)] = _Known(principal, until)
+        if seen == self._changes:  # else what was found may be revoked by now: it holds for this request alone
+            self._known[_name(credential)] = _Known(principal, until)
         return principal
 
     async def unlock(self, code: str, address: str, aside: Aside | None = None) -> tuple[str, float]:
@@ -119,18 +123,38 @@ class Authenticator:
         self._unheard()
 
     async def _opaque(self, credential: str, address: str) -> tuple[Principal, float]:
-        """One at a time, so that a crowd of guesses is counted before the next one is looked at."""
-        self._attempts.require(address)
+        """One at a time, so that a crowd of guesses is counted before the next one is looked at.
+
+        What was good before is no guess: whoever guesses at the same address does not shut its owner out.
+        """
+        name = _name(credential)
+        if name not in self._proven:
+            self._attempts.require(address)
         async with self._looking:
             if principal := self.known(credential):
                 return principal, self._clock.now() + KEPT
-            self._attempts.require(address)
+            if name not in self._proven:
+                self._attempts.require(address)
             found = self._of_settings(credential) or await self._stored(credential)
             if found is None:
+                self._proven.pop(name, None)
                 self._attempts.fail(address)
                 log.warning("a wrong credential was refused", extra={"address": address})
                 raise Unauthenticated(_WRONG)
+            self._prove(name)
             return found, self._clock.now() + KEPT
+
+    def _prove(self, name: bytes) -> None:
+        """Remember that a credential was good; of too many, the oldest is forgotten."""
+        self._proven.pop(name, None)
+        if len(self._proven) >= _MOST:
+            del self._proven[next(iter(self._proven))]
+        self._proven[name] = None
+
+    def _forget(self, _: str) -> None:
+        """Something about credentials or apps has changed: all are looked at again."""
+        self._changes += 1
+        self._known.clear()
 
     def _of_settings(self, credential: str) -> Principal | None:
         """All of them are compared, whichever it is."""

@@ -6,13 +6,16 @@ from pathlib import Path
 import pytest
 
 from hector.auth.attempts import MOST
+from hector.auth.authenticator import Authenticator
 from hector.auth.keys import Wish, new_api_key
 from hector.auth.opening import first_secret, keys_folder, open_authenticator
+from hector.auth.tokens import Tokens
 from hector.config.auth import Auth
 from hector.config.server import Server
 from hector.core.clock import FakeClock, SystemClock
 from hector.core.errors import HectorError, StoreUnavailable, Throttled, Unauthenticated
 from hector.store import open_store
+from hector.store.apps import Draft
 
 
 @pytest.mark.proves("auth.attempts")
@@ -32,6 +35,53 @@ async def test_a_crowd_of_guesses_at_once_is_counted(tmp_path: Path) -> None:
     found = [one.result() for one in tries]
     assert found.count(Unauthenticated) == MOST
     assert found.count(Throttled) == 200 - MOST
+    await store.aclose()
+
+
+@pytest.mark.proves("auth.attempts")
+async def test_who_was_let_in_before_is_not_shut_out_by_guesses_from_the_same_address(tmp_path: Path) -> None:
+    clock = FakeClock(SystemClock().now())
+    store = await open_store(f"sqlite://{tmp_path}/hector.db")
+    auth = open_authenticator(Server(), store, clock)
+    row, key = new_api_key(Wish("k"), "test", clock.now())
+    await store.credentials.add(row)
+    await auth.check(key, "10.0.0.1")
+    for number in range(MOST):
+        with pytest.raises(Unauthenticated):
+            await auth.check(f"guess-{number}", "10.0.0.1")
+    clock._now += 6.0
+    assert auth.known(key) is None
+    assert (await auth.check(key, "10.0.0.1")).credential == row.id
+    with pytest.raises(Throttled):
+        await auth.check("another guess", "10.0.0.1")
+    await store.credentials.revoke(row.id)
+    with pytest.raises(Unauthenticated):
+        await auth.check(key, "10.0.0.1")
+    with pytest.raises(Throttled):
+        await auth.check(key, "10.0.0.1")
+    await store.aclose()
+
+
+@pytest.mark.proves("auth.revoked")
+async def test_a_token_that_is_revoked_while_it_is_checked_is_not_remembered(tmp_path: Path) -> None:
+    clock = SystemClock()
+    store = await open_store(f"sqlite://{tmp_path}/hector.db")
+    made = await store.apps.create("a", "A", Draft("yaml", "llms: {}", "tests"))
+
+    async def epoch_of(app: str) -> int:
+        """As it was read, while somebody else revokes it."""
+        found = await store.apps.get(app)
+        await store.apps.revoke(app)
+        return found.epoch
+
+    tokens = Tokens(Auth(), tmp_path / "keys", None, epoch_of, clock)
+    auth = Authenticator(Auth(), store.database, store.credentials, tokens, clock)
+    token = tokens.issue("a", made.epoch)
+    assert (await auth.check(token, "10.0.0.1")).app == "a"
+    assert auth.known(token) is None
+    with pytest.raises(Unauthenticated):
+        await auth.check(token, "10.0.0.1")
+    auth.aclose()
     await store.aclose()
 
 
