@@ -74,11 +74,12 @@ class Listener:
             heard: set[str] = set()
             while not raw.is_closed():
                 self._changed.clear()
-                for channel in set(self._channels) - heard:
+                wanted = set(self._channels)  # more may be wanted while we ask for these
+                for channel in wanted - heard:
                     await raw.add_listener(channel, self._hear)
-                for channel in heard - set(self._channels):
+                for channel in heard - wanted:
                     await raw.remove_listener(channel, self._hear)
-                heard = set(self._channels)
+                heard = wanted
                 if not self._changed.is_set():
                     self.connected.set()
                 try:

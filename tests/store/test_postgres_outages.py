@@ -244,6 +244,27 @@ class TestListening:
         await two.aclose()
         assert heard.empty()
 
+    async def test_what_is_listened_to_while_it_asks_for_others_is_heard(self, postgres_ready: str) -> None:
+        store = await open_store(postgres_ready)
+        heard: asyncio.Queue[str] = asyncio.Queue()
+        names = ["hector_first", "hector_second", "hector_third"]
+        store.database.listen(names[0], heard.put_nowait)
+        await listening(store)
+        for name in names[1:]:
+            store.database.listen(name, heard.put_nowait)
+            for _ in range(3):
+                await asyncio.sleep(0)  # it has asked for this one, and has no answer yet
+        await listening(store)
+
+        async def tell(con: Connection) -> None:
+            for name in names:
+                await con.notify(name, name)
+
+        await store.database.write(tell)
+        async with asyncio.timeout(10):
+            assert [await heard.get() for _ in names] == names
+        await store.aclose()
+
     async def test_it_goes_on_whatever_stood_in_its_way(self, postgres_ready: str, tmp_path: Path) -> None:
         good = parse(postgres_ready)
         door = Door(replace(good, ssl_mode="verify-ca", ssl_root_cert=str(tmp_path / "away.pem")))

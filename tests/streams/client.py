@@ -22,6 +22,8 @@ class Client:
     """The id of every event, and whether it was a snapshot."""
     last: str = ""
     snapshots: int = 0
+    needless: int = 0
+    """Snapshots of a task that went on, although the server had been told a position behind which it could go on."""
     cuts: int = 0
 
     @property
@@ -69,10 +71,12 @@ class Client:
     def _take(self, name: str, kind: str, event: dict[str, Any]) -> None:
         if kind == "error":
             return
-        self.last = name
+        before, self.last = self.last, name
         ((what, value),) = event.items()
         self.events.append((name, what == "task"))
         if what == "task":
+            known = before and not before.startswith("0.0-")
+            self.needless += bool(known) and value["status"]["state"] not in ENDED
             self.snapshots += 1
             self.texts = {found["artifactId"]: _text(found) for found in value.get("artifacts", ())}
             self.states.append(value["status"]["state"])

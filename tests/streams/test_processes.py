@@ -74,6 +74,7 @@ async def test_readers_on_both_servers_see_every_event_once(servers: list[Server
             # A server that is asked out of the blue begins with a snapshot where the other one is slow to tell it more.
             assert client.snapshots == 1 or client is wanders
             client.check_once_in_order()
+            assert len(client.events) > 20  # as it was said, not all of it at the end
         assert min(cut.cuts, wanders.cuts) > 3
 
 
@@ -109,7 +110,7 @@ async def test_a_hundred_readers_that_are_cut_off_all_the_time(servers: list[Ser
         for reader in readers:
             assert reader.text == words(800)
             reader.check_once_in_order()
-        assert sum(reader.snapshots for reader in readers) <= 105  # at the very end, and on a loaded machine
+            assert reader.needless == 0
 
 
 @pytest.mark.slow
