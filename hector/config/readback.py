@@ -1,7 +1,8 @@
 """Configurations that are shown to whoever may change them, without the secrets in them, and taken back as shown.
 
 A text that holds no secret is shown as it was written. One that does is written anew from its values, each secret
-replaced by `***`; where such a mark comes back, it stands for what was there before.
+replaced by `***`; where such a mark comes back, it stands for what was there before, as long as it goes to the same
+place: whoever may change a configuration must not have its secrets sent to themselves.
 """
 
 import difflib
@@ -15,9 +16,14 @@ from hector.config.document import Document
 from hector.config.findings import Where, dotted
 from hector.config.masking import MASK, mask_line, mask_userinfo, to_yaml
 from hector.config.source import parse
+from hector.core.errors import InvalidRequest, Violation
 from hector.core.record import dataclass
 
 _CONTEXT: Final = 3
+_WAY: Final = re.compile(
+    r"(?i)(url|uri|host|port|proxy|provider|type|transport|command|args|endpoint|address|ca_bundle)$"
+)
+"""Keys that say where a block sends its secrets."""
 _PLACEHOLDER: Final = re.compile(r"\$(\w+|\{\w+(:-?)?\})")
 """A text that is nothing but a variable, which may be shown."""
 
@@ -55,11 +61,20 @@ def as_json(written: Written) -> str:
 
 
 def restored(written: Written, before: Written) -> str:
-    """A text that was read back and changed, with the secrets that were hidden in it put in again."""
+    """A text that was read back and changed, with the secrets that were hidden in it put in again.
+
+    Raises InvalidRequest where one would go to another place than before.
+    """
     document = written.document()
     if document.findings or MASK not in written.text:
         return written.text
-    value = _restored(document.value, dict(_hidden(before.document().value)))
+    old = before.document().value
+    hidden = dict(_hidden(old))
+    value = _restored(document.value, hidden)
+    if astray := [where for where in _put_in(document.value, hidden) if _way(old, where) != _way(value, where)]:
+        said = "stands for a secret that went to another address until now; write the secret itself"
+        wrong = [Violation(dotted(("config", *where)), f"{MASK} {said}") for where in astray]
+        raise InvalidRequest(f"{dotted(astray[0])}: {MASK} {said}", wrong)
     return written.text if value == document.value else _text(value, is_json=written.is_json)
 
 
@@ -116,6 +131,36 @@ def _hidden(value: Any) -> Iterator[tuple[Where, str]]:
 
     _leaves(value, note)
     return iter(found)
+
+
+def _put_in(value: Any, hidden: Mapping[Where, str]) -> list[Where]:
+    """Where marks stand for secrets."""
+    found: list[Where] = []
+
+    def note(text: str, where: Where) -> str:
+        if where in hidden and text == _mask(hidden[where], where):
+            found.append(where)
+        return text
+
+    _leaves(value, note)
+    return found
+
+
+def _way(value: Any, secret: Where) -> dict[Where, str]:
+    """All that says where the block around a secret leads, such as llms.main; of secrets outside of blocks nothing."""
+    block: Any = value
+    for step in secret[:2]:
+        block = block[step]
+    found = _flat(block) if isinstance(block, dict) else {}
+    return {where: text for where, text in found.items() if "://" in text or _WAY.search(str(where[-1]))}
+
+
+def _flat(value: Any, where: Where = ()) -> dict[Where, str]:
+    """All values without blocks in them, as texts."""
+    if not isinstance(value, dict | list):
+        return {where: str(value)}
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    return {place: text for step, inner in items for place, text in _flat(inner, (*where, step)).items()}
 
 
 def _restored(value: Any, hidden: Mapping[Where, str]) -> Any:

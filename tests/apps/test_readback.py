@@ -1,9 +1,12 @@
 """What is read back of a configuration: no secret, and what may be changed and sent again as it is."""
 
+import json
+
 import pytest
 
 from hector.config.readback import Written, as_json, readable, restored, unified
 from hector.config.source import parse
+from hector.core.errors import InvalidRequest
 
 PLAIN = Written("# mine\nname: x\nllms:\n  m: {api_key: '${KEY}', provider: openai}\n")
 SECRET = Written(
@@ -34,6 +37,27 @@ def test_a_new_secret_takes_the_place_of_the_old_one() -> None:
     assert "sk-new" in text
     back = parse(restored(Written(text), SECRET), "").value
     assert (back["llms"]["m"]["api_key"], back["llms"]["n"]["headers"]["x-token"]) == ("sk-new", "canary")
+
+
+@pytest.mark.proves("tenant.secrets-hidden")
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"base_url": "https://elsewhere.example"},
+        {"proxy": "http://elsewhere.example:1"},
+        {"provider": "anthropic"},
+        {"ca_bundle": "mine.pem"},
+    ],
+)
+def test_a_hidden_secret_goes_nowhere_else(changed: dict[str, str]) -> None:
+    before = Written("llms: {m: {provider: openai, api_key: sk-canary, base_url: 'https://here.example'}}")
+    llm = {"provider": "openai", "api_key": "***", "base_url": "https://here.example"}
+    same = restored(Written(json.dumps({"llms": {"m": {**llm, "timeout": "5s"}}}), is_json=True), before)
+    assert "sk-canary" in same
+    with pytest.raises(InvalidRequest, match=r"llms\.m\.api_key: \*\*\* stands for a secret"):
+        restored(Written(json.dumps({"llms": {"m": {**llm, **changed}}}), is_json=True), before)
+    new = json.dumps({"llms": {"m": {**llm, **changed, "api_key": "sk-other"}}})
+    assert restored(Written(new, is_json=True), before) == new
 
 
 def test_a_mark_where_nothing_was_is_no_secret() -> None:
