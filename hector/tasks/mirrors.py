@@ -11,12 +11,13 @@ from contextlib import suppress
 from typing import Final
 
 from hector.core.errors import NotFound, StoreError, StoreUnavailable
-from hector.core.task import Caller, Status, StatusUpdate, Task, TaskState
+from hector.core.task import Caller, Task
 from hector.store import Store
 from hector.store.relay import MOST_ROWS, Relays, Stored
 from hector.tasks.channel import Channels
 from hector.tasks.live import LiveTask
 from hector.tasks.mirror import ALL, Mirror, is_end
+from hector.tasks.polling import vanished
 from hector.tasks.positions import NOWHERE, Position, unknown
 from hector.tasks.relay import Call
 
@@ -182,10 +183,9 @@ class Mirrors:
             log.warning("a followed task cannot be read", extra={"task": mirror.task_id, "error": str(error)})
             self._give_up(mirror)
             return
-        except NotFound:  # answered with a message instead, or deleted with its conversation
+        except NotFound:
             shown = mirror.channel.shown
-            at = shown.status.at if shown else 0.0
-            mirror.channel.tell((StatusUpdate(Status(TaskState.COMPLETED, at)),))
+            mirror.channel.tell((await vanished(self._store, mirror.caller, shown.status.at if shown else 0.0),))
             return
         if not self._channels.fed(mirror.task_id):
             mirror.settle(task)

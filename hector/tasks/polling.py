@@ -6,8 +6,10 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from hector.core.errors import NotFound, StoreError, StoreUnavailable
+from hector.core.identity import DEFAULT_APP
 from hector.core.task import Caller, Status, StatusUpdate, Task, TaskState
 from hector.store import Store
+from hector.store.apps import AppStatus
 from hector.tasks.channel import Channels
 from hector.tasks.live import missing
 
@@ -69,9 +71,7 @@ class Polling:
     async def _look(self, caller: Caller, shown: Task) -> Task:
         """What is stored now; while the database is away, what was."""
         try:
-            return await self._store.tasks.get(caller, shown.id, history_length=0)
-        except NotFound:  # answered with a message instead, or deleted with its conversation
-            self._channels.publish(shown.id, StatusUpdate(Status(TaskState.COMPLETED, shown.status.at)))
+            return await self._stored(caller, shown)
         except StoreUnavailable as error:
             log.debug("cannot look at a task", extra={"task": shown.id, "error": str(error)})
         except StoreError as error:  # its readers are told why when they come back
@@ -79,8 +79,25 @@ class Polling:
             self._channels.of(shown.id).close()
         return shown
 
+    async def _stored(self, caller: Caller, shown: Task) -> Task:
+        try:
+            return await self._store.tasks.get(caller, shown.id, history_length=0)
+        except NotFound:
+            self._channels.publish(shown.id, await vanished(self._store, caller, shown.status.at))
+            return shown
+
     def _listened_to(self, task_id: str) -> bool:
         return self._channels.listened_to(task_id) and not self._is_here(task_id)
+
+
+async def vanished(store: Store, caller: Caller, at: float) -> StatusUpdate:
+    """How a task has ended that is not stored any more: with its app, else by being answered with a message.
+
+    Raises StoreUnavailable.
+    """
+    found = (await store.apps.standing((caller.app,))).get(caller.app)
+    gone = caller.app != DEFAULT_APP and (found is None or found.status is AppStatus.DELETING)
+    return StatusUpdate(Status(TaskState.CANCELED if gone else TaskState.COMPLETED, at))
 
 
 async def _wait(nudged: asyncio.Event, seconds: float) -> None:

@@ -9,7 +9,7 @@ import hector.apps.keeper as keeper
 import hector.tasks.tenancy as tenancy
 from hector.core.errors import AppSuspended, AppUnavailable, NotFound, RequestError
 from hector.core.job import JobState
-from hector.core.task import Caller, TaskQuery, TaskState
+from hector.core.task import Caller, StatusUpdate, TaskQuery, TaskState
 from hector.store.apps import AppStatus, Draft
 from hector.tasks.service import SendOptions
 from tests.apps.serving import PATIENCE, answer_of, draft, process, say, waiting
@@ -168,6 +168,9 @@ async def test_deletion_stops_what_runs_and_leaves_nothing(dsn: str) -> None:
         with pytest.raises(NotFound):
             await one.ask(A, "hi")
         await finish_deletion(one.store, one.apps, "a")
+        async with asyncio.timeout(PATIENCE):
+            ends = [one async for batch in stream for one in batch if isinstance(one, StatusUpdate)]
+        assert ends[-1].status.state is TaskState.CANCELED
         await stream.aclose()
         assert "a" not in await one.store.apps.standing(("a",))
         with pytest.raises(NotFound):
