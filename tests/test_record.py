@@ -3,6 +3,7 @@
 import dataclasses
 import pickle
 from dataclasses import asdict, field, fields, is_dataclass, replace
+from typing import ClassVar
 
 import pytest
 
@@ -47,6 +48,49 @@ class Standard:
     x: int
     y: int = 2
     tags: tuple[str, ...] = field(default_factory=tuple)
+
+
+@dataclass(kw_only=True)
+class Named:
+    """Everything by its name, and a field that is made afterwards."""
+
+    unit: ClassVar[str] = "m"
+    size: int = 3
+    inner: list[int] = field(default_factory=list)
+    double: int = field(init=False)
+    plain: int = field(default=7, repr=False)
+
+    def __post_init__(self) -> None:
+        self.double = 2 * self.size
+
+
+@dataclass(slots=True)
+class Longer(Box):
+    """One field more than its base."""
+
+    more: int = field(default=1, kw_only=True)
+
+
+def test_fields_of_all_kinds() -> None:
+    named = Named(size=4)
+    assert (named.size, named.inner, named.double, named.plain) == (4, [], 8, 7)
+    assert (Named.unit, Named.size, Named.plain, hasattr(Named, "double")) == ("m", 3, 7, False)
+    assert repr(named) == "Named(size=4, inner=[], double=8)"
+    assert [one.name for one in fields(Named)] == ["size", "inner", "double", "plain"]
+    assert replace(named, size=5).double == 10
+    assert Named.__match_args__ == ()
+    with pytest.raises(TypeError, match="positional"):
+        Named(3)  # type: ignore[call-arg]
+
+
+def test_fields_of_a_base() -> None:
+    longer = Longer([1], more=2)
+    assert (longer.inner, longer.more) == ([1], 2)
+    assert longer != Box([1])
+    assert list(vars(Longer)["__slots__"]) == ["more"]
+    assert asdict(longer) == {"inner": [1], "more": 2}
+    with pytest.raises(TypeError, match=r"Single.__init__\(\) missing 1 required"):
+        Single()  # type: ignore[call-arg]
 
 
 def test_values() -> None:
