@@ -1,7 +1,7 @@
 """From the claims of an identity provider's token to a principal. Pure."""
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from hector.config.auth import Auth
 from hector.core.content import JsonObject
@@ -16,7 +16,7 @@ _OWN: Final = ("@", "oidc:")
 def principal_of_claims(settings: Auth, claims: JsonObject) -> Principal:
     """Who that is: user from `sub`, role and app from the configured claims. Raises Unauthenticated."""
     subject = claims["sub"]
-    if not isinstance(subject, str) or not 0 < len(subject) <= _LONGEST:
+    if not _is_name(subject):
         raise Unauthenticated("the token names no subject")
     role = _role(settings, claims)
     credential = claims.get("jti")
@@ -26,7 +26,7 @@ def principal_of_claims(settings: Auth, claims: JsonObject) -> Principal:
         via=Via.OIDC,
         app=_app(settings, claims, role),
         user=_user(subject),
-        credential=credential if isinstance(credential, str) else "",
+        credential=credential if _is_name(credential) else "",
     )
 
 
@@ -52,9 +52,14 @@ def _app(settings: Auth, claims: JsonObject, role: Role) -> str | None:
     found = _at(claims, settings.tenant_claim)
     if found is None:
         return None if role in (Role.ADMIN, Role.OPERATOR) else DEFAULT_APP
-    if not isinstance(found, str) or not 0 < len(found) <= _LONGEST:
+    if not _is_name(found):
         raise Unauthenticated(f"the token's claim {settings.tenant_claim!r} is no app")
     return found
+
+
+def _is_name(value: object) -> TypeGuard[str]:
+    """Whether it can be the name of a user or an app: not every database takes the rest, and no log should."""
+    return isinstance(value, str) and 0 < len(value) <= _LONGEST and value.isprintable()
 
 
 def _at(claims: JsonObject, path: str) -> Any:

@@ -19,6 +19,9 @@ from hector.web.logins import Logins
 
 _PRINCIPAL: Final = "hector.principal"
 _GATE: Final = "hector.gate"
+_AUTHORIZATION: Final = b"authorization"
+_API_KEY: Final = b"x-api-key"
+_HEADERS: Final = frozenset((_AUTHORIZATION, _API_KEY))
 _BEARER: Final = "bearer "
 _ASK: Final = "send a credential as `Authorization: Bearer <token>` or in the header X-API-Key"
 
@@ -32,19 +35,24 @@ def principal_of(scope: Scope) -> Principal:
 def credential_of(scope: Scope) -> str | None:
     """What the request presents: a bearer token, a bare one, or an API key; None for nothing that we know.
 
-    Credentials of other schemes, such as those that a proxy has asked for, are not meant for us.
+    Credentials of other schemes, such as those that a proxy has asked for, are not meant for us; an API key beside a
+    bearer token is not, either. Raises Unauthenticated for two in the same header: a proxy in front might have looked
+    at the other one.
     """
-    key = None
+    found: dict[bytes, str] = {}
     for name, value in scope["headers"]:
-        if name == b"authorization":
-            text: str = value.decode("utf-8", "replace").strip()
-            if text[:7].lower() == _BEARER:
-                return text[7:].strip()
-            if text and " " not in text:
-                return text
-        elif name == b"x-api-key":
-            key = value.decode("utf-8", "replace").strip()
-    return key or None
+        if name in _HEADERS and (given := _given(name, value)) is not None and found.setdefault(name, given) != given:
+            raise Unauthenticated(f"the request holds two different credentials in {name.decode()}; send one")
+    return found.get(_AUTHORIZATION) or found.get(_API_KEY)
+
+
+def _given(name: bytes, value: bytes) -> str | None:
+    text = value.decode("utf-8", "replace").strip()
+    if name == _AUTHORIZATION:
+        if text[:7].lower() == _BEARER:
+            return text[7:].strip()
+        return text if text and " " not in text else None
+    return text or None
 
 
 def address_of(scope: Scope) -> str:
@@ -71,7 +79,12 @@ class Gate:
 
     async def admit(self, scope: Scope, access: Access) -> Principal:
         """Who it is. Raises Unauthenticated, Forbidden, Throttled, IdentityUnavailable."""
-        credential = credential_of(scope)
+        try:
+            credential = credential_of(scope)
+        except Unauthenticated:
+            if access is Access.PUBLIC:
+                return OPEN
+            raise
         if credential is None:
             return self._anonymous(scope, access)
         principal = self.authenticator.known(credential)

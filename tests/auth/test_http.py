@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from hector.auth.access import Access
@@ -152,6 +153,22 @@ def test_what_is_no_credential_lets_nobody_in(folder: Path, headers: dict[str, s
         assert answer.status_code == 401
         assert "helper" not in answer.text
         assert server.client.get(f"/agents?token={FILE_KEY}&api_key={FILE_KEY}").status_code == 401
+
+
+@pytest.mark.proves("auth.forged")
+def test_two_credentials_in_one_header_are_one_too_many(server: Live) -> None:
+    good, other = f"Bearer {FILE_KEY}", "Bearer a-key-for-operators"
+
+    def answer(*heads: tuple[str, str], path: str = "/agents") -> int:
+        return server.client.get(path, headers=httpx.Headers(heads)).status_code
+
+    assert answer(("Authorization", good), ("Authorization", other)) == 401
+    assert answer(("Authorization", other), ("Authorization", good)) == 401
+    assert answer(("X-API-Key", FILE_KEY), ("X-API-Key", "a-key-for-operators")) == 401
+    assert answer(("Authorization", good), ("Authorization", good)) == 200
+    assert answer(("Authorization", "Basic YTpi"), ("Authorization", good)) == 200
+    assert answer(("X-API-Key", "of-a-gateway-in-front"), ("Authorization", good)) == 200
+    assert answer(("Authorization", good), ("Authorization", other), path="/health") == 200
 
 
 @pytest.mark.proves("auth.attempts")
