@@ -18,7 +18,8 @@ from hector.core.errors import ConfigError, Conflict, Forbidden, InvalidRequest,
 from hector.core.identity import DEFAULT_APP
 from hector.core.record import dataclass
 from hector.store import Store
-from hector.store.apps import FILE_AUTHOR, AppConfig, AppRecord, AppStatus, Aside, Draft, Format
+from hector.store.apps import FILE_AUTHOR, AppConfig, AppPage, AppRecord, AppStatus, Aside, Draft, Format
+from hector.store.paging import decode_name, encode_name
 
 log = logging.getLogger("hector.apps")
 
@@ -64,6 +65,18 @@ class AppService:
         made = await self._store.apps.create(app_id, name, draft, aside)
         self._apps.forget_refusal(app_id)
         return made
+
+    async def list(self, page_size: int, page_token: str | None = None) -> AppPage:
+        """All apps by their ids, that of the file also where the database has no row of it. Raises InvalidRequest."""
+        page = await self._store.apps.list(page_size=page_size, page_token=page_token)
+        is_behind = not page.next_token or page.apps[-1].id > DEFAULT_APP
+        if decode_name(page_token) >= DEFAULT_APP or not is_behind:
+            return page
+        if DEFAULT_APP in await self._store.apps.standing((DEFAULT_APP,)):
+            return page
+        apps = sorted((*page.apps, self._of_file(None)[0]), key=lambda app: app.id)
+        token = page.next_token if len(apps) <= page_size else encode_name(apps[page_size - 1].id)
+        return AppPage(tuple(apps[:page_size]), token)
 
     async def get(self, app_id: str) -> tuple[AppRecord, AppConfig]:
         """An app with the configuration that is in force. Raises NotFound, also for one that is being deleted."""

@@ -144,7 +144,9 @@ class Policy:
         document.findings = [_own_key(finding) for finding in document.findings]
         for name, llm in blocks(document, "llms").items():
             if not llm.get("base_url") and (address := _address_of(llm)):
-                self._host(document, ("llms", name), address, "a model")
+                named = ("llms", name) in document.keys
+                what = "a model" if named else "no model is named under llms, and the default one"
+                self._host(document, ("llms", name), address, what)
         for rule in RULES:
             for where in list(matches(document.value, rule.pattern)):
                 self._judge(document, rule, where)

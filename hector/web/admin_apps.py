@@ -48,6 +48,7 @@ class ConfigBody(Body):
         if isinstance(given, dict):
             given = json.dumps(given, indent=2, ensure_ascii=False)
         if given is not None:
+            _require_json(given)
             return Wish(given, "json", author, self.note)
         return Wish(self.config, form_of(self.config or "", self.format), author, self.note)
 
@@ -157,7 +158,7 @@ class AppEndpoints:
     async def list(self, ask: Ask) -> AppsShape:
         """One page."""
         query: AppsQuery = ask.query
-        page = await self._store.apps.list(page_size=query.page_size, page_token=query.page_token)
+        page = await self._service.list(query.page_size, query.page_token)
         return AppsShape(apps=[summary(app) for app in page.apps], next_page_token=page.next_token)
 
     async def create(self, ask: Ask) -> CreatedShape:
@@ -215,6 +216,18 @@ class AppEndpoints:
             "issuer": tokens.issuer,
             "expires_in": int(tokens.lifetime),
         }
+
+
+def _require_json(text: str) -> None:
+    """YAML would be understood, too, but not by those who read it back. Raises InvalidRequest."""
+    try:
+        json.loads(text)
+    except RecursionError:
+        return  # whoever reads it says which depth is allowed
+    except ValueError as error:
+        place = f"line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else "a number"
+        said = f"is not JSON ({place}); a configuration in YAML goes into `config`"
+        raise InvalidRequest(f"config_json {said}", [Violation("config_json", said)]) from None
 
 
 def summary(app: AppRecord) -> AppSummaryShape:

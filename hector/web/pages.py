@@ -40,7 +40,7 @@ PATHS: Final = (
     "/health",
     "/livez",
     "/readyz",
-    "/admin/approvals (from this machine)",
+    "/openapi.json (the Admin API)",
 )
 """What a lost client is told."""
 PING_SECONDS: Final = 5.0

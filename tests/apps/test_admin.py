@@ -46,6 +46,36 @@ def said(task: dict[str, Any]) -> str:
     return str(task["artifacts"][0]["parts"][0]["text"])
 
 
+@pytest.mark.proves("admin.apps.list")
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 50])
+@pytest.mark.parametrize("has_row", [False, True])
+def test_the_app_of_the_file_is_listed_in_its_place(server: Live, size: int, has_row: bool) -> None:
+    for name in ("acme", "beta", "zeta"):
+        create(server, name)
+    if has_row:
+        admin(server, "POST", "/default/token")
+    found, token = [], ""
+    while True:
+        page = admin(server, "GET", f"?page_size={size}&page_token={token}")
+        assert 0 < len(page["apps"]) <= size
+        found += [app["id"] for app in page["apps"]]
+        if not (token := page["next_page_token"]):
+            break
+    assert found == ["acme", "beta", "default", "zeta"]
+
+
+@pytest.mark.parametrize("text", ["{...}", "llms: {m: {rules: [{text: hi}]}}", "", "nope"])
+def test_what_is_sent_as_json_has_to_be_json(server: Live, text: str) -> None:
+    refused = create(server, status=400, config_json=text)["error"]["message"]
+    assert "config_json is not JSON (line 1, column" in refused
+    assert "`config`" in refused
+
+
+def test_a_configuration_without_a_model_is_told_so(server: Live) -> None:
+    refused = create(server, status=400, config_json="{}")["error"]["message"]
+    assert "no model is named under llms, and the default one at localhost is not open to apps" in refused
+
+
 @pytest.mark.proves(
     "admin.apps.create", "admin.apps.get", "admin.apps.list", "tenant.apps", "tenant.agents", "tenant.jwt"
 )
@@ -58,7 +88,10 @@ def test_an_app_is_made_and_answers_those_with_its_token(server: Live) -> None:
     assert said(say(server, bearer(made))) == "I am acme."
     assert said(say(server, {})) == "I am the default."
     listed = admin(server, "GET", "")
-    assert [(app["id"], app["status"], app["version"]) for app in listed["apps"]] == [("acme", "active", 1)]
+    assert [(app["id"], app["status"], app["version"]) for app in listed["apps"]] == [
+        ("acme", "active", 1),
+        ("default", "active", 0),
+    ]
     assert admin(server, "GET", "/acme")["config_json"] == made["app"]["config_json"]
     cards = server.client.get("/agents", headers=bearer(made)).json()["agents"]
     assert cards[0]["supportedInterfaces"][0]["tenant"] == "acme"
@@ -233,4 +266,5 @@ def test_cards_of_an_app_are_for_those_who_may_touch_it(server: Live) -> None:
 def test_what_can_be_no_app(server: Live, body: dict[str, Any]) -> None:
     answer = server.client.post("/admin/apps", json=body, headers=AS_ADMIN)
     assert answer.status_code == 400, answer.text
-    assert server.client.get("/admin/apps", headers=AS_ADMIN).json()["apps"] == []
+    listed = server.client.get("/admin/apps", headers=AS_ADMIN).json()["apps"]
+    assert [app["id"] for app in listed] == ["default"]
