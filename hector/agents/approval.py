@@ -5,6 +5,7 @@ Pure: it looks at where the calls stand and at the tools' policies, and says wha
 
 import json
 from collections.abc import Callable, Mapping, Set
+from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
 from hector.agents.standing import CallStanding, Phase, Turn
@@ -57,7 +58,6 @@ def next_steps(
     turn: Turn,
     policies: Mapping[str, ToolPolicy],
     begun: Set[str],
-    now: float,
     complaint: Complaint,
     asker: Asker = ITSELF,
     last: Set[str] = frozenset(),
@@ -74,7 +74,7 @@ def next_steps(
     ask: list[PendingCall] = []
     for call in _first(turn.open, last) if last else turn.open:
         policy = policies.get(call.call.name)
-        match _step(call, policy, begun, now, complaint, asker):
+        match _step(call, policy, begun, complaint, asker):
             case ToolResult() as result:
                 settled.append(result)
             case PendingCall() as pending:
@@ -94,14 +94,14 @@ def _first(calls: list[CallStanding], last: Set[str]) -> list[CallStanding]:
 
 
 def _step(
-    call: CallStanding, policy: ToolPolicy | None, begun: Set[str], now: float, complaint: Complaint, asker: Asker
+    call: CallStanding, policy: ToolPolicy | None, begun: Set[str], complaint: Complaint, asker: Asker
 ) -> ToolResult | PendingCall | None:
     """A result without execution, a request to people, or None: run it."""
     match call.phase:
         case Phase.NEW:
-            return _gate(call, policy, now, complaint, asker)
+            return _gate(call, policy, complaint, asker)
         case Phase.STARTED:
-            return None if call.call.id in begun else _cut_off(call, policy, now, asker)
+            return None if call.call.id in begun else _cut_off(call, policy, asker)
         case Phase.ASKED:
             return call.pending
         case Phase.APPROVED if call.pending is not None and args_hash(call.call.args) == call.pending.args_hash:
@@ -118,18 +118,16 @@ def needs_approval(call: ToolCall, policy: ToolPolicy | None) -> bool:
 
 
 def _gate(
-    call: CallStanding, policy: ToolPolicy | None, now: float, complaint: Complaint, asker: Asker
+    call: CallStanding, policy: ToolPolicy | None, complaint: Complaint, asker: Asker
 ) -> ToolResult | PendingCall | None:
     if policy is None or not needs_approval(call.call, policy):
         return None
     if (wrong := complaint(call.call)) is not None:
         return _error(call, wrong)
-    return _pending(call, policy, _prompt(call, policy, asker), now, asker, interrupted=False)
+    return _pending(call, policy, _prompt(call, policy, asker), asker, interrupted=False)
 
 
-def _cut_off(
-    call: CallStanding, policy: ToolPolicy | None, now: float, asker: Asker
-) -> ToolResult | PendingCall | None:
+def _cut_off(call: CallStanding, policy: ToolPolicy | None, asker: Asker) -> ToolResult | PendingCall | None:
     if call.call.raw is not None or (policy is not None and policy.on_unknown == "retry"):
         return None
     name = call.call.name
@@ -138,7 +136,7 @@ def _cut_off(
             f"The call of {name} was cut off after it had begun: it is not known whether it took effect. "
             f"Approve to run it again with {_shown(call)}, or deny to go on without it."
         )
-        return _pending(call, policy, prompt, now, asker, interrupted=True)
+        return _pending(call, policy, prompt, asker, interrupted=True)
     return _error(
         call,
         f"{name} was cut off after it had begun: it is not known whether it took effect, and it was not run again. "
@@ -146,13 +144,15 @@ def _cut_off(
     )
 
 
-def _pending(
-    call: CallStanding, policy: ToolPolicy, prompt: str, now: float, asker: Asker, *, interrupted: bool
-) -> PendingCall:
-    expires_at = now + policy.expires if policy.expires else None
+def _pending(call: CallStanding, policy: ToolPolicy, prompt: str, asker: Asker, *, interrupted: bool) -> PendingCall:
     args = call.call.args
-    facts = (expires_at, interrupted, asker.agent, asker.branch)
+    facts = (None, interrupted, asker.agent, asker.branch, policy.expires or 0.0)
     return PendingCall(call.name, call.call.name, args, args_hash(args), prompt, *facts)
+
+
+def asked_at(call: PendingCall, now: float) -> PendingCall:
+    """The call as people are asked about it: their time begins when they are asked the first time."""
+    return replace(call, expires_at=now + call.term, term=0.0) if call.term else call
 
 
 def _prompt(call: CallStanding, policy: ToolPolicy, asker: Asker) -> str:

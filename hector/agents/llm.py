@@ -6,19 +6,16 @@ Each step looks at the run's events to see what comes next (standing.py), so tha
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import field, replace
-from typing import Any, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from hector.agents.approval import Steps, Waiting, needs_approval, next_steps
 from hector.agents.context import NO_MORE, Limits, Others, RunContext
-from hector.agents.delegation import consult, too_many
 from hector.agents.history import REPAIR, messages_of
 from hector.agents.invoke import Answered, call_all, complaint
 from hector.agents.kit import Delegate, Kit
 from hector.agents.prompt import Prompt
 from hector.agents.running import Running, joined
 from hector.agents.standing import FINISH, CallStanding, Turn
-from hector.agents.structured import check, repair_request
-from hector.agents.together import Step, together
 from hector.core import points
 from hector.core.content import Message, Text, ToolCall, ToolResult
 from hector.core.errors import AgentError
@@ -34,6 +31,9 @@ from hector.core.event import (
 from hector.core.ports import ChatModel, Meter, ModelReply, ModelRequest, OutputSchema, Tool, ToolContext, ToolPolicy
 from hector.core.record import dataclass
 from hector.core.usage import FinishReason
+
+if TYPE_CHECKING:
+    from hector.agents.together import Step
 
 MOST_REPAIRS: Final = 1
 """How often a model may mend a structured answer."""
@@ -176,6 +176,8 @@ class Agent:
             return run.event(body, **facts)
         if run.standing.repairs >= MOST_REPAIRS:
             raise AgentError(f"the answer does not fit structured_output.schema: {'; '.join(findings)}")
+        from hector.agents.structured import repair_request  # noqa: PLC0415 - loaded on first use
+
         return run.event(message, metadata={REPAIR: repair_request(findings)}, **facts)
 
     def _judge(self, reply: ModelReply) -> tuple[Message, list[str]]:
@@ -185,15 +187,17 @@ class Agent:
             raise AgentError(NO_ANSWER[reply.finish])
         if self.output is None:
             return reply.message, []
+        from hector.agents.structured import check  # noqa: PLC0415 - loaded on first use
+
         body, findings = check(text, self.output)
         others = tuple(part for part in reply.message.parts if not isinstance(part, Text))
         return replace(reply.message, parts=(*others, Text(body, media_type="application/json"))), findings
 
     async def _act(self, run: Running, turn: Turn) -> AsyncGenerator[Output | Waiting]:
         """Whatever can be done for the calls of a turn now; what needs a person comes last, and pauses the run."""
-        kit, now = run.kit, run.context.clock.now()
+        kit = run.kit
         complain = lambda call: complaint(call, kit.tools)  # noqa: E731 - bound to this kit
-        steps = next_steps(turn, kit.policies, run.begun, now, complain, run.asker, kit.handovers)
+        steps = next_steps(turn, kit.policies, run.begun, complain, run.asker, kit.handovers)
         if run.context.meter is not None and steps.run:
             steps = await self._metered(run, run.context.meter, steps)
         if steps.settled or steps.intend:
@@ -230,7 +234,7 @@ class Agent:
             steps.ask,
         )
 
-    def _carry_out(self, run: Running, turn: Turn, calls: Sequence[CallStanding]) -> AsyncGenerator[Step]:
+    def _carry_out(self, run: Running, turn: Turn, calls: Sequence[CallStanding]) -> "AsyncGenerator[Step]":
         """Run calls side by side: those of tools as one stream, and one stream for each agent that is called."""
         delegates = run.kit.delegates
         plain = [
@@ -239,11 +243,15 @@ class Agent:
         tools = call_all(plain, run.kit.tools, delegates)
         if len(plain) == len(calls):
             return tools
+        from hector.agents.together import together  # noqa: PLC0415 - loaded on first use
+
         agents = (self._consult(run, turn, call) for call in calls if call.call.name in delegates)
         return together([tools, *agents])
 
-    async def _consult(self, run: Running, turn: Turn, call: CallStanding) -> AsyncGenerator[Step]:
+    async def _consult(self, run: Running, turn: Turn, call: CallStanding) -> "AsyncGenerator[Step]":
         """One called agent."""
+        from hector.agents.delegation import consult, too_many  # noqa: PLC0415 - loaded on first use
+
         context, delegates = run.context, run.kit.delegates
         called = [one.call.id for one in turn.calls.values() if one.call.name in delegates]
         if self.team is None or called.index(call.call.id) >= context.limits.calls:

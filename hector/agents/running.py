@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from hector.agents.approval import ITSELF, Asker, Waiting
+from hector.agents.approval import ITSELF, Asker, Waiting, asked_at
 from hector.agents.context import RunContext
 from hector.agents.history import this_run
 from hector.agents.invoke import Answered
@@ -69,7 +69,9 @@ class Running:
         self.paused = True
         if self.context.branch:
             return Waiting(questions, calls)
-        return self.event(Message("tool", ()), control=questions[0] if questions else ApprovalRequired(calls))
+        now = self.context.clock.now()
+        control = questions[0] if questions else ApprovalRequired(tuple(asked_at(call, now) for call in calls))
+        return self.event(Message("tool", ()), control=control)
 
     def _named(self, control: Control | None) -> Control | None:
         """A question says who asks it."""

@@ -88,6 +88,7 @@ class PendingCall:
 
     `interrupted`: it had begun when the process died, and nobody knows whether it took effect. `expires_at` is in
     seconds since the epoch, None for never. `agent` and `branch` say who asks, unless that is the task's own agent.
+    `term` is how many seconds people will have, as long as they have not been asked; then it has become `expires_at`.
     """
 
     call_id: str
@@ -99,6 +100,7 @@ class PendingCall:
     interrupted: bool = False
     agent: str = ""
     branch: str = ""
+    term: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
