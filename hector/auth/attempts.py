@@ -14,28 +14,37 @@ _ADDRESSES: Final = 10_000
 
 
 class Attempts:
-    """The wrong ones of the last minute, by address."""
+    """The wrong ones of the last minute, by address.
+
+    The same one again is no further guess: a program that goes on with a secret that has ended shuts nobody out.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._failed: dict[str, tuple[float, int]] = {}
+        self._failed: dict[str, tuple[float, set[bytes]]] = {}
 
     def require(self, address: str) -> None:
         """Raises Throttled for an address that was wrong too often."""
-        since, count = self._failed.get(_block(address), (0.0, 0))
+        since, wrong = self._failed.get(_block(address), (0.0, ()))
         left = since + WINDOW - self._clock.now()
-        if count >= MOST and left > 0:
+        if len(wrong) >= MOST and left > 0:
             raise Throttled("too many wrong credentials from this address; wait before the next one", left)
 
-    def fail(self, address: str) -> None:
-        """Note that it was wrong."""
+    def was_wrong(self, address: str, name: bytes) -> bool:
+        """Whether this one was wrong a moment ago: it need not be looked at again."""
+        since, wrong = self._failed.get(_block(address), (0.0, ()))
+        return name in wrong and self._clock.now() < since + WINDOW
+
+    def fail(self, address: str, name: bytes) -> None:
+        """Note that it was wrong with the credential of this name, a digest of it."""
         block, now = _block(address), self._clock.now()
-        since, count = self._failed.get(block, (now, 0))
+        since, wrong = self._failed.get(block, (now, set[bytes]()))
         if now >= since + WINDOW:
-            since, count = now, 0
+            since, wrong = now, set()
         if block not in self._failed and len(self._failed) >= _ADDRESSES:
             del self._failed[next(iter(self._failed))]
-        self._failed[block] = (since, count + 1)
+        wrong.add(name)
+        self._failed[block] = (since, wrong)
 
 
 def _block(address: str) -> str:

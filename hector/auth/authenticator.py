@@ -11,7 +11,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from hector.auth.attempts import Attempts
-from hector.auth.claims import principal_of_claims
 from hector.auth.secrets import Key, digest, matches, same
 from hector.auth.tokens import Tokens
 from hector.config.auth import ApiKey, Auth
@@ -109,7 +108,7 @@ class Authenticator:
                 now + SESSION_SECONDS,
             )  # fmt: skip
             if given is None or not await self._credentials.exchange(given.id, given.hash, kept, aside):
-                self._attempts.fail(address)
+                self._attempts.fail(address, _name(code))
                 raise Unauthenticated("this link was used already, or is too old; `hector secret link` makes a new one")
         return session.text, SESSION_SECONDS
 
@@ -129,20 +128,26 @@ class Authenticator:
         """
         name = _name(credential)
         if name not in self._proven:
-            self._attempts.require(address)
+            self._require(address, name)
         async with self._looking:
             if principal := self.known(credential):
                 return principal, self._clock.now() + KEPT
             if name not in self._proven:
-                self._attempts.require(address)
+                self._require(address, name)
             found = self._of_settings(credential) or await self._stored(credential)
             if found is None:
                 self._proven.pop(name, None)
-                self._attempts.fail(address)
+                self._attempts.fail(address, name)
                 log.warning("a wrong credential was refused", extra={"address": address})
                 raise Unauthenticated(_WRONG)
             self._prove(name)
             return found, self._clock.now() + KEPT
+
+    def _require(self, address: str, name: bytes) -> None:
+        """Raises Unauthenticated for what was wrong a moment ago, Throttled after too many guesses."""
+        if self._attempts.was_wrong(address, name):
+            raise Unauthenticated(_WRONG)
+        self._attempts.require(address)
 
     def _prove(self, name: bytes) -> None:
         """Remember that a credential was good; of too many, the oldest is forgotten."""
@@ -205,6 +210,8 @@ class Authenticator:
             return principal, min(now + KEPT, claims.expires + self._settings.leeway)
         if not self._settings.issuer:
             raise Unauthenticated("the token is signed with a key that is not known here")
+        from hector.auth.claims import principal_of_claims  # noqa: PLC0415 - likewise
+
         found = await self._provided().verify(token)
         return principal_of_claims(self._settings, found), min(now + _KEPT_TOKEN, found["exp"] + self._settings.leeway)
 

@@ -57,8 +57,21 @@ async def test_who_was_let_in_before_is_not_shut_out_by_guesses_from_the_same_ad
     await store.credentials.revoke(row.id)
     with pytest.raises(Unauthenticated):
         await auth.check(key, "10.0.0.1")
-    with pytest.raises(Throttled):
-        await auth.check(key, "10.0.0.1")
+    await store.aclose()
+
+
+@pytest.mark.proves("auth.attempts")
+async def test_a_program_with_an_old_secret_shuts_nobody_out(tmp_path: Path) -> None:
+    clock = SystemClock()
+    store = await open_store(f"sqlite://{tmp_path}/hector.db")
+    auth = open_authenticator(Server(), store, clock)
+    row, key = new_api_key(Wish("k"), "test", clock.now())
+    await store.credentials.add(row)
+    for _ in range(3 * MOST):
+        with pytest.raises(Unauthenticated):
+            await auth.check("the old secret", "10.0.0.1")
+    assert (await auth.check(key, "10.0.0.1")).credential == row.id
+    auth.aclose()
     await store.aclose()
 
 

@@ -3,6 +3,7 @@
 import ast
 import hmac
 import inspect
+import os
 from pathlib import Path
 
 import pytest
@@ -79,7 +80,7 @@ def test_secrets_that_can_be_guessed_are_known(secret: str, words: str) -> None:
 def fail(attempts: Attempts, address: str, times: int) -> None:
     for _ in range(times):
         attempts.require(address)
-        attempts.fail(address)
+        attempts.fail(address, os.urandom(8))
 
 
 @pytest.mark.proves("auth.attempts")
@@ -111,5 +112,5 @@ def test_a_network_of_ipv6_is_one_caller() -> None:
 def test_a_crowd_of_addresses_takes_bounded_memory() -> None:
     attempts = Attempts(FakeClock())
     for number in range(12_000):
-        attempts.fail(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}")
+        attempts.fail(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", b"x")
     assert len(attempts._failed) <= 10_000
