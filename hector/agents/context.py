@@ -33,6 +33,7 @@ class RunContext:
 
     `root` is the task's own agent, empty where no other can take part. An agent that another one calls works in
     `branch`, and `call` is the name of that call; `above` is what those above it tell all agents. One `meter` for all.
+    After the `last` attempt the run is not tried again.
     """
 
     caller: Caller
@@ -49,6 +50,7 @@ class RunContext:
     above: str = ""
     limits: Limits = NO_MORE
     meter: Meter | None = None
+    last: bool = False
 
 
 class Others(Protocol):

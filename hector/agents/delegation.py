@@ -15,7 +15,7 @@ from hector.agents.kit import Delegate, request_of
 from hector.agents.standing import CallStanding
 from hector.agents.together import Step
 from hector.core.content import Content, Data, Media, Text, ToolCall, ToolResult, user
-from hector.core.errors import HectorError, ToolError
+from hector.core.errors import HectorError, ModelUnavailable, ToolError
 from hector.core.event import ApprovalRequired, Control, DirectReply, Event, InputRequired, Rejected
 from hector.observe.redact import redact
 
@@ -78,7 +78,7 @@ async def consult(
     """Let the agent of a call work on its request: what happens, and then its result or what it waits for.
 
     `context` is the caller's. Errors become the result, so that the caller's model can go on, unless the same may go
-    well if it is tried again later: those are raised.
+    well if it is tried again later: those are raised. A model that is away in the last attempt counts as an error.
     """
     try:
         async with aclosing(_consult(others, context, turn, call, to)) as steps:
@@ -86,7 +86,7 @@ async def consult(
                 yield step
         return
     except HectorError as error:
-        if error.retryable:
+        if error.retryable and not (context.last and isinstance(error, ModelUnavailable)):
             raise
         text = str(error)
     except Exception as error:

@@ -83,7 +83,9 @@ class Making:
         if (cause := unfit(job, self.clock.now()) or self._refusal(job, recovery, session)) is not None:
             raise Unfit(cause)
         stream = bool(job.payload.get("stream", True))
-        await perform(run, Request(app, run.live.base.agent, invocation, stream, session), self.store, self.clock)
+        last = job.attempts >= job.max_attempts
+        request = Request(app, run.live.base.agent, invocation, stream, session, last)
+        await perform(run, request, self.store, self.clock)
 
     def _refusal(self, job: Job, settings: Recovery, session: Session) -> str | None:
         """Why a run that was cut off is not to go on by itself."""

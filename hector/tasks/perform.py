@@ -15,7 +15,6 @@ from hector.core.record import dataclass
 from hector.runner.turn import run_turn
 from hector.store import Session, Store
 from hector.store.history import ENVELOPE
-from hector.tasks.decided import log_decisions
 from hector.tasks.insist import insist
 from hector.tasks.metering import meter_of
 from hector.tasks.run import Run
@@ -25,7 +24,8 @@ from hector.tasks.run import Run
 class Request:
     """What is to be run: the events of one invocation, which began with a message of the user.
 
-    `stream` says whether anybody may watch. `session` is given where it is known without a look.
+    `stream` says whether anybody may watch. `session` is given where it is known without a look. If the `last` attempt
+    fails, there is no other.
     """
 
     app: App
@@ -33,6 +33,7 @@ class Request:
     invocation: str
     stream: bool
     session: Session | None = None
+    last: bool = False
 
 
 async def perform(run: Run, request: Request, store: Store, clock: Clock) -> None:
@@ -46,6 +47,8 @@ async def perform(run: Run, request: Request, store: Store, clock: Clock) -> Non
     if agent is None:
         raise AgentError(f"agent {request.agent!r} is no longer part of the configuration")
     if DECISIONS in (begun_by.metadata or {}) and not done_of(session, request.invocation):
+        from hector.tasks.decided import log_decisions  # noqa: PLC0415 - loaded on first use
+
         log_decisions(base.id, begun_by)
     await run.begin()
     events = in_turns(session.events, request.invocation)
@@ -53,7 +56,17 @@ async def perform(run: Run, request: Request, store: Store, clock: Clock) -> Non
     if agent.wants_artifacts:
         found = await insist(clock, lambda: store.sessions.artifacts(run.caller, base.context_id), "reading artifacts")
         state |= {f"{ARTIFACT}{name}": text_of(artifact) for name, artifact in found.items()}
-    context = RunContext(run.caller, base.context_id, base.id, request.invocation, clock, events, state, request.stream)
+    context = RunContext(
+        run.caller,
+        base.context_id,
+        base.id,
+        request.invocation,
+        clock,
+        events,
+        state,
+        request.stream,
+        last=request.last,
+    )
     meter = meter_of(run.limits, run, request.app.config, session, request.invocation)
     if meter is None:
         await run.follow(run_turn(agent, context, state))

@@ -236,7 +236,8 @@ class Worker:
                 answer.set_result(Begun(accepted.task, offer.event.invocation_id, run))
             if run is not None:
                 self._heed(work)
-                request = Request(lease.app, offer.agent, offer.event.invocation_id, offer.stream, accepted.session)
+                invocation, only = offer.event.invocation_id, offer.max_attempts <= 1
+                request = Request(lease.app, offer.agent, invocation, offer.stream, accepted.session, only)
                 tries = Tries(1, offer.max_attempts)
                 await self._conductor.conduct(work, run, tries, lambda: perform(run, request, self._store, self._clock))
         except Exception as error:

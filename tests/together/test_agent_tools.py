@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from hector.config.server import Queue, Server
 from hector.core.content import Text, user
 from hector.core.errors import TaskNotCancelable
 from hector.core.event import Artifact, TextDelta
@@ -197,6 +198,24 @@ async def test_a_model_that_is_away_is_asked_again_later_and_nothing_else_is(com
         assert sorted(done) == ["one", "two"]
         turns = [event.author for event in await it.events(task) if event.message.role == "assistant"]
         assert sorted(turns) == ["chief", "chief", "one", "one", "two", "two"]
+
+
+@pytest.mark.proves("agents.together.errors")
+@pytest.mark.parametrize("retries", [0, 2])
+async def test_a_model_that_stays_away_is_told_to_the_caller_in_the_last_attempt(company: Open, retries: int) -> None:
+    away = [{"error": {"status": 503, "message": "overloaded"}}]
+    models = {
+        "chief": [calls(ask("one", "go"), ask("two", "go"), turn=0), results()],
+        "one": away,
+        "two": [{"text": "two is here"}],
+    }
+    settings = Server(queue=Queue(initial_delay=0.01, max_delay=0.02, max_retries=retries))
+    async with company(models, {"chief": {"agent_tools": ["one", "two"]}}, settings=settings) as it:
+        task = await it.say("go")
+        assert task.status.state is TaskState.COMPLETED
+        assert re.search("(?s)^one failed: .*overloaded.*two is here$", answer_of(task)), answer_of(task)
+        turns = [event.author for event in await it.events(task) if event.message.role == "assistant"]
+        assert sorted(turns) == ["chief", "chief", "two"]
 
 
 @pytest.mark.proves("agents.together.cancel")
