@@ -6,19 +6,16 @@ from hector.agents.context import Limits
 from hector.agents.kit import REENTRANT, delegate
 from hector.agents.llm import Agent
 from hector.agents.prompt import Prompt, compose
-from hector.agents.structured import check_schema
 from hector.agents.team import Team
 from hector.agents.template import parse
 from hector.apps.app import App, Models
 from hector.config.agents import LlmAgent
 from hector.config.root import HectorConfig
-from hector.config.tools import FunctionTool
+from hector.config.tools import GENERIC_TOOLS, FunctionTool
 from hector.core.errors import ConfigError
 from hector.core.ports import ChatModel, OutputSchema, Tool, ToolPolicy
 from hector.models.registry import create
-from hector.tools.catalog import GENERIC, Catalog
-from hector.tools.policy import policy_of
-from hector.tools.wrappers import Cut, Timed
+from hector.tools.catalog import Catalog
 
 EAGER_PROVIDERS = frozenset({"local"})
 
@@ -67,7 +64,7 @@ def _agent(
         agent_id,
         lambda: models.get(model),
         compose(agent, has_tools=bool(tools or delegates)),
-        {name: Cut(tool, cut) if cut else tool for name, tool in tools.items()},
+        {name: _bounded(tool, cut) for name, tool in tools.items()},
         _output_of(agent_id, agent),
         agent.streaming,
         agent.reasoning.max_iterations,
@@ -84,6 +81,8 @@ def _agent(
 
 
 def _policy(name: str, config: HectorConfig, catalog: Catalog) -> ToolPolicy:
+    from hector.tools.policy import policy_of  # noqa: PLC0415 - loaded for the first tool
+
     declared = config.tools.get(name)
     return policy_of(catalog.policy(declared.handler if declared else name), declared)
 
@@ -92,6 +91,8 @@ def _output_of(agent_id: str, agent: LlmAgent) -> OutputSchema | None:
     output = agent.structured_output
     if output is None:
         return None
+    from hector.agents.structured import check_schema  # noqa: PLC0415 - loaded on first use
+
     try:
         check_schema(output.json_schema)
     except ConfigError as error:
@@ -105,13 +106,23 @@ def _tools_of(agent: LlmAgent, declared: Mapping[str, Tool], catalog: Catalog) -
         chosen = dict(declared)
     else:
         chosen = {name: declared[name] for name in agent.tools if name in declared}
-        chosen |= {name: catalog.create(name) for name in agent.tools if name not in declared and name in GENERIC}
+        chosen |= {name: catalog.create(name) for name in agent.tools if name not in declared and name in GENERIC_TOOLS}
     if agent.reply == "auto" and "reply_directly" not in chosen:
         chosen["reply_directly"] = catalog.create("reply_directly")
     return chosen
 
 
+def _bounded(tool: Tool, most: int) -> Tool:
+    """The tool with its output cut to so many characters, 0 for no bound."""
+    if not most:
+        return tool
+    from hector.tools.wrappers import Cut  # noqa: PLC0415 - loaded on first use
+
+    return Cut(tool, most)
+
+
 def _function_tool(name: str, config: FunctionTool, catalog: Catalog) -> Tool:
+    from hector.tools.wrappers import Timed  # noqa: PLC0415 - loaded for the first tool
+
     plain = catalog.create(config.handler, name=name, description=config.description or None, fixed=config.parameters)
-    tool = Timed(plain, config.timeout or None)
-    return Cut(tool, config.max_output) if config.max_output else tool
+    return _bounded(Timed(plain, config.timeout or None), config.max_output)

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any, Final
 
 from hector.apps.build import build
-from hector.apps.keeper import Keeper
 from hector.apps.precedence import FileConfig, explain, settle, sync
 from hector.apps.registry import Apps
 from hector.apps.stored import StoredApps
@@ -131,6 +130,8 @@ class Instance:
 
     async def keep_apps(self) -> None:
         """Take in what becomes of other apps, and let go of those that nobody uses."""
+        from hector.apps.keeper import Keeper  # noqa: PLC0415 - nobody waits for it
+
         await Keeper(self.apps, self.store, SystemClock(), lambda: self.config.tenants.unload_after).keep()
 
     async def reload(self) -> None:

@@ -12,7 +12,6 @@ from hector.config.environment import Environment
 from hector.config.findings import Where
 from hector.config.planned import HANDLERS, REASON
 from hector.config.shape import peek
-from hector.config.skill import body_of
 from hector.config.tools import GENERIC_TOOLS
 from hector.config.translate import found, suggest
 from hector.core.record import dataclass
@@ -242,6 +241,8 @@ def _instruction(document: Document, where: Where, around: Surroundings) -> None
     if path is None:
         return
     around.files.append(path)
+    from hector.config.skill import body_of  # noqa: PLC0415 - loaded for the first instruction in a file
+
     try:
         _holder(document, where)["instruction"] = body_of(path.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError:

@@ -1,5 +1,8 @@
 """From an address to an open store."""
 
+from functools import cached_property
+from typing import TYPE_CHECKING
+
 import hector.store.migrations as migrations
 from hector.config import sqlite
 from hector.config.postgres import is_postgres
@@ -11,17 +14,19 @@ from hector.store.counters import Counters
 from hector.store.credentials import Credentials
 from hector.store.database import Database
 from hector.store.deletion import Deletion
-from hector.store.inspection import Inspection
 from hector.store.instances import Instances
 from hector.store.jobs import Jobs
-from hector.store.purge import Purge
 from hector.store.push import PushConfigs
-from hector.store.queue import Queue
 from hector.store.sessions import Sessions
 from hector.store.sqlite import SqliteDatabase
 from hector.store.switches import Switches
 from hector.store.tasks import Tasks
 from hector.store.usage import UsageTable
+
+if TYPE_CHECKING:
+    from hector.store.inspection import Inspection
+    from hector.store.purge import Purge
+    from hector.store.queue import Queue
 
 
 class Store:
@@ -32,19 +37,37 @@ class Store:
         self.apps = AppConfigs(database)
         self.jobs = Jobs(database)
         self.instances = Instances(database, self.jobs)
-        deletion = Deletion(database)
-        self.sessions = Sessions(database, deletion)
-        self.purge = Purge(database, deletion)
+        self._deletion = Deletion(database)
+        self.sessions = Sessions(database, self._deletion)
         self.push = PushConfigs(database, self.jobs)
-        self.queue = Queue(database, self.jobs, self.push.announce_reopened)
         self.approvals = Approvals(database, self.jobs)
         self.credentials = Credentials(database)
         self.audit = AuditLog(database)
-        self.inspection = Inspection(database)
         self.usage = UsageTable(database)
         self.counters = Counters(database, self.usage)
         self.switches = Switches(database)
         self.tasks = Tasks(database, self.sessions, self.jobs, self.push, self.approvals, self.counters, self.audit)
+
+    @cached_property
+    def queue(self) -> "Queue":
+        """Jobs, as those see them who look after them."""
+        from hector.store.queue import Queue  # noqa: PLC0415 - loaded on first use
+
+        return Queue(self.database, self.jobs, self.push.announce_reopened)
+
+    @cached_property
+    def inspection(self) -> "Inspection":
+        """Conversations, as those see them who look after them."""
+        from hector.store.inspection import Inspection  # noqa: PLC0415 - loaded on first use
+
+        return Inspection(self.database)
+
+    @cached_property
+    def purge(self) -> "Purge":
+        """The removal of an app with all that is its."""
+        from hector.store.purge import Purge  # noqa: PLC0415 - loaded on first use
+
+        return Purge(self.database, self._deletion)
 
     @property
     def dsn(self) -> str:

@@ -7,36 +7,28 @@ functions to `hector.__main__.main(tools=[...])`.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from hector.config.tools import GENERIC_TOOLS
 from hector.core.errors import ConfigError
 from hector.core.ports import Tool, ToolPolicy
-from hector.tools import generic
 from hector.tools.function import function_tool, own_policy
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 GROUP: Final = "hector.tools"
-GENERIC: Final[Mapping[str, Callable[..., Any]]] = {
-    "save_artifact": generic.save_artifact,
-    "ask_user": generic.ask_user,
-    "reject_task": generic.reject_task,
-    "reply_directly": generic.reply_directly,
-    "request_approval": generic.request_approval,
-}
 
 
 class Catalog:
     """Handlers by name. Installed packages are looked at only for a name that nobody registered."""
 
     def __init__(self, functions: Iterable[Callable[..., Any]] = ()) -> None:
-        self._functions: dict[str, Callable[..., Any]] = dict(GENERIC)
-        self._functions |= {function.__name__: function for function in functions}
+        self._functions = {function.__name__: function for function in functions}
 
     def __contains__(self, name: object) -> bool:
-        return name in self._functions or name in {point.name for point in _installed()}
+        return name in self._functions or name in GENERIC_TOOLS or name in {point.name for point in _installed()}
 
     def __iter__(self) -> Iterator[str]:
-        return iter(sorted({*self._functions, *(point.name for point in _installed())}))
+        return iter(sorted({*self._functions, *GENERIC_TOOLS, *(point.name for point in _installed())}))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -66,7 +58,7 @@ class Catalog:
         return own_policy(self._function(handler))
 
     def _function(self, handler: str) -> Callable[..., Any]:
-        function = self._functions.get(handler) or _load(handler)
+        function = self._functions.get(handler) or _generic(handler) or _load(handler)
         if function is None:
             raise ConfigError(f"no function tool is registered as {handler!r}; registered are: {', '.join(self)}")
         return function
@@ -76,6 +68,15 @@ def _installed() -> "Iterable[EntryPoint]":
     from importlib.metadata import entry_points  # noqa: PLC0415 - brings the mail modules; most servers need neither
 
     return entry_points(group=GROUP)
+
+
+def _generic(handler: str) -> Callable[..., Any] | None:
+    if handler not in GENERIC_TOOLS:
+        return None
+    from hector.tools import generic  # noqa: PLC0415 - loaded for the first agent that uses one
+
+    function: Callable[..., Any] = getattr(generic, handler)
+    return function
 
 
 def _load(handler: str) -> Callable[..., Any] | None:

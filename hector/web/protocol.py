@@ -31,7 +31,6 @@ from hector.web.identity import principal_of
 from hector.web.opened import Opened
 from hector.web.push import OPERATIONS as PUSH
 from hector.web.push import PushOperations
-from hector.web.streams import Follower
 from hector.web.tenancy import app_for
 
 _WITH_BODY: Final = frozenset({Operation.SEND, Operation.STREAM})
@@ -200,6 +199,8 @@ class Protocol:
         operation: Operation,
         fail: Callable[[HectorError], bytes],
     ) -> None:
+        from hector.web.streams import Follower  # noqa: PLC0415 - loaded by the first stream
+
         try:
             await Follower(exchange, stream, events).run(fail, until_interrupted=operation is Operation.STREAM)
         finally:
