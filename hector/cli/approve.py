@@ -175,7 +175,7 @@ def table(approvals: "Sequence[Approval]", now: float, style: "Style") -> list[s
     rows = [("TASK", "CALL", "AGENT", "WAITS", "EXPIRES", "TOOL AND ARGUMENTS")]
     for one in approvals:
         left = "never" if one.expires is None else f"in {span(max(one.expires - now, 0))}"
-        ids = (plain(one.task_id), plain(one.call_id), one.agent)
+        ids = (plain(one.task_id), plain(one.call_id), one.asker)
         rows.append((*ids, span(now - one.created), left, f"{one.tool} {redact(_text(one))}"))
     titles, *shown = listing(rows)
     return [*(style(line, "dim") for line in titles), *chain.from_iterable(shown)]

@@ -45,7 +45,10 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """A call that waits or waited. `event_id` is the pause that asked last; times in seconds since the epoch."""
+    """A call that waits or waited. `event_id` is the pause that asked last; times in seconds since the epoch.
+
+    `agent` is the task's own, `asker` the one whose call it is, which may be another one.
+    """
 
     key: int
     task_id: str
@@ -59,6 +62,7 @@ class Approval:
     args_hash: str
     prompt: str
     state: ApprovalState
+    asker: str
     created: float
     expires: float | None = None
     decided: float | None = None
@@ -115,7 +119,7 @@ class Approvals:
             if await con.execute(self._sql["renew"], (event.id, key, call.call_id, call.args_hash)):
                 continue
             expires = None if call.expires_at is None else milliseconds(call.expires_at)
-            values = (key, event.id, call.call_id, call.name, dumps(call.args), call.args_hash, call.prompt)
+            values = (key, event.id, call.call_id, call.name, dumps(call.args), call.args_hash, call.prompt, call.agent)
             await con.insert(self._sql["add"], (*values, milliseconds(event.at), expires))
         for at in sorted({call.expires_at for call in calls if call.expires_at is not None}):
             await self._jobs.insert(con, NewJob(EXPIRE, caller, task_id, {"at": at}, at, _lane(key)))
@@ -158,7 +162,9 @@ def _check(found: Row | None, decision: Decision, at: int) -> None:
 
 
 def _approval(row: Row) -> Approval:
-    key, task_id, context_id, agent, app, user, event, call_id, tool, args, args_hash, prompt, state, *times = row
+    key, task_id, context_id, agent, app, user, event, call_id, tool, args, args_hash, prompt, state, asker, *times = (
+        row
+    )
     created, expires, decided, by, comment = times
     return Approval(
         key,
@@ -173,6 +179,7 @@ def _approval(row: Row) -> Approval:
         args_hash,
         prompt,
         ApprovalState(state),
+        asker or agent,
         created / 1000,
         None if expires is None else expires / 1000,
         None if decided is None else decided / 1000,

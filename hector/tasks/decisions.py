@@ -151,6 +151,7 @@ def shown(approval: Approval) -> JsonObject:
         "task": approval.task_id,
         "context": approval.context_id,
         "agent": approval.agent,
+        "asked_by": approval.asker,
         "app": approval.caller.app,
         "user": approval.caller.user,
         "call": approval.call_id,

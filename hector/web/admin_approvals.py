@@ -35,7 +35,8 @@ class ApprovalShape(Shape):
     state: Literal["pending", "approved", "denied", "expired", "canceled"]
     task: str = Field(description="The task that waits.")
     context: str = Field(description="The conversation of the task.")
-    agent: str
+    agent: str = Field(description="The agent of the task.")
+    asked_by: str = Field(description="The agent whose call it is: that one, or one that works for it.")
     app: str
     user: str
     call: str = Field(description="The id of the call within the task.")

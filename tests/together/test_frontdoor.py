@@ -95,7 +95,7 @@ def test_an_a2a_client_sees_one_task_and_who_does_what(tmp_path: Path) -> None:
         (request,) = [part["data"] for part in found["status"]["message"]["parts"] if "data" in part]
         assert (request["agent"], request["tool_name"]) == ("clerk", "request_approval")
         listed = approve(hector)
-        assert "clerk" in listed.stdout
+        assert re.search(r"\bclerk +\d", listed.stdout), listed.stdout
         done = approve(hector, task["id"])
         assert done.returncode == 0, done.stderr
         while found["status"]["state"] not in {"TASK_STATE_COMPLETED", "TASK_STATE_FAILED"}:
@@ -128,6 +128,7 @@ def test_an_administrator_decides_for_a_called_agent(tmp_path: Path, word: str) 
         admin = {"Authorization": f"Bearer {secret[1]}"}
         (row,) = request(f"{server.url}/admin/approvals", headers=admin).json()["approvals"]
         assert (row["call"], row["tool"]) == ("clerk@call_2.call_1", "request_approval")
+        assert (row["agent"], row["asked_by"]) == ("desk", "clerk")
         assert "agent clerk" in row["prompt"]
         done = request(f"{server.url}/admin/approvals/{row['key']}", {"decision": word}, admin)
         assert done.status < 300, done.body

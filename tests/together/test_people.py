@@ -58,6 +58,7 @@ async def test_the_client_is_shown_which_agent_asks(company: Open) -> None:
         assert call["arguments"] == {"to": "x"}
         assert question(task).startswith("The agent one wants to call send")
         (row,) = await it.store.approvals.waiting(task.id)
+        assert (row.agent, row.asker) == ("chief", "one")
         assert (row.call_id, row.tool, row.args_hash) == (call["tool_call_id"], "send", call["arguments_hash"])
         assert sent == {}
 

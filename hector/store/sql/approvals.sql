@@ -3,8 +3,8 @@
 UPDATE approvals SET event = ? WHERE task = ? AND call_id = ? AND args_hash = ? AND state = 'pending';
 
 -- add
-INSERT INTO approvals (task, event, call_id, tool, args, args_hash, prompt, state, created, expires)
-VALUES (?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?);
+INSERT INTO approvals (task, event, call_id, tool, args, args_hash, prompt, asker, state, created, expires)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?);
 
 -- pending_of
 -- The calls of a task that nobody has decided about.
@@ -25,7 +25,7 @@ WHERE lane = ? AND state IN ('ready', 'running') AND state = 'ready' AND kind = 
 -- waiting
 -- What people may decide about now, the oldest first; of one task or app, or (NULL) of all.
 SELECT a.key, t.id, s.id, t.agent, t.app, t."user", a.event, a.call_id, a.tool, a.args, a.args_hash, a.prompt, a.state,
-       a.created, a.expires, a.decided, a.decided_by, a.comment
+       a.asker, a.created, a.expires, a.decided, a.decided_by, a.comment
 FROM approvals a JOIN tasks t ON t.key = a.task JOIN sessions s ON s.key = t.key >> 24
 WHERE a.state = 'pending' AND t.state = 'input-required' AND a.key > ?1
   AND (CAST(?2 AS TEXT) IS NULL OR t.id = ?2) AND (CAST(?4 AS TEXT) IS NULL OR t.app = ?4)
@@ -34,7 +34,7 @@ ORDER BY a.key LIMIT ?3;
 -- decided
 -- What nobody need decide about any more, the newest first; of one task or app, or (NULL) of all.
 SELECT a.key, t.id, s.id, t.agent, t.app, t."user", a.event, a.call_id, a.tool, a.args, a.args_hash, a.prompt, a.state,
-       a.created, a.expires, a.decided, a.decided_by, a.comment
+       a.asker, a.created, a.expires, a.decided, a.decided_by, a.comment
 FROM approvals a JOIN tasks t ON t.key = a.task JOIN sessions s ON s.key = t.key >> 24
 WHERE a.state <> 'pending' AND a.key < ?1 AND (CAST(?2 AS TEXT) IS NULL OR t.id = ?2)
   AND (CAST(?4 AS TEXT) IS NULL OR t.app = ?4)
@@ -42,6 +42,6 @@ ORDER BY a.key DESC LIMIT ?3;
 
 -- find
 SELECT a.key, t.id, s.id, t.agent, t.app, t."user", a.event, a.call_id, a.tool, a.args, a.args_hash, a.prompt, a.state,
-       a.created, a.expires, a.decided, a.decided_by, a.comment
+       a.asker, a.created, a.expires, a.decided, a.decided_by, a.comment
 FROM approvals a JOIN tasks t ON t.key = a.task JOIN sessions s ON s.key = t.key >> 24
 WHERE a.key = ?;

@@ -112,3 +112,6 @@ CREATE TABLE audit (
 );
 
 CREATE INDEX audit_by_app ON audit (app, seq);
+
+-- The agent that asks, where that is not the task's own.
+ALTER TABLE approvals ADD COLUMN asker TEXT NOT NULL DEFAULT '';
