@@ -34,6 +34,37 @@ NOT_ASKED_FOR = {  # providers that the configuration does not name, and the com
     "hector.cli.validate",
 }  # fmt: skip
 
+OF_WHAT_IS_SET_UP = {  # what takes a token, a limit, a tool, another app, a request of an administrator, or a stream
+    "hector.auth.checking", "hector.auth.claims", "hector.auth.provider", "hector.auth.ring",
+    "hector.limits.caps", "hector.limits.meter", "hector.limits.prices", "hector.limits.rates",
+    "hector.limits.repeats", "hector.limits.spending", "hector.agents.delegation", "hector.agents.structured",
+    "hector.agents.together", "hector.apps.service", "hector.config.skill", "hector.config.tenancy",
+    "hector.store.inspection", "hector.store.purge", "hector.store.queue", "hector.store.relay",
+    "hector.tasks.decided", "hector.tasks.expiry", "hector.tasks.mirrors", "hector.tasks.relay",
+    "hector.tools.wrappers", "hector.web.endpoints", "hector.web.openapi", "hector.web.streams",
+}  # fmt: skip
+BEHIND_READY = {"hector.apps.keeper", "hector.store.audit_chain", "hector.store.retention"}
+OF_ADMINISTRATORS = "hector.web.admin_"
+"""How the modules of the Admin API's tables begin, of which a start needs only what they are handed."""
+BEFORE_READY = """
+import os, sys
+sys.argv = ["hector", *sys.argv[1:]]
+import hector.cli.lean
+hector.cli.lean.hurry()
+import hector.cli.serve
+
+def greet(*_):
+    print(*sys.modules, file=open({output!r}, "w"))
+    sys.stdout.flush()
+    os._exit(0)
+
+hector.cli.serve.greet = greet
+import runpy
+runpy.run_module("hector", run_name="__main__", alter_sys=True)
+"""
+MOST = 560
+"""Modules when the server is ready, those of Python and of all packages included; 546 were counted."""
+
 
 @pytest.mark.proves("house.lean-imports")
 def test_version_loads_the_package_root_and_nothing_else() -> None:
@@ -64,7 +95,7 @@ def modules_of_a_server(folder: Path, *said: str) -> set[str]:
 def test_a_plain_serve_loads_only_what_it_uses(tmp_path: Path) -> None:
     loaded = modules_of_a_server(tmp_path)
     assert {name for name in loaded if name in HEAVY or name.partition(".")[0] in HEAVY} == set()
-    assert loaded & (NOT_ASKED_FOR | FOR_LATER) == set()
+    assert loaded & (NOT_ASKED_FOR | FOR_LATER | OF_WHAT_IS_SET_UP) == set()
     assert "starlette.routing" in loaded
     assert loaded & NOT_OF_STARLETTE == set()
 
@@ -72,3 +103,16 @@ def test_a_plain_serve_loads_only_what_it_uses(tmp_path: Path) -> None:
 @pytest.mark.proves("house.lean-imports")
 def test_a_scripted_turn_loads_no_http_client(tmp_path: Path) -> None:
     assert modules_of_a_server(tmp_path, "ping") & {"httpx", "httpcore", "jsonschema"} == set()
+
+
+@pytest.mark.proves("house.lean-imports")
+def test_a_plain_serve_is_ready_without_what_nobody_set_up(tmp_path: Path) -> None:
+    output = tmp_path / "modules.txt"
+    command = [sys.executable, "-c", BEFORE_READY.format(output=str(output))]
+    flags = ["serve", "--config", str(write(tmp_path, SCRIPTED)), "--port", "0", "--database", "sqlite://:memory:"]
+    subprocess.run([*command, *flags], cwd=tmp_path, capture_output=True, timeout=60, check=True)
+    loaded = set(output.read_text(encoding="utf-8").split())
+    assert "hector.web.app" in loaded, "the report is of a server"
+    assert loaded & (OF_WHAT_IS_SET_UP | BEHIND_READY) == set()
+    assert {name for name in loaded if name.startswith(OF_ADMINISTRATORS)} == {"hector.web.admin_parts"}
+    assert len(loaded) <= MOST, "load it when it is needed, or raise the bound with a reason"
