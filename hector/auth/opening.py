@@ -92,13 +92,13 @@ async def new_secret(credentials: Credentials, clock: Clock, author: str, aside:
     return NewSecret(secret, await one_time_code(credentials, clock))
 
 
-async def one_time_code(credentials: Credentials, clock: Clock) -> str:
-    """What a one-time link carries."""
+async def one_time_code(credentials: Credentials, clock: Clock, aside: Aside | None = None) -> str:
+    """What a one-time link carries. `aside` is written with it."""
     code, now = Key.new(CODE), clock.now()
     row = Credential(
         code.id, Kind.UNLOCK, "one-time link", code.hash, Role.ADMIN, None, "", "", now, now + LINK_SECONDS
     )
-    await credentials.add(row)
+    await credentials.add(row, aside)
     return code.text
 
 

@@ -49,8 +49,12 @@ async def _run(arguments: argparse.Namespace) -> int:
     made = _new(arguments) if arguments.action == "create" else None
     async with visit(find_place(arguments)) as store:
         if made is not None:
-            entry = Entry("key.create", f"key:{made[0].id}", actor="hector key", via="cli", app=made[0].app or "")
-            await store.credentials.add(made[0], store.audit.aside(entry))
+            row = made[0]
+            detail = {"name": row.name, "role": row.role.value, "user": row.user}
+            entry = Entry(
+                "key.create", f"key:{row.id}", actor="hector key", via="cli", app=row.app or "", detail=detail
+            )
+            await store.credentials.add(row, store.audit.aside(entry))
             _show_new(*made, json=arguments.json)
         elif arguments.action == "list":
             _show(await _all(store.credentials), json=arguments.json)

@@ -54,7 +54,7 @@ async def _run(arguments: argparse.Namespace, place: "Place") -> int:
         elif arguments.action == "rotate":
             found = await _rotate(place, store)
         else:
-            found = await _link(arguments, place, store.credentials)
+            found = await _link(arguments, place, store)
     print(as_json(found) if arguments.json else "\n".join(f"{name:<14} {value}" for name, value in found.items()))
     return 0
 
@@ -82,13 +82,15 @@ async def _rotate(place: "Place", store: "Store") -> dict[str, str]:
     return {"admin secret": made.secret, "shown": "this once; the old one ends within seconds"}
 
 
-async def _link(arguments: argparse.Namespace, place: "Place", credentials: "Credentials") -> dict[str, str]:
+async def _link(arguments: argparse.Namespace, place: "Place", store: "Store") -> dict[str, str]:
     from hector.auth.opening import LINK_SECONDS, one_time_code  # noqa: PLC0415 - loaded on first use
     from hector.cli.greeting import Address, unlock_link  # noqa: PLC0415 - likewise
+    from hector.core.audit import Entry  # noqa: PLC0415 - likewise
 
     server = place.config.server
     url = arguments.url or server.public_url or Address(place.startup.host, place.startup.port).url
     clock = SystemClock()
-    code = await one_time_code(credentials, clock)
+    entry = Entry("secret.link", "admin", actor="hector secret", via="cli")
+    code = await one_time_code(store.credentials, clock, store.audit.aside(entry))
     until = moment(clock.now() + LINK_SECONDS)
     return {"one-time link": unlock_link(url.rstrip("/"), code), "good until": f"{until}, for one use"}

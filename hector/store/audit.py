@@ -4,6 +4,7 @@ An entry goes into `audit_inbox` in the transaction of its change: neither exist
 for the chain. `store/audit_chain.py` moves entries from there into the chain, one process at a time.
 """
 
+from collections import Counter
 from collections.abc import Awaitable, Mapping
 from typing import Any, Final
 
@@ -18,7 +19,9 @@ from hector.store.queries import load
 
 HOUR: Final = 3600
 MOST_NOTED: Final = 4096
-"""Different things that `note_once` notes within an hour; more of them is an attack, and is told as that."""
+"""Different things of one kind that `is_new` lets through within an hour; more of them is an attack."""
+MOST_NOTED_OF_ONE: Final = 100
+"""The same for one who does them."""
 LONGEST_TEXT: Final = 1000
 """Characters of a text in an entry."""
 
@@ -61,6 +64,7 @@ class AuditLog:
         self._clock = clock or SystemClock()
         self._sql = load("audit", database.dialect)
         self._noted: set[tuple[str, ...]] = set()
+        self._counts: Counter[tuple[str, ...]] = Counter()
         self._hour = 0
 
     def note(self, entry: Entry) -> Awaitable[None]:
@@ -81,18 +85,25 @@ class AuditLog:
         for entry in entries:
             await con.send(self._sql["note"], self._values(entry))
 
-    def is_new(self, *what: str) -> bool:
+    def is_new(self, *what: str, proven: bool = False) -> bool:
         """Whether this was not noted within the hour, which it is from now on; False, too, where there is too much.
 
-        For things that happen with every request, such as the use of a credential from an address.
+        For things that happen with every request, such as the use of a credential from an address: `what` is the kind
+        of thing, then who does it, then the rest. There is too much of a kind, or of one who does it, and nobody who
+        does much hides what others do.
         """
         hour = int(self._clock.now()) // HOUR
         if hour != self._hour:
             self._hour = hour
             self._noted.clear()
-        if what in self._noted or len(self._noted) >= MOST_NOTED:
+            self._counts.clear()
+        kind, doer = what[:1], what[:2]
+        if what in self._noted or self._counts[doer] >= MOST_NOTED_OF_ONE:
+            return False
+        if not proven and self._counts[kind] >= MOST_NOTED:
             return False
         self._noted.add(what)
+        self._counts.update({kind, doer})
         return True
 
     def waiting(self) -> Awaitable[int]:

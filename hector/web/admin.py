@@ -24,7 +24,7 @@ from hector.store.audit import AuditLog
 from hector.web.admin_parts import Parts
 from hector.web.answers import refusal, reply, reply_json
 from hector.web.asgi import Exchange
-from hector.web.identity import Gate, Guarded, principal_of
+from hector.web.identity import Gate, Guarded, address_of, principal_of
 
 if TYPE_CHECKING:
     from hector.web.endpoints import Endpoint
@@ -157,7 +157,9 @@ class _Answering:
     async def _note(self, request: Request, error: HectorError) -> None:
         """Tell the audit log of what was refused or has failed; of the same again only once an hour."""
         declared, principal = self.endpoint, principal_of(request.scope)
-        if not declared.action or not self.audit.is_new(declared.action, str(by(principal)), request.url.path):
+        if not declared.action or not self.audit.is_new(
+            declared.action, str(by(principal)), request.url.path, address_of(request.scope)
+        ):
             return
         from hector.web.endpoints import Ask  # noqa: PLC0415 - loaded by the first request
 

@@ -26,7 +26,7 @@ class Logins:
 
     async def came(self, scope: Scope, who: Principal, address: str) -> None:
         """Somebody was let in."""
-        if self.audit.is_new("came", *by(who), address):
+        if self.audit.is_new("came", *by(who), address, proven=True):
             await self._note(scope, who, address, Entry(_ACTION, _name(who)))
 
     async def failed(self, scope: Scope, address: str, error: HectorError) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hector.core.audit import Entry
 from hector.core.clock import FakeClock, SystemClock
 from hector.observe.log import JsonFormatter
 from hector.store import Store, open_store
-from hector.store.audit import AuditLog, Filter
+from hector.store.audit import MOST_NOTED, MOST_NOTED_OF_ONE, AuditLog, Filter
 from hector.store.audit_chain import BATCH, CUT, GENESIS, Anchor, Chain, ChainKeeper, anchors_in, digest
 from hector.store.codec import loads
 from hector.store.database import Connection
@@ -126,6 +127,47 @@ DAMAGE: dict[str, tuple[list[str], int, str]] = {
          "FROM audit WHERE seq = 3"], 4, "inserted",
     ),
 }  # fmt: skip
+
+
+NOTHING: dict[str, str] = {
+    "a cut that hides itself": """action = 'audit.cut', detail = '{"first":99,"follows":"00"}'""",
+    "a cut without a place": """action = 'audit.cut', detail = '{"first":"x","follows":3}'""",
+    "a cut that is no JSON": "action = 'audit.cut', detail = 'nothing'",
+    "a cut out of an entry": "action = 'audit.cut'",
+    "letters in a hash": "hash = '\u00e9'",
+}
+NOT_TYPED: dict[str, str] = {
+    "bytes as detail": "detail = x'00ff'",
+    "bytes as hash": "hash = x'00'",
+    "a text as time": "at = 'x'",
+}
+"""What SQLite takes in any column."""
+
+
+@pytest.mark.proves("audit.verify")
+@pytest.mark.parametrize("kind", NOTHING)
+async def test_what_was_never_written_here_is_found(store: Store, chain: Chain, kind: str) -> None:
+    await fill(store, chain, 10)
+    await change(store, f"UPDATE audit SET {NOTHING[kind]} WHERE seq = 4")
+    flaw = (await chain.verify()).flaw
+    assert flaw is not None
+    assert (flaw.seq, flaw.kind) == (4, "changed")
+
+
+@pytest.mark.proves("audit.verify")
+@pytest.mark.parametrize("kind", NOT_TYPED)
+@pytest.mark.parametrize("seq", [4, 10])
+async def test_what_is_of_another_type_is_found(tmp_path: Path, kind: str, seq: int) -> None:
+    store = await open_store(f"sqlite://{tmp_path}/typed.db")
+    chain = Chain(store.database, SystemClock())
+    await fill(store, chain, 10)
+    await change(store, f"UPDATE audit SET {NOT_TYPED[kind]} WHERE seq = {seq}")
+    await store.audit.note(Entry("tool.call", "task:more"))
+    await chain.settle()
+    flaw = (await chain.verify()).flaw
+    await store.aclose()
+    assert flaw is not None
+    assert (flaw.seq, flaw.kind) == (seq, "changed")
 
 
 @pytest.mark.proves("audit.verify")
@@ -282,6 +324,15 @@ async def test_what_happens_all_the_time_is_noted_once_an_hour(store: Store) -> 
     await clock.sleep(3600.0)
     assert audit.is_new("key-1", "127.0.0.1")
     assert sum(audit.is_new("failed", str(at)) for at in range(10_000)) < 4100, "an attack does not fill the database"
+    assert audit.is_new("came", "ana", "127.0.0.1"), "nor does it hide who comes in"
+
+
+@pytest.mark.proves("audit.bounded")
+async def test_nobody_hides_what_others_do(store: Store) -> None:
+    audit = AuditLog(store.database, FakeClock())
+    assert sum(audit.is_new("session.delete", "mallory", str(at)) for at in range(10_000)) == MOST_NOTED_OF_ONE
+    assert audit.is_new("session.delete", "ana", "1")
+    assert all(audit.is_new("came", f"user {at}", "127.0.0.1", proven=True) for at in range(MOST_NOTED + 10))
 
 
 @pytest.mark.proves("audit.anchors", "audit.retention")

@@ -66,6 +66,9 @@ def test_the_secret_is_printed_once_and_kept_as_a_hash(hector: Hector, tmp_path:
         eventually_refused(admin, secret)
         assert request(admin, headers=bearer(new[1])).status == 200
         assert "hector secret rotate" in hector.run("secret", "origin", "--config", config).stdout
+        assert "#unlock=" in hector.run("secret", "link", "--config", config).stdout
+        told = request(f"{server.url}/admin/audit", headers=bearer(new[1])).json()["entries"]
+        assert [one["action"] for one in told if one["via"] == "cli"] == ["secret.link", "secret.rotate"]
 
 
 @pytest.mark.proves("auth.first-start", "auth.keys", "auth.revoked")
