@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Final
+from zlib import crc32
 
 from hector.agents.approval import Waiting
 from hector.agents.context import Others, RunContext
@@ -24,8 +25,13 @@ _UNFIT: Final = re.compile(r"[^A-Za-z0-9_-]")
 
 
 def branch_of(parent: str, agent: str, call_id: str) -> str:
-    """Where a called agent works. Dots and @ set the steps apart, whatever signs a model puts into its ids."""
-    step = f"{agent}@{_UNFIT.sub('_', call_id)}"
+    """Where a called agent works. Dots and @ set the steps apart, whatever signs a model puts into its ids.
+
+    An id that loses signs gets a mark instead, so that no two calls of one turn share a branch.
+    """
+    fit = _UNFIT.sub("_", call_id)
+    mark = "" if fit == call_id else f"-{crc32(call_id.encode('utf-8', 'surrogatepass')):08x}"
+    step = f"{agent}@{fit}{mark}"
     return f"{parent}.{step}" if parent else step
 
 

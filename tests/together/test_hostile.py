@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from hector.agents.delegation import branch_of
 from hector.core.content import JsonObject
 from hector.core.errors import InvalidRequest, NotSupported
 from hector.core.ports import ToolContext
@@ -37,6 +38,16 @@ def setting(**facts: Any) -> dict[str, Any]:
         "tools": function("send", require_approval=True, **facts) | function("work"),
         "functions": (send, work),
     }
+
+
+@pytest.mark.proves("agents.agent-tools")
+def test_no_two_calls_share_a_branch_whatever_their_ids_are() -> None:
+    ids = ["call_1", "a.1", "a_1", "a:1", "a@1", "", "_", ".", "\ud800"]
+    branches = [branch_of("top@1", "one", call_id) for call_id in ids]
+    assert len(set(branches)) == len(ids)
+    assert {branch.count(".") for branch in branches} == {1}
+    assert {branch.count("@") for branch in branches} == {2}
+    assert branches[0] == "top@1.one@call_1"
 
 
 def worker(to: str) -> list[JsonObject]:
