@@ -69,9 +69,24 @@ class Verdict:
 
 
 def digest(previous: str, row: Sequence[object]) -> str:
-    """The hash of a row: its columns from seq to detail."""
-    text = json.dumps(list(row), separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256((previous + text).encode("ascii")).hexdigest()
+    """The hash of a row: its columns from seq to detail. What no row holds that was written here has one, too."""
+    text = json.dumps(list(row), separators=(",", ":"), ensure_ascii=True, default=repr)
+    return hashlib.sha256(f"{previous}{text}".encode("ascii", "backslashreplace")).hexdigest()
+
+
+def cut_of(seq: int, detail: object) -> tuple[int, str] | None:
+    """Where the chain begins by a row of the retention, and on which hash; None for what that never writes.
+
+    A cut leaves its own row in the chain: one that says otherwise would hide itself.
+    """
+    try:
+        found = loads(detail) if isinstance(detail, str) else None
+    except ValueError:
+        return None
+    match found:
+        case {"first": int(first), "follows": str(follows)} if 1 <= first <= seq:
+            return first, follows
+    return None
 
 
 def anchors_in(text: str) -> list[Anchor]:
@@ -119,10 +134,14 @@ class Chain:
 
     async def rows(self, after: int = 0) -> AsyncIterator[tuple[Chained, Row]]:
         """The chain in its order, each row also as it is hashed; read in pieces."""
+        async for row in self._rows(after):
+            yield chained(row), row
+
+    async def _rows(self, after: int) -> AsyncIterator[Row]:
         while True:
             found = await self._database.read(self._page(after))
             for row in found:
-                yield chained(row), row
+                yield row
             if len(found) < BATCH:
                 return
             after = found[-1][0]
@@ -137,7 +156,7 @@ class Chain:
 
     async def _verified(self, walk: "_Walk") -> Verdict:
         flaw = walk.arrive(walk.end)
-        async for _, row in self.rows(walk.end.seq):
+        async for row in self._rows(walk.end.seq):
             flaw = flaw or await self._flaw_at(walk.end, row) or walk.arrive(Anchor(row[0], row[-1]))
             if flaw:
                 break
@@ -164,10 +183,12 @@ class Chain:
         return Anchor(0, GENESIS) if found is None else Anchor(*found)
 
     async def _begin(self, con: Connection) -> tuple[int, str]:
-        """The first place, and the hash that it follows on: those of the last cut, if there was any."""
-        found = await con.one(self._sql["last_cut"])
-        detail = loads(found[1]) if found else {}
-        return (detail["first"], detail["follows"]) if detail else (1, GENESIS)
+        """The first place, and the hash that it follows on: those of the last cut, if there was any.
+
+        What cannot be a cut is none: the walk over the rows comes to it and finds that it was changed.
+        """
+        begins = [cut_of(*row) for row in await con.all(self._sql["last_cuts"])]
+        return next((begin for begin in begins if begin is not None), (1, GENESIS))
 
     async def _cut(self, con: Connection, before: int) -> int:
         await con.one(self._sql["alone"])
@@ -202,7 +223,7 @@ class Chain:
             return Flaw(end.seq + 1, "missing", f"row{_some(end.seq + 1, seq - 1)} missing")
         if digest(end.hash, row[:-1]) == row[-1]:
             return None
-        following = [found async for _, found in _few(self.rows(seq), _LOOK_AHEAD)]
+        following = [found async for found in _few(self._rows(seq), _LOOK_AHEAD)]
         return explain(end, row, following)
 
 
@@ -312,7 +333,7 @@ def _some(first: int, last: int) -> str:
     return f" {first} is" if first == last else f"s {first} to {last} are"
 
 
-async def _few(rows: AsyncIterator[tuple[Chained, Row]], most: int) -> AsyncIterator[tuple[Chained, Row]]:
+async def _few(rows: AsyncIterator[Row], most: int) -> AsyncIterator[Row]:
     async for found in rows:
         yield found
         most -= 1

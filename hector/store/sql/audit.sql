@@ -30,7 +30,7 @@ SELECT seq, at, app, actor, via, action, object, outcome, request, detail, hash 
 WHERE seq > ? ORDER BY seq LIMIT ?;
 
 -- page
--- The newest first, before a place; NULL and 0 are no filter. A prefix of actions ends with a dot.
+-- The newest first, before a place; NULL and 0 are no filter.
 SELECT seq, at, app, actor, via, action, object, outcome, request, detail, hash FROM audit
 WHERE seq < ?1
   AND (CAST(?2 AS TEXT) IS NULL OR app = ?2)
@@ -41,8 +41,9 @@ WHERE seq < ?1
   AND at >= ?7 AND at < ?8
 ORDER BY seq DESC LIMIT ?9;
 
--- last_cut
-SELECT seq, detail FROM audit WHERE action = 'audit.cut' ORDER BY seq DESC LIMIT 1;
+-- last_cuts
+-- More than one: the last may have been tampered with.
+SELECT seq, detail FROM audit WHERE action = 'audit.cut' ORDER BY seq DESC LIMIT 20;
 
 -- first_since
 -- The first entry that is too young to go. Entries are in the order of their arrival, about that of time.
@@ -50,9 +51,6 @@ SELECT min(seq) FROM audit WHERE at >= ?;
 
 -- hash_of
 SELECT hash FROM audit WHERE seq = ?;
-
--- first
-SELECT min(seq) FROM audit;
 
 -- cut
 DELETE FROM audit WHERE seq IN (SELECT seq FROM audit WHERE seq < ? ORDER BY seq LIMIT ?);
