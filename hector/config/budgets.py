@@ -29,7 +29,8 @@ class Budget(Section):
         description="run: from one message to its answer; agent and user: of one app; server: all apps together."
     )
     window: Window | Literal["total"] = Field(
-        "day", description="Begins with the minute, hour, day, Monday or month (UTC); total never ends. Not for runs."
+        "day",
+        description="Begins with the minute, hour, day, Monday or month (UTC); total never ends. Refused for runs.",
     )
     only: Names = Field((), description="Ids of agents, users or apps that it is for. Left out: each of them.")
     tokens: int | None = Field(None, ge=1, description="Input and output tokens together.")
@@ -39,8 +40,11 @@ class Budget(Section):
     warn: float = Field(0.8, ge=0, le=1, description="Share that is said in the log once it is used; 0 and 1: never.")
 
     @model_validator(mode="after")
-    def _limits_something(self) -> Self:
+    def _makes_sense(self) -> Self:
         if (self.tokens, self.money, self.time, self.tool_calls) == (None, None, None, None):
             message = {"message": "this budget limits nothing", "allowed": "tokens, money, time, tool_calls"}
+            raise PydanticCustomError("hector", "{message}; allowed: {allowed}", message)
+        if self.per == "run" and "window" in self.model_fields_set:
+            message = {"message": "a run has no window: it is from one message to its answer", "allowed": "no `window`"}
             raise PydanticCustomError("hector", "{message}; allowed: {allowed}", message)
         return self

@@ -1,9 +1,9 @@
 """How much may be asked of the server, and of whom it is counted."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from hector.config.base import Names, Section
@@ -86,6 +86,18 @@ class RateLimiting(Section):
     most_subjects: int = Field(
         100_000, ge=1000, description="Counters that a process remembers with `memory`; the least used ones go first."
     )
+
+    @model_validator(mode="after")
+    def _counts_what_is_known(self) -> Self:
+        """A run may go on long after its request, in another process: nobody knows its address by then."""
+        for rule in self.limits:
+            if rule.type == "token" and (rule.scope or self.scope) == "address" and "limits" in self.model_fields_set:
+                message = {
+                    "message": "tokens cannot be counted by address, only requests can: give this token rule a scope",
+                    "allowed": "session, user, app, agent",
+                }
+                raise PydanticCustomError("hector", "{message}; allowed: {allowed}", message)
+        return self
 
     @property
     def rules(self) -> tuple[RateRule, ...]:

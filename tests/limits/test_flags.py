@@ -77,3 +77,17 @@ async def test_other_limits_are_taken_up_while_the_server_runs(tmp_path: Path) -
         assert (await server.send()).status.state is TaskState.COMPLETED
         server.limits.configure(settings(answer))
         assert (await server.send()).status.state is TaskState.COMPLETED
+
+
+@pytest.mark.proves("limits.flags")
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("budgets: [{per: run, window: hour, tokens: 5}]", "a run has no window"),
+        ("rate_limiting: {limits: [{type: token, limit: 5, scope: address}]}", "tokens cannot be counted by address"),
+        ("rate_limiting: {scope: address, limits: [{type: token, limit: 5}]}", "tokens cannot be counted by address"),
+    ],
+)
+def test_what_would_do_nothing_is_refused(text: str, said: str) -> None:
+    with pytest.raises(InvalidConfig, match=said):
+        parse_config(MODEL + text + "\n")
