@@ -85,8 +85,11 @@ class SharedLedger:
         self._clock = clock
         self._waiting: list[tuple[Ask, asyncio.Future[Answer]]] = []
         self._woken = asyncio.Event()
+        self._over = False
 
     async def ask(self, ask: Ask) -> Answer:
+        if self._over:
+            raise _stopping()
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((ask, answer))
         self._woken.set()
@@ -98,7 +101,9 @@ class SharedLedger:
             raise
 
     async def keep(self) -> None:
-        """Decide until cancelled."""
+        """Decide until cancelled; whoever asks after that, or has no answer by then, is refused."""
+        self._over = False
+        batch: list[tuple[Ask, asyncio.Future[Answer]]] = []
         try:
             while True:
                 await self._woken.wait()
@@ -107,9 +112,11 @@ class SharedLedger:
                     batch, self._waiting = self._waiting[:MOST_AT_ONCE], self._waiting[MOST_AT_ONCE:]
                     await self._decide(batch)
         finally:
-            for _, answer in self._waiting:
+            self._over = True
+            for _, answer in (*batch, *self._waiting):
                 if not answer.done():
-                    answer.set_exception(StoreUnavailable("the server is stopping and takes no more work"))
+                    answer.set_exception(_stopping())
+            self._waiting.clear()
 
     async def _decide(self, batch: Sequence[tuple[Ask, "asyncio.Future[Answer]"]]) -> None:
         live = [(ask, answer) for ask, answer in batch if not answer.done()]
@@ -130,3 +137,7 @@ class SharedLedger:
                 future.set_result(decided)
         if lost:  # nobody waits for them any more
             await self._counters.release(lost)
+
+
+def _stopping() -> StoreUnavailable:
+    return StoreUnavailable("the server is stopping and takes no more work")

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from hector.core.clock import SystemClock
+from hector.core.errors import StoreUnavailable
 from hector.core.quota import Answer, Ask, Counter, Standing, Verdict, Want, judge
+from hector.limits.ledger import SharedLedger
 from hector.store import Store, open_store
 from hector.store.counters import Charge
 from hector.store.usage import Amounts, Place, UsageQuery
@@ -159,3 +162,20 @@ async def test_counters_of_windows_that_are_over_are_forgotten(store: Store) -> 
     await store.counters.ask([spend(1, 5, Counter("s", "count", 0, 1000)), spend(1, 5)], "p", 0.0)
     assert await store.counters.remove_before(2.0) == 1
     assert await store.counters.read([DAY]) == [Standing(1, 0)]
+
+
+@pytest.mark.proves("limits.shared")
+async def test_nobody_waits_for_a_server_that_stops(store: Store) -> None:
+    ledger = SharedLedger(store.counters, lambda: "p", SystemClock())
+    keeping = asyncio.create_task(ledger.keep())
+    asked = asyncio.create_task(ledger.ask(spend(1, 5)))
+    for _ in range(3):  # until it is being decided
+        await asyncio.sleep(0)
+    keeping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await keeping
+    async with asyncio.timeout(5):
+        with pytest.raises(StoreUnavailable, match="stopping"):
+            await asked
+        with pytest.raises(StoreUnavailable, match="stopping"):
+            await ledger.ask(spend(1, 5))
