@@ -12,6 +12,7 @@ from starlette.types import Scope
 
 from hector.a2a import wire
 from hector.a2a.errors import INTERNAL, fault_of, rest_error
+from hector.a2a.jsonrpc import Call
 from hector.core.errors import HectorError, StoreUnavailable, Throttled, Unauthenticated
 from hector.core.ids import new_id
 
@@ -89,6 +90,13 @@ def refusal(request: Request, error: HectorError, extra: Headers = ()) -> Respon
     own = request.scope["path"].startswith("/admin")
     kind = JSON if own else json_type(request.headers.get("accept", "").encode("latin-1"))
     return reply(request, fault_of(error).status, body, kind, (*NO_CACHE, *extra))
+
+
+def rpc_refusal(request: Request, error: HectorError) -> Response:
+    """An error in the form of JSON-RPC, for a call that was refused before it was read: its id is not known."""
+    note(request.scope, error)
+    body = wire.dumps(Call().error(error)).encode("ascii")
+    return reply(request, fault_of(error).status, body, JSON, (*NO_CACHE, *demands(error)))
 
 
 def json_type(accept: bytes) -> bytes:

@@ -26,13 +26,13 @@ from hector.tasks.push import PushService
 from hector.tasks.service import TaskService
 from hector.web.admin import Admin, table
 from hector.web.admin_parts import Parts
-from hector.web.answers import demands, refusal
+from hector.web.answers import demands, refusal, rpc_refusal
 from hector.web.identity import Gate
 from hector.web.limiting import Limiter
 from hector.web.logins import Logins
 from hector.web.origin import OwnPagesOnly, is_local
 from hector.web.pages import PATHS, Pages
-from hector.web.protocol import Protocol
+from hector.web.protocol import Protocol, Rpc
 from hector.web.routes import allowed, make_routes
 
 READABLE: Final = (
@@ -110,6 +110,8 @@ async def _no_such_verb(request: Request, _: Exception) -> Response:
 async def _refused(request: Request, error: Exception) -> Response:
     """What a service refuses, or could not do."""
     assert isinstance(error, HectorError)  # noqa: S101 - that is what it is registered for
+    if isinstance(request.scope.get("endpoint"), Rpc):
+        return rpc_refusal(request, error)
     return refusal(request, error, demands(error))
 
 

@@ -57,6 +57,19 @@ def test_json_rpc_is_refused_in_its_own_words(tmp_path: Path) -> None:
         assert data[-1]["value"]["usage"][0]["remaining"] == 0
 
 
+@pytest.mark.proves("limits.refusal")
+def test_json_rpc_is_refused_in_its_own_words_before_it_is_read(tmp_path: Path) -> None:
+    with live(config({"limit": 1}, scope="user"), tmp_path) as server:
+        assert server.rpc("SendMessage", {"message": user()}).status_code == 200
+        refused = server.rpc("SendMessage", {"message": user()})
+        assert refused.status_code == 429
+        assert int(refused.headers["retry-after"]) > 0
+        body = refused.json()
+        assert (body["jsonrpc"], body["id"]) == ("2.0", None)
+        assert body["error"]["data"][0]["reason"] == "RATE_LIMIT_EXCEEDED"
+        assert body["error"]["data"][-1]["value"]["usage"][0]["remaining"] == 0
+
+
 @pytest.mark.proves("limits.scopes")
 def test_pages_for_operators_count_for_who_asks(tmp_path: Path) -> None:
     with live(config({"limit": 2}, scope="user"), tmp_path) as server:
