@@ -197,6 +197,63 @@ async def test_the_time_for_an_approval_begins_when_people_are_asked(company: Op
 
 
 @pytest.mark.proves("approval.agents")
+async def test_an_approval_expires_while_another_called_agent_works_on(company: Open) -> None:
+    models = {
+        "chief": [calls(ask("one", "go"), ask("two", "go"), turn=0), results()],
+        "one": worker("x"),
+        "two": [
+            calls(("send", {"to": "y"}), turn=0),
+            calls(("work", {"seconds": 0.8}), tool_result="send"),
+            results(),
+        ],
+    }
+    agents: dict[str, Any] = {
+        "chief": {"agent_tools": ["one", "two"]},
+        "one": {"tools": ["send"]},
+        "two": {"tools": ["send", "work"]},
+    }
+    async with company(models, agents, **setting(approval_expires="600ms")) as it:
+        task = await it.say("go")
+        task = await it.say(decision(wanted(task)[1], "approve"), task=task)
+        task = await it.ended(task)
+        assert "nobody approved the call of send in time" in answer_of(task)
+        assert answer_of(task).endswith("worked")
+        assert sent == {"two:y": 1}
+        assert {row.state.value for row in await it.store.approvals.decided(task.id)} == {"approved", "expired"}
+
+
+@pytest.mark.proves("approval.agents")
+async def test_a_decision_while_the_run_works_is_refused(company: Open) -> None:
+    models = {
+        "chief": [calls(ask("one", "go"), ask("two", "go"), turn=0), results()],
+        "one": worker("x"),
+        "two": [
+            calls(("send", {"to": "y"}), turn=0),
+            calls(("work", {"seconds": 0.5}), tool_result="send"),
+            results(),
+        ],
+    }
+    agents: dict[str, Any] = {
+        "chief": {"agent_tools": ["one", "two"]},
+        "one": {"tools": ["send"]},
+        "two": {"tools": ["send", "work"]},
+    }
+    async with company(models, agents, **setting()) as it:
+        task = await it.say("go")
+        first, second = wanted(task)
+        working = asyncio.ensure_future(it.say(decision(second, "approve"), task=task))
+        async with asyncio.timeout(5):
+            while not sent:  # noqa: ASYNC110 - nothing announces it
+                await asyncio.sleep(0.01)
+        with pytest.raises((InvalidRequest, NotSupported)):
+            await it.say(decision(first, "approve"), task=task)
+        task = await working
+        assert wanted(task) == [first]
+        task = await it.say(decision(first, "approve"), task=task)
+        assert sent == {"one:x": 1, "two:y": 1}
+
+
+@pytest.mark.proves("approval.agents")
 async def test_canceled_while_a_called_agent_waits(company: Open) -> None:
     models = {"chief": [calls(ask("one", "go"), turn=0), results()], "one": worker("x")}
     agents: dict[str, Any] = {"chief": {"agent_tools": ["one"]}, "one": {"tools": ["send"]}}
