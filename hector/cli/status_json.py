@@ -21,6 +21,9 @@ def facts(report: "Report") -> dict[str, Any]:
         "time": iso(report.now),
         "database": _database(report),
         "processes": [_process(report, one) for one in report.instances],
+        "off": [
+            {"scope": one.scope, "reason": one.reason, "author": one.author, "at": iso(one.at)} for one in report.off
+        ],
         "queue": _queue(report),
         "stuck": [_stuck(job) for job in found.stuck],
         "approvals": {"pending": found.approvals, "oldest": [_waiting(one) for one in found.waiting]},

@@ -16,6 +16,8 @@ def page(report: "Report", style: Style) -> Iterator[str]:
     """The report for people."""
     yield from _head(report, style)
     yield from _section("Processes", _processes(report, style), style)
+    if report.off:
+        yield from _section("Switched off", _off(report, style), style)
     yield from _section("Queue", _queue(report, style), style)
     if report.figures.stuck:
         yield from _section("Stuck runs", _stuck(report, style), style)
@@ -59,6 +61,14 @@ def _processes(report: "Report", style: Style) -> list[str]:
         state = style("alive", "good") if report.alive(one) else style("silent", "bad")
         rows.append((state, plain(one.host), str(one.pid), one.version, span(report.now - one.started), seen))
     return _titled(("STATE", "HOST", "PID", "VERSION", "UP", "HEARTBEAT"), rows, style, right=(2,))
+
+
+def _off(report: "Report", style: Style) -> list[str]:
+    rows = [
+        (style(one.scope, "bad"), f"for {span(report.now - one.at)}", plain(one.author), plain(one.reason))
+        for one in report.off
+    ]
+    return [*columns(rows), style("hector switch on TARGET lets it go on", "dim")]
 
 
 def _queue(report: "Report", style: Style) -> list[str]:

@@ -13,6 +13,7 @@ from hector.store.figures import Figures, FigureSource
 from hector.store.job_rows import JobRecord
 from hector.store.queue import JobStatistics
 from hector.store.retention import Policy, Removal, Retention
+from hector.store.switches import Switch
 
 _SHOWN: Final = 10
 """Stuck runs, approvals and dead letters that are listed; the rest is a number."""
@@ -22,7 +23,7 @@ _SHOWN: Final = 10
 class Report:
     """All that is shown. `now` in seconds since the epoch; `lease` and `long` in seconds.
 
-    `damage`: why the dead letters cannot be read.
+    `damage`: why the dead letters cannot be read. `off`: what is switched off.
     """
 
     now: float
@@ -37,6 +38,7 @@ class Report:
     damage: str
     settings: Settings
     due: Removal
+    off: tuple[Switch, ...]
 
     def alive(self, instance: Instance) -> bool:
         """Whether its lease is valid."""
@@ -63,6 +65,7 @@ async def gather(place: Place, long: float) -> Report:
             damage,
             kept,
             await retention.due(),
+            await store.switches.all(),
         )
 
 

@@ -56,6 +56,11 @@ def test_the_command_works_beside_a_server(tmp_path: Path, capsys: pytest.Captur
         assert run(["switch", "list", "--json", *place]) == 0
         said = capsys.readouterr().out
         assert "the server is switched off" in said
+        assert run(["status", *place]) == 0
+        assert "Switched off\n  server  for " in (shown := capsys.readouterr().out)
+        assert "hector switch on TARGET" in shown
+        assert run(["status", "--json", *place]) == 0
+        assert [one["scope"] for one in json.loads(capsys.readouterr().out)["off"]] == ["server"]
         assert json.loads(said.partition("\n")[2])["off"][0]["reason"] == "the audit"
         server.call(server.tasks.limits.switches.look)
         assert server.client.post("/agents/helper/message:send", json={"message": user()}).status_code == 503
