@@ -50,7 +50,8 @@ class Auth(Section):
         "Left out: yes where a way to authenticate is set up, or other machines can reach the server.",
     )
     excluded_paths: Names = Field(
-        (), description='Paths of agents that take no credential all the same; "/*" at the end stands for all below.'
+        (),
+        description='Paths of agents that take no credential all the same; "/*" at the end: that path and all below.',
     )
     secret: str | None = Field(None, min_length=1, description="The admin secret. Left out: made at the first start.")
     api_keys: tuple[ApiKey, ...] = Field((), description="API keys beside those that are made by `hector key create`.")

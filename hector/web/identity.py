@@ -121,7 +121,7 @@ class Gate:
     def _is_excluded(self, scope: Scope) -> bool:
         path: str = scope["path"]
         return any(
-            path == one or path == f"{one}/" or (one.endswith("/*") and path.startswith(one[:-1]))
+            path in (one, f"{one}/") or (one.endswith("/*") and (path == one[:-2] or path.startswith(one[:-1])))
             for one in self.excluded
         )
 

@@ -261,7 +261,9 @@ def test_excluded_paths_take_no_credential(folder: Path) -> None:
         assert server.client.post(f"{AGENT}/message:send", json=SEND).status_code == 200
         assert status(server, {}) == 200
         assert server.client.post("/message:send", json=SEND).status_code == 401
-        assert server.client.post(AGENT, json={}).status_code == 401
+        for path in (AGENT, f"{AGENT}/"):  # one endpoint, as its card names it and as some clients write it
+            assert server.client.post(path, json={}).status_code == 200
+        assert server.client.post("/agents/helpers", json={}).status_code == 401
         assert status(server, {}, "/admin/approvals") == 401
         assert server.client.post("/agents/helper/../inner/message:send", json=SEND).status_code in (401, 404)
         assert server.client.post("/agents/inner/message:send", json=SEND).status_code == 401
