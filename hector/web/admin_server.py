@@ -6,9 +6,12 @@ from pydantic import Field
 
 from hector.auth.access import Access
 from hector.core.errors import Conflict, NotSupported
+from hector.web.answers import refusal
 from hector.web.endpoints import Ask, Endpoint, Nothing, Shape
 
 if TYPE_CHECKING:
+    from starlette.responses import Response
+
     from hector.web.admin_parts import Parts
 
 
@@ -43,11 +46,14 @@ class ServerEndpoints:
             ),
         )
 
-    async def reload(self, ask: Ask) -> Shape:
-        """Swap the configuration. Raises NotSupported, and Conflict with what is wrong with the file."""
+    async def reload(self, ask: Ask) -> "Shape | Response":
+        """Swap the configuration, or say what is wrong with the file. Raises NotSupported.
+
+        Who reloads also notes how that ended, so that nothing is raised for the framework to note once more.
+        """
         if self._reload is None:
             raise NotSupported("this server was started without a way to read its configuration again")
         trouble = await self._reload(ask.entry("config:default"))
         if trouble:
-            raise Conflict(trouble)
+            return refusal(ask.request, Conflict(trouble))
         return ReloadedShape(status="reloaded", message="the configuration was read again and is in force")
