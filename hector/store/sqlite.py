@@ -250,6 +250,7 @@ def _open_all(place: str, synchronous: str, *, visitor: bool) -> list[SqliteConn
             elif place != MEMORY and not has_log(place):
                 check_not_theirs(place)
             writer = _open(place, undo)
+            require_json(writer.raw)
             writer.raw.execute(f"PRAGMA synchronous = {synchronous}")
             if not visitor:
                 complete(_migrate(writer, place))
@@ -261,6 +262,19 @@ def _open_all(place: str, synchronous: str, *, visitor: bool) -> list[SqliteConn
             raise StartupError(str(translate(error, place))) from error
         undo.pop_all()
         return [writer, *readers]
+
+
+def require_json(raw: sqlite3.Connection) -> None:
+    """Before 3.38, SQLite could be built without JSON, which our statements need. Raises StartupError."""
+    try:
+        raw.execute("SELECT json_extract(value, '$') FROM json_each('[1]')").fetchone()
+    except sqlite3.DatabaseError as error:
+        if "json" not in str(error):
+            raise
+        raise StartupError(
+            f"SQLite {sqlite3.sqlite_version} was built without its JSON functions: install a Python whose SQLite has "
+            "them (each does from 3.38 on), or use PostgreSQL with --database postgres://..."
+        ) from None
 
 
 def _open(place: str, undo: ExitStack) -> SqliteConnection:
