@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from itertools import takewhile
 from typing import Final
 
 from hector.core.content import ToolCall
@@ -92,13 +93,15 @@ class RunMeter:
 
     def _recall(self, spent: Iterable[Event]) -> None:
         """What this run has used before it went on here, as its events tell."""
-        now = self.spending.clock.now()
-        for event in spent:
+        now, events = self.spending.clock.now(), list(spent)
+        counted = _announced(events) | _answered(events)
+        for event in events:
             if event.usage is None:
                 continue
             model = self._model(event.author)
             money = cost(event.usage, model.rate)
-            amounts = {"tokens": event.usage.total, "money": money, "tools": len(event.message.tool_calls)}
+            tools = sum((event.branch, call.id) in counted for call in event.message.tool_calls)
+            amounts = {"tokens": event.usage.total, "money": money, "tools": tools}
             self._own.settle("", [one.want for one in self._wants(self._own, amounts, event.author, now)])
 
     async def before_model(self, agent: str, request: ModelRequest) -> ModelPermit:
@@ -118,7 +121,8 @@ class RunMeter:
         self, agent: str, invocation: str, calls: Sequence[ToolCall], events: Sequence[Event]
     ) -> Mapping[str, str]:
         refused = self._repeated(agent, invocation, calls, events)
-        count = len(calls) - len(refused)
+        paid = {call for _, call in _announced(_since_last_turn(events))}
+        count = sum(call.id not in refused and call.id not in paid for call in calls)
         if count and (self.spending.usage or "tools" in self.spending.kinds):
             holdings = await self._hold(agent, {"tools": count})
             label = self._model(agent).label
@@ -255,6 +259,21 @@ class RunMeter:
             await self.spending.settle(left, [] if written else [one for one in self._taken if one not in paid])
         elif self._taken:
             self.spending.note()
+
+
+def _announced(events: Iterable[Event]) -> set[tuple[str, str]]:
+    """Calls (branch, id) that were let in by a decision: they are paid for in the write that says that they begin."""
+    return {(event.branch, call) for event in events if event.message.role == "tool" for call in event.started}
+
+
+def _since_last_turn(events: Sequence[Event]) -> Iterable[Event]:
+    """What came after the model's last turn: models use the ids of calls again."""
+    return takewhile(lambda event: not event.message.tool_calls, reversed(events))
+
+
+def _answered(events: Iterable[Event]) -> set[tuple[str, str]]:
+    """Calls (branch, id) that have a result. Others are yet to be made, and are counted by then."""
+    return {(event.branch, result.call_id) for event in events for result in event.tool_results}
 
 
 def _seconds(events: Iterable[Event]) -> float:

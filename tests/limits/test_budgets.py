@@ -8,9 +8,16 @@ from typing import Any
 
 import pytest
 
+from hector.core.content import Message, Text, ToolCall
 from hector.core.errors import RateLimited
-from hector.core.task import Caller, TaskState
+from hector.core.event import Event
+from hector.core.ids import new_id
+from hector.core.task import Caller, ClientMessage, Task, TaskState
+from hector.core.usage import Usage
+from hector.limits.meter import Subject
+from hector.store.counters import Charge
 from hector.store.usage import UsageQuery
+from hector.tasks.service import SendOptions
 from tests.limits.conftest import ANA, process, settings, text_of, until
 
 WORDS = " ".join(["word"] * 48)
@@ -23,6 +30,11 @@ PRICES = [{"model": "scripted/*", "input": 1_000, "output": 10_000}]
 def look(place: str) -> str:
     """Look somewhere."""
     return f"nothing at {place}"
+
+
+def take(place: str) -> str:
+    """Take something."""
+    return f"took {place}"
 
 
 def looping(calls: int, place: Callable[[int], str] = lambda _: "door") -> list[dict[str, Any]]:
@@ -62,6 +74,40 @@ async def test_a_run_ends_when_its_own_budget_is_used_up(dsn: str) -> None:
         assert task.status.state is TaskState.FAILED
         assert text_of(task) == "the budget of this run is used up: 3 tool calls of 3 tool calls (budgets)"
         assert (await server.usage()).tools == 3
+
+
+@pytest.mark.proves("limits.budget")
+async def test_a_call_that_waits_for_approval_counts_when_it_is_made(dsn: str) -> None:
+    calls = [{"name": "look", "args": {"place": "door"}}, {"name": "take", "args": {"place": "key"}}]
+    rules: list[dict[str, Any]] = [{"turn": 0, "tool_calls": calls}, {"text": "done"}]
+    asks = {"type": "function", "handler": "take", "require_approval": True}
+    tools = {"tools": {**LOOK["tools"], "take": asks}}
+    config = settings(*rules, budgets=[{"per": "run", "tool_calls": 2}], limits={"usage": True}, **tools)
+    async with process(dsn, config, (look, take)) as server:
+        task = await server.send()
+        assert task.status.state is TaskState.INPUT_REQUIRED
+        message = ClientMessage(new_id(), Message("user", (Text("approve"),)), task_id=task.id)
+        answer = await server.service.send(ANA, "helper", message, SendOptions())
+        assert isinstance(answer, Task)
+        assert (answer.status.state, text_of(answer)) == (TaskState.COMPLETED, "")
+        assert (await server.usage()).tools == 2
+
+
+@pytest.mark.proves("limits.budget", "limits.usage")
+@pytest.mark.parametrize(("announced", "count"), [((), 1), (("c1",), 0)])
+async def test_a_call_that_was_paid_for_when_it_began_is_not_paid_for_again(
+    dsn: str, announced: tuple[str, ...], count: int
+) -> None:
+    call = ToolCall("c1", "look", {"place": "door"})
+    turn = Event("e1", "i", "helper", 0.0, Message("assistant", (call,)), usage=Usage(1, 1), started=("c1",))
+    before = [turn, Event("e2", "i", "helper", 1.0, Message("tool", ()), started=announced)]
+    async with process(dsn, settings(ANSWER, limits={"usage": True})) as server:
+        charges: list[Charge] = []
+        subject = Subject(ANA, "helper", "s", "t", lambda _: ("scripted/x", 50))
+        meter = server.limits.meter(subject, charges, before)
+        assert meter is not None
+        assert await meter.before_tools("helper", "i", [call], before) == {}
+        assert sum(charge.amounts.tools for charge in charges) == count
 
 
 @pytest.mark.proves("limits.budget")
