@@ -17,7 +17,18 @@ from typing import Final
 
 from bench.cells import CELLS, Cell, Figures, Standing, figures
 from bench.client import Target, a2a, load, model
-from bench.contestants import HECTOR, HELLO, LIMIT, PROXY, ROOT, Contestant, environment, variants, write_config
+from bench.contestants import (
+    GUARDED,
+    HECTOR,
+    HELLO,
+    LIMIT,
+    PROXY,
+    ROOT,
+    Contestant,
+    environment,
+    variants,
+    write_config,
+)
 from bench.process import Process, free_port
 from bench.report import DIRECT, as_json, text
 
@@ -49,6 +60,7 @@ class Running:
 
     process: Process
     standing: Standing
+    headers: str
 
 
 class Bench:
@@ -67,8 +79,8 @@ class Bench:
         """A fresh process on the server's core, on a fresh database."""
         self._serial += 1
         port = free_port()
-        config = self.folder / "hector.yaml"
-        write_config(config, model_url)
+        config = self.folder / f"{self._serial}.yaml"
+        write_config(config, model_url, contestant.blocks)
         database = self.folder / f"{self._serial}.db"
         command = contestant.argv(
             python=self.python, port=port, model=model_url, database=database, config=config, core=self.server_core
@@ -104,14 +116,14 @@ class Bench:
                 if contestant is not HELLO:
                     process = stack.enter_context(self.start(contestant, model_url))
                     process.wait_ready(contestant.ready)
-                    running[contestant.name] = Running(process, standing)
+                    running[contestant.name] = Running(process, standing, contestant.headers)
             self._warm(running)
             for cell, turn in self._rounds():
                 _progress(f"{cell.name} {turn}/{self.plan.repeats}")
                 direct = self.measure(cell, model(mock_port, stream=cell.stream, paced=cell.paced), None)
                 standings[DIRECT].cells.setdefault(cell.name, []).append(direct)
                 for one in running.values():
-                    measured = self.measure(cell, _target(cell, one.process.port), one.process)
+                    measured = self.measure(cell, _target(cell, one), one.process)
                     one.standing.cells.setdefault(cell.name, []).append(measured)
             for one in running.values():
                 one.standing.rss_loaded = one.process.usage().rss
@@ -126,11 +138,11 @@ class Bench:
         """First calls import things and open connections: not what is measured."""
         for one in running.values():
             for cell in self.plan.cells:
-                asyncio.run(load(_target(cell, one.process.port), 4, 0.2, stream=cell.stream, paced=cell.paced))
+                asyncio.run(load(_target(cell, one), 4, 0.2, stream=cell.stream, paced=cell.paced))
 
 
-def _target(cell: Cell, port: int) -> Target:
-    return a2a(port, f"/agents/{cell.kind}", stream=cell.stream)
+def _target(cell: Cell, one: Running) -> Target:
+    return a2a(one.process.port, f"/agents/{cell.kind}", stream=cell.stream, headers=one.headers)
 
 
 def _progress(line: str) -> None:
@@ -160,7 +172,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=2.5, help="per measurement")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--cells", default="", help=f"comma-separated, of {','.join(cell.name for cell in CELLS)}")
-    parser.add_argument("--only", default="", help="comma-separated: hector, proxy, limit")
+    parser.add_argument("--only", default="", help="comma-separated: hector, guarded, proxy, limit")
     parser.add_argument("--variants", action="store_true", help="the limit with httptools and uvloop, too (--python)")
     parser.add_argument("--python", type=Path, help="use this interpreter instead of making .venv-bench")
     parser.add_argument("--json", type=Path, help="write all figures here")
@@ -168,8 +180,8 @@ def _arguments() -> argparse.Namespace:
 
 
 def _contestants(given: argparse.Namespace) -> list[Contestant]:
-    chosen = given.only.split(",") if given.only else ["hector", "proxy", "limit"]
-    found = [one for one in (HECTOR, PROXY, LIMIT) if one.name.split()[0] in chosen]
+    chosen = given.only.split(",") if given.only else ["hector", "guarded", "proxy", "limit"]
+    found = [one for one in (HECTOR, GUARDED, PROXY, LIMIT) if one.name.split()[0] in chosen]
     return [*found, *variants()] if given.variants else found
 
 

@@ -53,8 +53,8 @@ class Target:
     text: re.Pattern[bytes] = _TEXT
 
 
-def a2a(port: int, path: str, *, stream: bool) -> Target:
-    """A turn in a new session over A2A 1.0 JSON-RPC."""
+def a2a(port: int, path: str, *, stream: bool, headers: str = "") -> Target:
+    """A turn in a new session over A2A 1.0 JSON-RPC, with these header lines besides."""
     method = "SendStreamingMessage" if stream else "SendMessage"
 
     def render(nonce: str) -> bytes:
@@ -62,7 +62,7 @@ def a2a(port: int, path: str, *, stream: bool) -> Target:
         message = {"messageId": nonce, "role": "ROLE_USER", "parts": parts}
         return json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": {"message": message}}).encode()
 
-    return Target(port, path, render, "a2a-version: 1.0\r\n", b"artifactUpdate")
+    return Target(port, path, render, f"a2a-version: 1.0\r\n{headers}", b"artifactUpdate")
 
 
 def model(port: int, *, stream: bool, paced: bool = False) -> Target:

@@ -6,7 +6,8 @@ import subprocess
 import sys
 import tomllib
 import venv
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,10 @@ class Contestant:
     about: str
     command: tuple[str, ...]
     ready: str = "/health"
+    blocks: Mapping[str, object] = field(default_factory=dict)
+    """More of the configuration."""
+    headers: str = ""
+    """What its clients send besides."""
 
     def argv(self, **values: object) -> list[str]:
         """The command with its values."""
@@ -37,6 +42,27 @@ HECTOR: Final = Contestant(
     "the product, from source, every turn in SQLite",
     (*_SERVER, "hector", "serve", "--config", "{config}", "--port", "{port}", "--database", "sqlite://{database}"),
     "/readyz",
+)
+_KEY: Final = "hk_0123456789abcdef_only-for-this-benchmark-0123456789"
+GUARDED: Final = Contestant(
+    "guarded",
+    "the same with an admin secret, an API key on each call, a rate limit and the audit log",
+    HECTOR.command,
+    HECTOR.ready,
+    {
+        "server": {
+            "auth": {
+                "secret": "only-for-this-benchmark-0123456789abcdef",
+                "api_keys": [{"name": "client", "key": _KEY, "role": "user"}],
+            }
+        },
+        "rate_limiting": {
+            "enabled": True,
+            "backend": "memory",
+            "limits": [{"type": "count", "window": "day", "limit": 1_000_000_000, "scope": "user"}],
+        },
+    },
+    f"authorization: Bearer {_KEY}\r\n",
 )
 PROXY: Final = Contestant(
     "proxy (a)",
@@ -61,15 +87,16 @@ def variants() -> tuple[Contestant, ...]:
     )
 
 
-def write_config(path: Path, model_url: str) -> None:
-    """Hector's configuration for the run; JSON is YAML."""
+def write_config(path: Path, model_url: str, blocks: Mapping[str, object] | None = None) -> None:
+    """Hector's configuration for the run, with these blocks besides; JSON is YAML."""
     common = {"provider": "openai", "api": "chat", "api_key": "none", "base_url": model_url}
     llms = {name: {**common, "model": name} for name in AGENTS}
     agents: dict[str, object] = {
         name: {"type": "llm", "llm": name, "instruction": "You are helpful.", "streaming": name != "plain", "tools": []}
         for name in AGENTS
     }
-    path.write_text(json.dumps({"version": "2", "name": "bench", "llms": llms, "agents": agents}), encoding="utf-8")
+    config = {"version": "2", "name": "bench", "llms": llms, "agents": agents, **(blocks or {})}
+    path.write_text(json.dumps(config), encoding="utf-8")
 
 
 def environment() -> tuple[Path, str]:

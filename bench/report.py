@@ -6,7 +6,7 @@ from statistics import median
 from typing import Any, Final
 
 from bench.cells import CELLS, Figures, Standing, Standings
-from bench.contestants import HECTOR, HELLO, LIMIT, PROXY
+from bench.contestants import GUARDED, HECTOR, HELLO, LIMIT, PROXY
 
 DIRECT: Final = "direct"
 """The client straight to the mock: their own share of every latency."""
@@ -41,6 +41,13 @@ def verdicts(standings: Standings) -> Iterator[Verdict]:
         ratio = _ratio(standings, cell, reference.name, lambda one: one.rate)
         if ratio is not None:
             yield Verdict(f"{cell} turns/s, hector : {reference.name}", ratio, wanted, more=True)
+    for cell in ("plain@1", "plain@16"):
+        cost = _ratio(standings, cell, GUARDED.name, lambda one: 1 / one.cpu if one.cpu else 0.0)
+        if cost is not None:
+            yield Verdict(f"{cell} CPU per turn, guarded : hector", cost, 1.15, more=False)
+        rate = _ratio(standings, cell, GUARDED.name, lambda one: 1 / one.rate)
+        if rate is not None:
+            yield Verdict(f"{cell} turns/s, guarded : hector", rate, 0.85, more=True)
     yield from _latency_goals(standings)
     uvicorn = standings.get(HELLO.name)
     if hector.startup and uvicorn is not None and uvicorn.startup:
