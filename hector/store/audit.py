@@ -11,6 +11,7 @@ from typing import Any, Final
 from hector.config.base import SECRET_KEYS
 from hector.core.audit import Entry
 from hector.core.clock import Clock, SystemClock
+from hector.core.errors import StoreError
 from hector.core.record import dataclass
 from hector.observe.redact import MASK, redact
 from hector.store.codec import dumps, milliseconds
@@ -135,7 +136,10 @@ class AuditLog:
 
 
 def chained(row: tuple[Any, ...]) -> Chained:
-    """From a row of the chain."""
+    """From a row of the chain. Raises StoreError for a time that none is, which SQLite lets others write."""
+    if not isinstance(row[1], int):
+        what = f"row {row[0]} of the audit log holds no time"
+        raise StoreError(f"{what}: somebody changed it in the database; see `hector audit verify`")
     return Chained(row[0], row[1] / 1000, *row[2:])
 
 

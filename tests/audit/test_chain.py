@@ -10,6 +10,7 @@ import pytest
 
 from hector.core.audit import Entry
 from hector.core.clock import FakeClock, SystemClock
+from hector.core.errors import StoreError
 from hector.observe.log import JsonFormatter
 from hector.store import Store, open_store
 from hector.store.audit import MOST_NOTED, MOST_NOTED_OF_ONE, AuditLog, Filter
@@ -165,6 +166,9 @@ async def test_what_is_of_another_type_is_found(tmp_path: Path, kind: str, seq: 
     await store.audit.note(Entry("tool.call", "task:more"))
     await chain.settle()
     flaw = (await chain.verify()).flaw
+    if "time" in kind:
+        with pytest.raises(StoreError, match=f"row {seq} .*hector audit verify"):
+            [row async for row in chain.rows()]
     await store.aclose()
     assert flaw is not None
     assert (flaw.seq, flaw.kind) == (seq, "changed")
