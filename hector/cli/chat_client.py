@@ -48,6 +48,8 @@ class Client:
         """Who can be talked to."""
         async with await self._caller.send("GET", "/agents", headers={"accept": "application/json"}) as answer:
             document = _json(answer, await answer.read())
+        if "error" in document:
+            raise RemoteError(_refusal(document) or f"the server answered with HTTP {answer.status}")
         cards = document.get("agents")
         if not isinstance(cards, list):
             raise RemoteError(f"{self.url} is not a Hector server: it lists no agents")
@@ -113,13 +115,19 @@ def _json(answer: Answer, body: bytes) -> JsonObject:
     if answer.status >= 500 and not body.startswith(b"{"):
         raise RemoteError(f"the server answered with HTTP {answer.status}")
     document = _parsed(body)
-    if answer.status in (401, 403):
-        said = document.get("error")
-        why = said.get("message") if isinstance(said, dict) else said
-        raise RemoteError(f"{why or 'the server lets nobody in'}\nGive a credential with --token or HECTOR_TOKEN")
+    if answer.status == 401:
+        why = _refusal(document) or "the server lets nobody in"
+        raise RemoteError(f"{why}\nGive a credential with --token or HECTOR_TOKEN")
+    if answer.status == 403:
+        raise RemoteError(_refusal(document) or "the server does not allow this")
     if answer.status >= 400 and "error" not in document:
         raise RemoteError(f"the server answered with HTTP {answer.status}")
     return document
+
+
+def _refusal(document: JsonObject) -> str:
+    said = document.get("error")
+    return str((said.get("message") if isinstance(said, dict) else said) or "")
 
 
 def _result(document: JsonObject) -> JsonObject:

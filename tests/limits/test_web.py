@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from hector.cli.chat_client import Client, RemoteError
 from tests.web.live import AS_ADMIN, Live, helper, live, user
 
 
@@ -103,3 +104,15 @@ def test_a_user_may_have_so_many_streams_and_the_places_come_back(tmp_path: Path
         for _ in range(3):
             assert server.client.post(path, json=body).status_code == 200
             assert server.client.post(path, json={"message": 1}).status_code == 400
+
+
+@pytest.mark.proves("limits.refusal")
+async def test_a_chat_says_why_it_was_refused(tmp_path: Path) -> None:
+    with live(config({"type": "count", "window": "day", "limit": 1}, scope="user"), tmp_path) as server:
+        assert send(server).status_code == 200
+        client = Client(str(server.client.base_url))
+        try:
+            with pytest.raises(RemoteError, match="rate limit exceeded: 1 of 1 requests per day"):
+                await client.agents()
+        finally:
+            await client.aclose()
