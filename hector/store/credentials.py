@@ -107,12 +107,15 @@ class Credentials:
         return self._database.read(unit)
 
     def revoke(self, key: str, *, app: str | None = None, aside: Aside | None = None) -> Awaitable[Credential]:
-        """End an API key for good; again is no error. Raises NotFound, also for one of another app than `app`."""
+        """End an API key or a session for good; again is no error.
+
+        Raises NotFound, also for one of another app than `app`.
+        """
 
         async def unit(con: Connection) -> Credential:
             row = await con.one(self._sql["find"], (key,))
             found = None if row is None else _credential(row)
-            if found is None or found.kind is not Kind.KEY or app not in (None, found.app):
+            if found is None or found.kind not in (Kind.KEY, Kind.SESSION) or app not in (None, found.app):
                 raise NotFound("key", key)
             now = self._clock.now()
             if await con.execute(self._sql["revoke"], (milliseconds(now), key)):

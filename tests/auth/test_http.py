@@ -221,6 +221,22 @@ def test_a_link_opens_once_and_a_new_secret_ends_all_of_it(folder: Path) -> None
         assert status(server, bearer(renewed.secret), "/admin/approvals") == 200
 
 
+@pytest.mark.proves("auth.unlock")
+def test_a_session_is_ended_by_the_id_that_the_audit_log_names(folder: Path) -> None:
+    with live(config(), folder) as server:
+
+        async def code() -> str:
+            return await one_time_code(server.store.credentials, SystemClock())
+
+        opened = server.client.post("/admin/unlock", json={"code": server.call(code)}).json()["access_token"]
+        assert status(server, bearer(opened), "/admin/keys") == 200
+        told = server.client.get("/admin/audit?action=credential.use", headers=AS_ADMIN).json()["entries"]
+        session = next(one["object"] for one in told if one["object"].removeprefix("credential:") in opened)
+        path = f"/admin/keys/{session.removeprefix('credential:')}"
+        assert server.client.delete(path, headers=AS_ADMIN).status_code == 204
+        assert status(server, bearer(opened), "/admin/keys") == 401
+
+
 @pytest.mark.proves("auth.secret")
 def test_a_given_secret_is_the_only_one(folder: Path) -> None:
     with live(config(secret="given by the operator"), folder) as server:
