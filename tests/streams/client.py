@@ -36,6 +36,11 @@ class Client:
         """The task has ended."""
         return bool(self.states) and self.states[-1] in ENDED
 
+    @property
+    def was_told(self) -> bool:
+        """The server that runs the task has told it something before the end, wherever it was connected."""
+        return any(not name.startswith("0.0-") and not name.endswith("-end") for name, _ in self.events)
+
     async def follow(self, *urls: str, period: float | None = None) -> None:
         """Read to the end of the task, asking one server after the other, cut off every `period` seconds."""
         while not self.over:
