@@ -276,7 +276,7 @@ async def test_time_of_runs_is_paid_by_their_user_and_said_in_the_log_before_it_
 
 @pytest.mark.proves("limits.budget", "limits.usage")
 async def test_what_a_called_agent_uses_counts_for_the_run_and_for_that_agent(dsn: str) -> None:
-    rules = [
+    rules: list[dict[str, Any]] = [
         {"system": "Ask", "turn": 0, "tool_calls": [{"name": "scout", "args": {"request": "go"}}]},
         {"system": "Ask", "text": "done"},
         {"system": "Scout", "text": WORDS},
