@@ -128,8 +128,8 @@ _TABLE: Final[Mapping[str, str]] = {
         b admin.jwks                 | GET /admin/jwks publishes the verification keys
         b openapi.served             | /openapi.json describes every endpoint, made from the table that serves them
         b openapi.schemathesis       | schemathesis finds no answer that the description does not allow
-        b admin.audited              | every change over the Admin API leaves one entry, every refusal at most one an hour
-        b admin.routes               | every route of the application but the public ones refuses whoever brings no token
+        b admin.audited              | every change over the Admin API leaves one entry, refusals at most one an hour
+        b admin.routes               | every route but the public ones refuses whoever brings no token
         b admin.swap                 | every endpoint refuses every object of another app or user with 404
         b admin.canaries             | twenty planted secrets appear in no table, log line, stream, answer or export
         b admin.input                | what is wrong with a request is said field by field: what it is, what is allowed
@@ -146,8 +146,8 @@ _TABLE: Final[Mapping[str, str]] = {
         b agents.agent-tools         | agent_tools: agents are called like functions
         b agents.sub-agents          | sub_agents: control is handed over
         b agents.together.parallel   | agents that are called in one turn work side by side
-        b agents.together.state      | state and artifacts of called agents are those of the task, marked with their author
-        b agents.together.errors     | an agent that fails is told to its caller; one that may succeed later is tried again
+        b agents.together.state      | state and artifacts of called agents are the task's, marked with their author
+        b agents.together.errors     | an agent that fails is told to its caller; what may succeed later is tried again
         b agents.together.cancel     | cancelling a task ends what called agents do within a second
         b agents.together.limits     | depth, number of calls and changes of hands are bounded, and say so
         b agents.together.questions  | questions of called agents reach the user one at a time, the answer whoever asked
@@ -487,11 +487,11 @@ _TABLE: Final[Mapping[str, str]] = {
         b limits.memory-bounded      | counters in memory are bounded, and floods do not wash out those in use
         b limits.shared              | processes on one database share limits
         b limits.budget              | budgets hold what a call may cost and settle what it did cost
-        b limits.no-overspend        | 200 clients at once overspend a budget by one call at most, on 1 and on 3 processes
+        b limits.no-overspend        | 200 clients overspend a budget by one call at most, on 1 and on 3 processes
         b limits.token-rate          | rate limits on tokens count what models really used
         b limits.repeated-calls      | an agent that repeats a call is told so, then ended
         b limits.runs-at-once        | no more runs at once than allowed, per app, agent and user
-        b limits.switch              | what is switched off rests within 5 s in all processes, survives restarts, goes on
+        b limits.switch              | what is switched off rests within 5 s everywhere, survives restarts, goes on
         b limits.operators           | operators see usage, and switch agents, apps and the server, by HTTP and command
         b limits.streams             | a user may have so many streams open, and places come back whatever ends a stream
         b limits.flags               | rate limits by flags and variables, above the file
@@ -509,11 +509,11 @@ _TABLE: Final[Mapping[str, str]] = {
         b audit.retention            | old rows go, and the chain is verifiable behind the cut
         b audit.redacted             | entries hold no secret
         b audit.page                 | the log is filtered and paged
+        b audit.logins               | first uses of credentials, refused ones and missing rights, once an hour each
+        b audit.command              | hector audit verify, list and export, with anchors
         b audit.tools                | each tool call before it begins, its outcome, and each decision of a person
         b audit.plain                | a turn without tools writes nothing into it
         b audit.bounded              | what happens with every request is noted once an hour, an attack bounded
-        b audit.logins               | first uses of credentials, refused ones and missing rights, once an hour each
-        b audit.command              | hector audit verify, list and export, with anchors
     """,
     "Milestone 3: runs that go on": """
         b resume.events              | a run goes on from any of its events; nothing that was finished happens again
