@@ -48,10 +48,13 @@ class Address:
 def greet(address: Address, config: HectorConfig, startup: Startup, database: str, notes: tuple[str, ...] = ()) -> None:
     """A few lines for a person at a terminal, one log line for everybody else."""
     if not sys.stdout.isatty():
-        log.info("ready", extra={"url": address.url, "agents": len(config.agents), "database": database})
+        asks = startup.auth.asks(exposed=address.exposed)
+        access = "credential" if asks else "open"
+        facts = {"url": address.url, "agents": len(config.agents), "access": access, "database": database}
+        log.info("ready", extra=facts)
         for note in notes:
             log.info("%s", note)
-        if address.exposed and not startup.auth.asks(exposed=True):
+        if address.exposed and not asks:
             log.warning(EXPOSED)
         return
     for line in _lines(address, config, startup, database, notes):
@@ -71,6 +74,8 @@ def _lines(
     if address.exposed and not asks:
         yield f"  {YELLOW}{EXPOSED}{RESET}"
     yield f"  access    {'agents take a credential' if asks else 'agents are open'}; the admin API takes the secret"
+    if startup.auth.secret is None:
+        yield f"            {DIM}lost it? `hector secret rotate` makes another one{RESET}"
     yield "  agents"
     for name, agent in config.agents.items():
         llm = config.llms[model_of(agent, config)]

@@ -78,9 +78,10 @@ async def test_closing_closes_every_source() -> None:
 
 
 def test_branches_are_told_apart_whatever_the_ids_are() -> None:
-    one, two = branch_of("", "a", "call.1"), branch_of("", "a", "call@1/x")
-    assert (one, two) == ("a@call_1", "a@call_1_x")
-    assert [depth_of(branch) for branch in ("", one, branch_of(one, "b", "c"))] == [0, 1, 2]
+    one, *others = (branch_of("", "a", call) for call in ("call_1", "call.1", "call@1", "call/1"))
+    assert one == "a@call_1"
+    assert len({one, *others}) == 4
+    assert [depth_of(branch) for branch in ("", others[0], branch_of(one, "b", "c.d"))] == [0, 1, 2]
 
 
 def test_a_called_agent_sees_what_concerns_it_since_it_was_called() -> None:

@@ -13,8 +13,8 @@ from hector.store.credentials import ADMIN_ID, CHANNEL, Credential, Kind
 
 NOW = SystemClock().now()
 KEY = Credential("a1", Kind.KEY, "ci", "sha256:1", Role.USER, "default", "robot", "admin", NOW)
-CODE = Credential("c1", Kind.UNLOCK, "link", "sha256:2", Role.ADMIN, None, "", "", NOW, NOW + 60)
-SESSION = Credential("s1", Kind.SESSION, "unlocked", "sha256:3", Role.ADMIN, None, "@admin", "", NOW, NOW + 600)
+CODE = Credential("c1", Kind.UNLOCK, "link", "sha256:2", Role.ADMIN, None, "", "", NOW, NOW + 86_400)
+SESSION = Credential("s1", Kind.SESSION, "unlocked", "sha256:3", Role.ADMIN, None, "@admin", "", NOW, NOW + 86_400)
 
 
 @pytest.mark.proves("auth.keys")

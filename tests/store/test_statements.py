@@ -31,6 +31,7 @@ SCANS |= {("inspection", "of_all")}
 SCANS |= {("counters", name) for name in ("standing", "enter", "change", "abandon", "settled", "forget")}
 SCANS |= {("usage", "report"), ("usage", "ended"), ("switches", "all")}
 SCANS |= {("apps", "deleting")}  # a small table, now and then
+SCANS |= {("audit", "last_cuts")}  # through an index that holds nothing else
 # What looks after a database reads all of it, now and then, on a snapshot that holds nobody up.
 SCANS |= {("retention", name) for name in ("dead_letters", "count_dead_letters", "delete_dead_letters")}
 SCANS |= {("figures", name) for name, _ in queries.load("figures", "sqlite").items()}

@@ -112,6 +112,7 @@ CREATE TABLE audit (
 );
 
 CREATE INDEX audit_by_app ON audit (app, seq);
+CREATE INDEX audit_cuts ON audit (seq) WHERE action = 'audit.cut';
 
 -- The agent that asks, where that is not the task's own.
 ALTER TABLE approvals ADD COLUMN asker TEXT NOT NULL DEFAULT '';
