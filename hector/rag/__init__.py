@@ -1,0 +1,1 @@
+"""Retrieval: documents from where they are to passages that answer a question."""
