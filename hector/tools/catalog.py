@@ -5,8 +5,10 @@ functions to `hector.__main__.main(tools=[...])`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
+from hector.config.own import OwnFiles
 from hector.config.tools import GENERIC_TOOLS
 from hector.core.errors import ConfigError
 from hector.core.ports import Tool, ToolPolicy
@@ -15,14 +17,24 @@ from hector.tools.function import function_tool, own_policy
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
+    from hector.core.hooks import Hooks
+
 GROUP: Final = "hector.tools"
+_ARTIFACTS: Final = frozenset(("list_artifacts", "load_artifact"))
+_MEMORY: Final = frozenset(("forget", "memory_search", "remember"))
 
 
 class Catalog:
     """Handlers by name. Installed packages are looked at only for a name that nobody registered."""
 
-    def __init__(self, functions: Iterable[Callable[..., Any]] = ()) -> None:
+    def __init__(
+        self, functions: Iterable[Callable[..., Any]] = (), hooks: "Mapping[str, Hooks] | None" = None
+    ) -> None:
+        """`hooks` are functions of the program around agents of its own configuration, by their ids."""
         self._functions = {function.__name__: function for function in functions}
+        self.hooks: Mapping[str, Hooks] = hooks or {}
+        self.own = OwnFiles()
+        """Set by whoever serves."""
 
     def __contains__(self, name: object) -> bool:
         return name in self._functions or name in GENERIC_TOOLS or name in {point.name for point in _installed()}
@@ -73,10 +85,31 @@ def _installed() -> "Iterable[EntryPoint]":
 def _generic(handler: str) -> Callable[..., Any] | None:
     if handler not in GENERIC_TOOLS:
         return None
-    from hector.tools import generic  # noqa: PLC0415 - loaded for the first agent that uses one
-
-    function: Callable[..., Any] = getattr(generic, handler)
+    function: Callable[..., Any] = getattr(_module(handler), handler)
     return function
+
+
+def _module(handler: str) -> ModuleType:
+    """Where a generic tool is. Loaded for the first agent that uses one."""
+    if handler in _ARTIFACTS:
+        from hector.tools import artifacts  # noqa: PLC0415
+
+        return artifacts
+    if handler in _MEMORY:
+        from hector.tools import memory  # noqa: PLC0415
+
+        return memory
+    if handler == "todo_write":
+        from hector.tools import todo  # noqa: PLC0415
+
+        return todo
+    if handler == "current_time":
+        from hector.tools import moment  # noqa: PLC0415
+
+        return moment
+    from hector.tools import generic  # noqa: PLC0415
+
+    return generic
 
 
 def _load(handler: str) -> Callable[..., Any] | None:

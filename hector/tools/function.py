@@ -2,8 +2,9 @@
 
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, Final, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
@@ -24,7 +25,7 @@ def idempotent(function: _F) -> _F:
 
     A call that a crash has cut off is then simply run again, unless the configuration says otherwise.
     """
-    setattr(function, _POLICY, replace(own_policy(function), on_unknown="retry"))
+    setattr(function, _POLICY, replace(_marked(function), on_unknown="retry"))
     return function
 
 
@@ -32,16 +33,47 @@ def requires_approval(prompt: str = "") -> Callable[[_F], _F]:
     """Mark a function of which each call needs a person's approval, unless the configuration says otherwise."""
 
     def mark(function: _F) -> _F:
-        setattr(function, _POLICY, replace(own_policy(function), approval=True, prompt=prompt))
+        setattr(function, _POLICY, replace(_marked(function), approval=True, prompt=prompt))
         return function
 
     return mark
 
 
 def own_policy(function: Callable[..., Any]) -> ToolPolicy:
-    """What a function is marked with."""
+    """What a function is marked with; rules look at its arguments as it gets them, too."""
+    return replace(_marked(function), readings=Meant(function))
+
+
+def _marked(function: Callable[..., Any]) -> ToolPolicy:
     found: ToolPolicy = getattr(function, _POLICY, ToolPolicy())
     return found
+
+
+class Meant:
+    """The arguments as a function gets them: "yes" as true where it takes a truth value, "5" as a number, defaults.
+
+    Belongs to the policy of one tool, and goes with it: nothing else keeps what the function is bound to.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+
+    def __call__(self, args: JsonObject) -> Sequence[JsonObject]:
+        """The reading of a call that can be made; none of another one, which says so itself."""
+        try:
+            values = self._lenient.model_validate({**args}).model_dump(mode="json")
+        except (ValueError, TypeError):
+            return ()
+        return ({**args, **{name: value for name, value in values.items() if name in args or value is not None}},)
+
+    @cached_property
+    def _lenient(self) -> type[BaseModel]:
+        """A model of the parameters that misses none: the configuration may set some of them."""
+        fields, _ = _parameters(self._function)
+        optional: dict[str, Any] = {
+            name: (hint, Field(default=None if default is ... else default)) for name, (hint, default) in fields.items()
+        }
+        return create_model("readings", **optional)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +167,20 @@ def function_tool(
     A parameter annotated with ToolContext receives the context. Parameter descriptions come from
     `Annotated[str, Field(description=...)]`. Raises TypeError for a parameter without a type hint.
     """
+    found, context = _parameters(function)
+    fields: dict[str, Any] = {one: (hint, Field(default=default)) for one, (hint, default) in found.items()}
+    tool_name = name or function.__name__
+    arguments = create_model(f"{tool_name}_arguments", __config__=ConfigDict(extra="forbid"), **fields)
+    text = description or inspect.cleandoc(function.__doc__ or "")
+    return FunctionTool(
+        ToolSpec(tool_name, text, _schema(arguments, fixed or {})), function, arguments, context, fixed or {}
+    )
+
+
+def _parameters(function: Callable[..., Any]) -> tuple[dict[str, tuple[Any, Any]], str | None]:
+    """Type hint and default by name, ... for none; and the parameter that takes the context. Raises TypeError."""
     hints = get_type_hints(function, include_extras=True)
-    fields: dict[str, Any] = {}
+    found: dict[str, tuple[Any, Any]] = {}
     context: str | None = None
     for parameter in inspect.signature(function).parameters.values():
         if parameter.name not in hints or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
@@ -145,13 +189,8 @@ def function_tool(
             context = parameter.name
             continue
         default = ... if parameter.default is parameter.empty else parameter.default
-        fields[parameter.name] = (hints[parameter.name], Field(default=default))
-    tool_name = name or function.__name__
-    arguments = create_model(f"{tool_name}_arguments", __config__=ConfigDict(extra="forbid"), **fields)
-    text = description or inspect.cleandoc(function.__doc__ or "")
-    return FunctionTool(
-        ToolSpec(tool_name, text, _schema(arguments, fixed or {})), function, arguments, context, fixed or {}
-    )
+        found[parameter.name] = (hints[parameter.name], default)
+    return found, context
 
 
 def _schema(arguments: type[BaseModel], fixed: Mapping[str, Any]) -> JsonObject:

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from hector.core.content import Content, Data, Media, Text
 from hector.core.errors import ToolError
-from hector.core.event import ANSWER, Artifact, DirectReply, InputRequired, Rejected
+from hector.core.event import ANSWER, Artifact, DirectReply, ExitLoop, InputRequired, Rejected
 from hector.core.ids import new_id
 from hector.core.ports import ToolContext, ToolOutput
 from hector.tools.function import idempotent, requires_approval
@@ -66,6 +66,20 @@ async def reject_task(
 ) -> ToolOutput:
     """Decline the task. Nothing more is done for it."""
     return ToolOutput((Text("rejected"),), control=Rejected(reason))
+
+
+@idempotent
+async def exit_loop() -> ToolOutput:
+    """All is done: end the loop that you work in. The last answer in it is the result."""
+    return ToolOutput((Text("the loop ends"),), control=ExitLoop())
+
+
+@idempotent
+async def escalate(
+    reason: Annotated[str, Field(description="why this cannot be brought to an end here", min_length=1)],
+) -> ToolOutput:
+    """You cannot bring this to an end: end the loop that you work in, and say why."""
+    return ToolOutput((Text(f"the loop ends: {reason}"),), control=ExitLoop(reason, escalated=True))
 
 
 @idempotent

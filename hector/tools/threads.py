@@ -11,12 +11,21 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
+_AWAITED: "contextvars.ContextVar[asyncio.Future[Any]]" = contextvars.ContextVar("awaited")
+
+
+def is_awaited() -> bool:
+    """Whether somebody still waits for what this thread works on; what takes long asks now and then."""
+    future = _AWAITED.get(None)
+    return future is None or not future.done()
+
 
 async def in_thread(name: str, function: Callable[..., Any], values: Mapping[str, Any]) -> Any:
-    """What the function returns or raises. Cancelling leaves it to itself: a thread cannot be stopped."""
+    """What the function returns or raises. Cancelling leaves it to itself, unless it asks is_awaited()."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[Any] = loop.create_future()
     context = contextvars.copy_context()
+    context.run(_AWAITED.set, future)
 
     def work() -> None:
         result: Any = None

@@ -1,11 +1,12 @@
 """Tool wrappers: each adds one behaviour and delegates."""
 
 import asyncio
+import json
 import logging
 from dataclasses import replace
 from typing import Final
 
-from hector.core.content import Content, JsonObject, Text
+from hector.core.content import Content, Data, JsonObject, Text
 from hector.core.errors import ToolError
 from hector.core.ports import Tool, ToolContext, ToolOutput, ToolSpec
 from hector.core.record import dataclass
@@ -65,7 +66,7 @@ def _forget(ended: "asyncio.Task[ToolOutput]") -> None:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Shortens long text output to `characters`, and says so."""
+    """Shortens long text output to `characters`, and says so. Data that are longer as JSON become such a text."""
 
     inner: Tool
     characters: int
@@ -82,6 +83,9 @@ class Cut:
         return replace(output, content=tuple(self._cut(part) for part in output.content))
 
     def _cut(self, part: Content) -> Content:
+        if isinstance(part, Data):
+            written = json.dumps(part.value, ensure_ascii=False)
+            return part if len(written) <= self.characters else self._cut(Text(written, metadata=part.metadata))
         if not isinstance(part, Text) or len(part.text) <= self.characters:
             return part
         left_out = len(part.text) - self.characters

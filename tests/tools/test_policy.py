@@ -1,10 +1,11 @@
 """Under which conditions a tool is called: its function's marks, and the file's last word."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from hector.config.tools import FunctionTool
+from hector.config.functiontool import FunctionTool
 from hector.core.ports import ToolPolicy
 from hector.tools.catalog import Catalog
 from hector.tools.function import idempotent, requires_approval
@@ -58,8 +59,7 @@ def test_the_file_has_the_last_word(own: ToolPolicy, file: dict[str, Any], expec
 @pytest.mark.proves("tools.policy")
 def test_marks_of_functions() -> None:
     catalog = Catalog([look, drop, both])
-    assert catalog.policy("look") == SAFE
-    assert catalog.policy("drop") == GUARDED
-    assert catalog.policy("both") == ToolPolicy(True, on_unknown="retry")
-    assert catalog.policy("save_artifact") == SAFE
+    marks = {name: replace(catalog.policy(name), readings=None) for name in ("look", "drop", "both", "save_artifact")}
+    twice = ToolPolicy(True, on_unknown="retry")
+    assert marks == {"look": SAFE, "drop": GUARDED, "both": twice, "save_artifact": SAFE}
     assert catalog.policy("request_approval").approval
