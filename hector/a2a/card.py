@@ -1,7 +1,6 @@
 """Agent cards: who an agent is and how to reach it, with what caches need."""
 
 import hashlib
-from email.utils import formatdate, parsedate_to_datetime
 from typing import Final
 
 from hector.a2a import wire
@@ -9,6 +8,7 @@ from hector.a2a.version import CURRENT, OLD
 from hector.config.agents import Agent
 from hector.config.root import HectorConfig
 from hector.core.content import JsonObject
+from hector.core.httpdate import http_date
 from hector.core.record import dataclass
 
 MAX_AGE: Final = 60
@@ -91,7 +91,7 @@ class Document:
         return [
             (b"cache-control", f"public, max-age={MAX_AGE}".encode()),
             (b"etag", self.etag.encode()),
-            (b"last-modified", formatdate(self.modified, usegmt=True).encode()),
+            (b"last-modified", http_date(self.modified).encode()),
         ]
 
     def is_fresh(self, if_none_match: str | None, if_modified_since: str | None) -> bool:
@@ -101,6 +101,8 @@ class Document:
             return "*" in tags or self.etag in tags
         if if_modified_since is None:
             return False
+        from email.utils import parsedate_to_datetime  # noqa: PLC0415 - few ask so, and it drags in much of email
+
         try:
             return int(self.modified) <= parsedate_to_datetime(if_modified_since).timestamp()
         except (ValueError, OverflowError):

@@ -11,6 +11,7 @@ from hector.a2a.reader import Reader
 from hector.a2a.version import CURRENT
 from hector.core.content import Content, Data, JsonObject, Media, Message, Text
 from hector.core.ids import new_id
+from hector.core.pattern import pattern
 from hector.core.push import PushConfig
 from hector.core.record import dataclass
 from hector.core.task import ClientMessage, TaskQuery, TaskState
@@ -27,8 +28,8 @@ _STATE_NUMBERS: Final = (
 _UNKNOWN_TYPE: Final = "application/octet-stream"
 _LONGEST_URL: Final = 2048
 _LONGEST_SECRET: Final = 8192
-_SCHEME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_HEADER: Final = re.compile(r"[!-~\xa0-\xff](?:[ -~\xa0-\xff]*[!-~\xa0-\xff])?")
+_SCHEME: Final = pattern(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_HEADER: Final = pattern(r"[!-~\xa0-\xff](?:[ -~\xa0-\xff]*[!-~\xa0-\xff])?")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,15 @@
 """Reads JSON objects field by field and collects everything that is wrong, so that a client learns it all at once."""
 
-import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
 from hector.core.content import JsonObject
 from hector.core.errors import InvalidRequest, Violation
+from hector.core.pattern import pattern
 
 LONGEST_ID: Final = 256
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_CONTROL: Final = pattern(r"[\x00-\x1f\x7f-\x9f]")
 LONGEST_NAME: Final = 64
 _MOST_VIOLATIONS: Final = 20
 

@@ -1,14 +1,14 @@
 """Which version of A2A a request speaks."""
 
-import re
 from typing import Final
 
 from hector.a2a.errors import VERSION_NOT_SUPPORTED, ProtocolError
+from hector.core.pattern import pattern
 
 CURRENT: Final = "1.0"
 OLD: Final = "0.3"
 SUPPORTED: Final = (CURRENT, OLD)
-_VERSION: Final = re.compile(r"(\d{1,6})(?:\.(\d{1,6}))?(?:\.[0-9A-Za-z.+-]{1,64})?")
+_VERSION: Final = pattern(r"(\d{1,6})(?:\.(\d{1,6}))?(?:\.[0-9A-Za-z.+-]{1,64})?")
 
 
 def check(asked: str, *, old: bool) -> None:

@@ -6,17 +6,19 @@ Pure: it looks at where the calls stand and at the tools' policies, and says wha
 import json
 from collections.abc import Callable, Mapping, Set
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 from hector.agents.standing import CallStanding, Phase, Turn
 from hector.core.content import Text, ToolCall, ToolResult
 from hector.core.digest import args_hash
 from hector.core.event import InputRequired, PendingCall
-from hector.core.ports import ToolPolicy
+from hector.core.ports import Action, ToolPolicy
 from hector.core.record import dataclass
 
 SHOWN: Final = 500
 """Characters of the arguments that a prompt shows; the request itself carries all of them."""
+NONE_DENIED: Final[Mapping[str, int]] = MappingProxyType({})
 Complaint: TypeAlias = Callable[[ToolCall], str | None]
 """What is wrong with the arguments of a call; None: nothing."""
 
@@ -33,6 +35,8 @@ class Steps:
     intend: tuple[str, ...]
     run: tuple[CallStanding, ...]
     ask: tuple[PendingCall, ...]
+    denied: Mapping[str, int] = NONE_DENIED
+    """Which rule forbade which of the settled calls, by their ids; rules are counted from 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +76,13 @@ def next_steps(
     intend: list[str] = []
     run: list[CallStanding] = []
     ask: list[PendingCall] = []
+    denied: dict[str, int] = {}
     for call in _first(turn.open, last) if last else turn.open:
         policy = policies.get(call.call.name)
+        if policy is not None and policy.rules and (rule := _forbidden(call, policy, begun)):
+            denied[call.call.id] = rule
+            settled.append(_denied(call))
+            continue
         match _step(call, policy, begun, complaint, asker):
             case ToolResult() as result:
                 settled.append(result)
@@ -85,7 +94,7 @@ def next_steps(
                     intend.append(call.call.id)
             case _:
                 pass
-    return Steps(tuple(settled), tuple(intend), tuple(run), tuple(ask))
+    return Steps(tuple(settled), tuple(intend), tuple(run), tuple(ask), denied or NONE_DENIED)
 
 
 def _first(calls: list[CallStanding], last: Set[str]) -> list[CallStanding]:
@@ -112,15 +121,49 @@ def _step(
             return None
 
 
-def needs_approval(call: ToolCall, policy: ToolPolicy | None) -> bool:
-    """Whether a person is asked first. What cannot be run at all (no such tool, no arguments) troubles nobody."""
-    return policy is not None and policy.approval and call.raw is None
+def verdict(call: ToolCall, policy: ToolPolicy | None) -> Action:
+    """What becomes of a call. What cannot be run at all (no such tool, no arguments) troubles nobody."""
+    if policy is None or call.raw is not None:
+        return "allow"
+    if policy.rules:
+        return _ruled(call, policy)[0]
+    return "ask" if policy.approval else "allow"
+
+
+def _ruled(call: ToolCall, policy: ToolPolicy) -> tuple[Action, int]:
+    from hector.tools.policy import decide  # noqa: PLC0415 - loaded for the first tool with rules
+
+    return decide(policy, call.name, call.args)
+
+
+def _forbidden(call: CallStanding, policy: ToolPolicy, begun: Set[str]) -> int:
+    """The number of the rule that forbids a call which would run now, or be asked about; 0: none does."""
+    decided = (Phase.DENIED, Phase.EXPIRED, Phase.QUESTION)
+    if call.call.raw is not None or call.phase in decided or call.call.id in begun:
+        return 0
+    action, rule = _ruled(call.call, policy)
+    return rule if action == "deny" else 0
+
+
+def _denied(call: CallStanding) -> ToolResult:
+    """What the model is told of a call that a rule forbids."""
+    name = call.call.name
+    fate = (
+        "It had begun before and was cut off: it is not known whether it took effect."
+        if call.phase is Phase.STARTED
+        else "It was not carried out."
+    )
+    return _error(
+        call,
+        f"NOT ALLOWED: the configuration forbids {name} with these arguments (approval_rules). {fate} "
+        "Do not try it in another way; say what you need it for if there is no other.",
+    )
 
 
 def _gate(
     call: CallStanding, policy: ToolPolicy | None, complaint: Complaint, asker: Asker
 ) -> ToolResult | PendingCall | None:
-    if policy is None or not needs_approval(call.call, policy):
+    if policy is None or verdict(call.call, policy) != "ask":
         return None
     if (wrong := complaint(call.call)) is not None:
         return _error(call, wrong)

@@ -1,12 +1,13 @@
 """What a run hands to its agent."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import field
 from typing import Any, Final, Protocol
 
 from hector.agents.approval import Waiting
 from hector.core.clock import Clock
 from hector.core.event import Event, Output
+from hector.core.keeping import ArtifactShelf, MemoryShelf
 from hector.core.ports import Meter
 from hector.core.record import dataclass
 from hector.core.task import Caller
@@ -33,7 +34,9 @@ class RunContext:
 
     `root` is the task's own agent, empty where no other can take part. An agent that another one calls works in
     `branch`, and `call` is the name of that call; `above` is what those above it tell all agents. One `meter` for all.
-    After the `last` attempt the run is not tried again.
+    After the `last` attempt the run is not tried again. `start` is where among the events the agent's own part begins,
+    if something else than the turn or the branch says so (`begin_of`). `canceled` tells an end for good from one for
+    now, where that is of use.
     """
 
     caller: Caller
@@ -51,6 +54,10 @@ class RunContext:
     limits: Limits = NO_MORE
     meter: Meter | None = None
     last: bool = False
+    start: int = -1
+    canceled: Callable[[], bool] | None = None
+    artifacts: ArtifactShelf | None = None
+    memories: MemoryShelf | None = None
 
 
 class Others(Protocol):

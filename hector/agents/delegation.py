@@ -13,6 +13,7 @@ from hector.agents.context import Others, RunContext
 from hector.agents.history import ANSWERS
 from hector.agents.invoke import LONGEST_ERROR, Answered
 from hector.agents.kit import Delegate, request_of
+from hector.agents.marks import PLANNED, mark_of
 from hector.agents.standing import CallStanding
 from hector.agents.together import Step
 from hector.core.content import Content, Data, Media, Text, ToolCall, ToolResult, user
@@ -36,8 +37,8 @@ def branch_of(parent: str, agent: str, call_id: str) -> str:
 
 
 def depth_of(branch: str) -> int:
-    """How many calls lead to a branch."""
-    return branch.count(".") + 1 if branch else 0
+    """How many calls lead to a branch. Those of plans are no calls: plans nest no deeper than they are written."""
+    return sum(not step.partition("@")[2].startswith(PLANNED) for step in branch.split(".")) if branch else 0
 
 
 def seen_from(branch: str, events: Sequence[Event], turn: Event, request: str) -> list[Event]:
@@ -47,10 +48,11 @@ def seen_from(branch: str, events: Sequence[Event], turn: Event, request: str) -
     """
     asked = Event(f"{turn.id}.request", turn.invocation_id, "user", turn.at, user(request))
     start = next((at for at in range(len(events), 0, -1) if events[at - 1].id == turn.id), len(events))
-    return [asked, *_concerning(branch, events[start:])]
+    return [asked, *concerning(branch, events[start:])]
 
 
-def _concerning(branch: str, events: Sequence[Event]) -> Iterator[Event]:
+def concerning(branch: str, events: Sequence[Event]) -> Iterator[Event]:
+    """What was done in a branch, and what people were asked for it and said."""
     pauses: set[str] = set()
     for event in events:
         if event.author == "user":
@@ -107,18 +109,23 @@ async def _consult(
 ) -> AsyncGenerator[Step]:
     branch = branch_of(context.branch, to.agent, call.call.id)
     events = seen_from(branch, context.events, turn, _request(call.call, branch, context))
-    last = next((event for event in reversed(events) if event.branch == branch), None)
+    last = next((event for event in reversed(events) if event.branch == branch and _counts(event)), None)
     waiting = False
     inner = replace(context, events=events, branch=branch, call=call.name)
     async with aclosing(others.run(to.agent, inner)) as outputs:
         async for output in outputs:
             if isinstance(output, Waiting):
                 waiting = True
-            elif isinstance(output, Event) and output.branch == branch:
+            elif isinstance(output, Event) and output.branch == branch and _counts(output):
                 last = output
             yield output
     if not waiting:
         yield _answered(_result(call.call, to, last))
+
+
+def _counts(event: Event) -> bool:
+    """Whether an event may be the answer: the marks of a plan without words are not."""
+    return bool(event.message.parts) or mark_of(event) is None
 
 
 def _request(call: ToolCall, branch: str, context: RunContext) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import field
 from typing import Final
 
+from hector.agents.marks import repeats
 from hector.core.content import Content, Data, Media, Message, Part, Text, ToolCall, ToolResult, user
 from hector.core.event import ApprovalRequired, Event, InputRequired, Transfer
 from hector.core.record import dataclass
@@ -12,6 +13,10 @@ ANSWERS: Final = "answers"
 """The key of a user event's metadata that names the event of the pause which it ends: both belong to one run."""
 DECISIONS: Final = "decisions"
 """The key of an event's metadata that holds what was decided of calls that waited, by call id."""
+SUMMARY: Final = "summary"
+"""The key of an event's metadata that says which part of its agent's conversation the event's text stands for."""
+CONTEXT: Final = "context"
+"""The key of an event's metadata that says what was looked up in documents for a message, and that it was shown."""
 REPAIR: Final = "repair"
 """The key of a model event's metadata that says what is wrong with its structured answer."""
 
@@ -53,6 +58,13 @@ def in_turns(events: Sequence[Event], last_invocation: str | None = None) -> lis
 
 def this_run(events: Sequence[Event], invocation: str) -> list[Event]:
     """The events of the run that `invocation` belongs to, pauses included; `events` are in turns and end with it."""
+    return list(events[begin_of(events, invocation) :])
+
+
+def begin_of(events: Sequence[Event], invocation: str, branch: str = "") -> int:
+    """Where the run begins that `invocation` belongs to; a branch holds nothing of any other one."""
+    if branch:
+        return 0
     known, answered = {invocation}, set[str]()
     start = len(events)
     while start:
@@ -64,7 +76,12 @@ def this_run(events: Sequence[Event], invocation: str) -> list[Event]:
         if answers := (event.metadata or {}).get(ANSWERS):
             answered.add(answers)
         start -= 1
-    return list(events[start:])
+    return start
+
+
+def is_beside(event: Event) -> bool:
+    """Whether an event stands beside a conversation, as a summary of a part of it does, rather than being said."""
+    return event.metadata is not None and (SUMMARY in event.metadata or CONTEXT in event.metadata)
 
 
 @dataclass(slots=True)
@@ -74,12 +91,14 @@ class _OpenTurn:
     at: int
     calls: tuple[ToolCall, ...]
     prefix: str
+    last: Event
     results: dict[str, ToolResult] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
     """What to say of calls that have no result."""
 
     def take(self, event: Event) -> None:
         """Results, and the marks of calls that may never get one."""
+        self.last = event
         self.results |= {result.call_id: result for result in event.tool_results}
         self.notes |= dict.fromkeys(event.started, CUT_OFF)
         if isinstance(event.control, ApprovalRequired):
@@ -103,11 +122,17 @@ class _OpenTurn:
         return ToolResult(call.id, call.name, (Text(self.notes[call.id]),), is_error=True)
 
 
-class _Conversation:
-    """Builds the messages. All results of a model turn stand in one message right behind it, whenever they came."""
+class Conversation:
+    """Builds the messages. All results of a model turn stand in one message right behind it, whenever they came.
+
+    `origins` are the events that the messages come from, of results the last; `asked` is where the message stands that
+    says what is to be done now, -1 for nowhere.
+    """
 
     def __init__(self, agent: str, invocation: str | None, branch: str, prefix: str) -> None:
         self.messages: list[Message] = []
+        self.origins: list[Event] = []
+        self.asked = -1
         self._agent = agent
         self._invocation = invocation
         self._branch = branch
@@ -127,7 +152,7 @@ class _Conversation:
                 self._heard(event)
             elif event.message.role == "assistant":
                 self._thought(event)
-            elif self._open is not None:
+            elif self._open is not None and event.message.role == "tool":
                 self._open.take(event)
         if event.control is not None and not event.branch and isinstance(event.control, InputRequired):
             self._pause = event
@@ -136,9 +161,9 @@ class _Conversation:
         """What another agent of this conversation did; when it hands over to this one, that is what is to be done."""
         if isinstance(event.control, Transfer):
             self.close()
-            self.messages.append(_handed(event.author, event.control))
-        elif text := _reported(event):
-            self.messages.append(user(text))
+            self._put(_handed(event.author, event.control), event, asks=event.control.agent == self._agent)
+        elif not repeats(event) and not is_beside(event) and (text := _reported(event)):
+            self._put(user(text), event)
 
     def _said(self, event: Event) -> None:
         if event.metadata is not None and DECISIONS in event.metadata:
@@ -146,11 +171,12 @@ class _Conversation:
         pause, self._pause = self._pause, None
         question = None if pause is None else pause.control
         if not isinstance(question, InputRequired):
-            self.messages.append(event.message)
+            self._put(event.message, event, asks=True)
         elif self._open is not None and (call_id := self._open.id_of(question.call_id)):
             self._open.results[call_id] = _answer(call_id, event.message, self._open.calls)
+            self._open.last = event
         elif question.branch == self._branch or not _answers(event, pause):
-            self.messages.append(event.message)
+            self._put(event.message, event, asks=True)
 
     def _thought(self, event: Event) -> None:
         repair = event.metadata.get(REPAIR) if event.metadata else None
@@ -160,12 +186,12 @@ class _Conversation:
         if self._open is not None:
             self.close()
         if message.parts:
-            self.messages.append(message)
+            self._put(message, event)
         if repair is not None:
-            self.messages.append(user(repair))
+            self._put(user(repair), event)
         for part in message.parts:
             if part.__class__ is ToolCall:
-                self._open = _OpenTurn(len(self.messages), message.tool_calls, self._prefix)
+                self._open = _OpenTurn(len(self.messages), message.tool_calls, self._prefix, event)
                 self._open.take(event)
                 break
 
@@ -173,7 +199,15 @@ class _Conversation:
         """Put the results of the last model turn in their place."""
         if self._open is not None and (answers := self._open.answers()):
             self.messages.insert(self._open.at, Message("tool", answers))
+            self.origins.insert(self._open.at, self._open.last)
+            self.asked += self.asked >= self._open.at
         self._open = None
+
+    def _put(self, message: Message, event: Event, *, asks: bool = False) -> None:
+        if asks:
+            self.asked = len(self.messages)
+        self.messages.append(message)
+        self.origins.append(event)
 
 
 def messages_of(
@@ -184,11 +218,18 @@ def messages_of(
     Of other branches nothing is shown; `prefix` makes the names of its calls out of their ids. Answers that did not fit
     their schema are shown only to the invocation that is repairing them.
     """
-    conversation = _Conversation(agent, invocation, branch, prefix)
+    return conversation_of(events, agent, invocation, branch, prefix).messages
+
+
+def conversation_of(
+    events: Sequence[Event], agent: str, invocation: str | None = None, branch: str = "", prefix: str = ""
+) -> Conversation:
+    """The same with where each message comes from."""
+    conversation = Conversation(agent, invocation, branch, prefix)
     for event in events:
         conversation.add(event)
     conversation.close()
-    return conversation.messages
+    return conversation
 
 
 def _answers(event: Event, pause: Event | None) -> bool:

@@ -2,18 +2,27 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from typing import Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
 from hector.core import points
 from hector.core.content import Text, ToolCall, ToolResult
 from hector.core.errors import ToolError
-from hector.core.event import Artifact, Control, InputRequired
+from hector.core.event import Artifact, BranchPartial, Control, InputRequired
 from hector.core.ports import Tool, ToolContext, ToolOutput
 from hector.core.record import dataclass
+from hector.observe import metrics
+from hector.observe.discreet import artifact, contents, control, state
 from hector.observe.redact import redact
 
+if TYPE_CHECKING:
+    from hector.agents.progress import Progress
+
 log = logging.getLogger("hector.agents")
+_UNKNOWN: Final = "(unknown)"
+"""Counts calls of tools that do not exist: a name that a model has invented is no label."""
 LONGEST_ERROR: Final = 4000
 """Characters of an error that a model is told: foreign ones may quote everything they were given."""
 
@@ -32,20 +41,30 @@ _Outputs = dict[str, tuple[ToolCall, ToolOutput]]
 
 
 async def call_all(
-    calls: Sequence[tuple[ToolCall, ToolContext]], tools: Mapping[str, Tool], others: Iterable[str] = ()
-) -> AsyncGenerator[Answered]:
+    calls: Sequence[tuple[ToolCall, ToolContext]],
+    tools: Mapping[str, Tool],
+    others: Iterable[str] = (),
+    told: "Progress | None" = None,
+    away: Sequence[str] = (),
+) -> AsyncGenerator[Answered | BranchPartial]:
     """Run independent calls at the same time; yield whenever some have ended, so that their results can be kept.
 
     What ends or pauses the run is held back until all calls have ended: of several the first in order counts. A
-    question to the user gets its result later, from the user. `others` is what may be called besides.
+    question to the user gets its result later, from the user. `others` is what may be called besides; what comes in by
+    `told` is passed on; `away` are the entries whose tools are missing for now.
     """
-    running = {asyncio.create_task(_call(call, tools, context, others)): call for call, context in calls}
+    running = {asyncio.create_task(_call(call, tools, context, others, away)): call for call, context in calls}
     order = {call.id: at for at, (call, _) in enumerate(calls)}
     held: _Outputs = {}
     pending = set(running)
     try:
         while pending:
-            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            awaited: Iterable[asyncio.Future[Any]] = pending if told is None else (*pending, told.bell)
+            await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+            for said in told.take() if told is not None else ():
+                yield said
+            done = {task for task in pending if task.done()}
+            pending -= done
             ended = {running[task].id: (running[task], task.result()) for task in done}
             held |= {name: found for name, found in ended.items() if found[1].control is not None}
             ready = ended if not pending else {name: found for name, found in ended.items() if name not in held}
@@ -94,24 +113,73 @@ def complaint(call: ToolCall, tools: Mapping[str, Tool]) -> str | None:
     return None
 
 
-async def _call(call: ToolCall, tools: Mapping[str, Tool], context: ToolContext, others: Iterable[str]) -> ToolOutput:
+def _unknown(name: str, known: Sequence[str], away: Sequence[str]) -> ToolOutput:
+    text = f"there is no tool named {name!r}; there are: {', '.join(known) or 'none'}"
+    if away:
+        missing = ", ".join(map(repr, away))
+        text = f"the tools of {missing} cannot be reached now; they may come back, so try again later. Now {text}"
+    return _failed(text)
+
+
+async def _call(
+    call: ToolCall, tools: Mapping[str, Tool], context: ToolContext, others: Iterable[str], away: Sequence[str]
+) -> ToolOutput:
     tool = tools.get(call.name)
     if tool is None:
-        return _failed(f"there is no tool named {call.name!r}; there are: {', '.join((*tools, *others)) or 'none'}")
+        _count(context.app, _UNKNOWN, "unknown")
+        return _unknown(call.name, (*tools, *others), away)
     if call.raw is not None:
+        _count(context.app, call.name, "arguments")
         return _failed(f"the arguments of {call.name} are not a JSON object: {call.raw[:200]}")
+    began = time.perf_counter() if metrics.current is not None else 0.0
+    output, trouble = await _carried_out(call, tool, context)
+    if metrics.current is not None:
+        _count(context.app, call.name, trouble, time.perf_counter() - began)
+    return output
+
+
+def _count(app: str, tool: str, trouble: str, seconds: float | None = None) -> None:
+    """Count a call, where anything is counted, with what kind of trouble it met, if any."""
+    if (counts := metrics.current) is None:
+        return
+    counts.tool_calls.add(app, tool)
+    if trouble:
+        counts.tool_errors.add(app, tool, trouble)
+    if seconds is not None:
+        counts.tool_seconds.observe(seconds, app, tool)
+
+
+async def _carried_out(call: ToolCall, tool: Tool, context: ToolContext) -> tuple[ToolOutput, str]:
+    """What the tool gave, and the kind of trouble that it met: "reported", "tool", "defect", or none."""
     points.reach("tool.intent")
     try:
         output = await tool.call(call.args, context)
         points.reach("tool.effect")
-        return output
+        output = discreet(output)
+        if output.artifacts and context.artifacts is not None:
+            await context.artifacts.admit(output.artifacts)
+        return output, "reported" if output.is_error else ""
     except ToolError as error:
-        return _failed(str(error))
+        return _failed(redact(str(error))), "tool"
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt | GeneratorExit) or _is_canceled(error):
             raise
         log.exception("tool failed", extra={"tool": call.name, "agent": context.agent})
-        return _failed(redact(f"{call.name} failed: {type(error).__name__}: {error}"))
+        return _failed(redact(f"{call.name} failed: {type(error).__name__}: {error}")), "defect"
+
+
+def discreet(output: ToolOutput) -> ToolOutput:
+    """The output without the secrets of the configuration, which no tool is to hand to a model."""
+    if not (output.artifacts or output.state or output.control):
+        content = contents(output.content)
+        return output if content is output.content else replace(output, content=content)
+    return replace(
+        output,
+        content=contents(output.content),
+        artifacts=tuple(map(artifact, output.artifacts)),
+        state=state(output.state),
+        control=None if output.control is None else control(output.control),
+    )
 
 
 def _is_canceled(error: BaseException) -> bool:

@@ -1,13 +1,17 @@
 """What an agent can do besides talking: its tools, the agents that it may call, and those that it may hand over to."""
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import field
+from typing import TYPE_CHECKING, Final
 
 from hector.core.content import JsonObject, Text
 from hector.core.errors import ToolError
 from hector.core.event import Transfer
-from hector.core.ports import Tool, ToolContext, ToolOutput, ToolPolicy, ToolSpec
+from hector.core.ports import Offer, Tool, ToolContext, ToolOutput, ToolPolicy, ToolSpec, ToolSpecs
 from hector.core.record import dataclass
+
+if TYPE_CHECKING:
+    from hector.agents.sources import Sources
 
 REENTRANT: Final = ToolPolicy(reentrant=True)
 HANDOVER: Final = "transfer_to_"
@@ -77,20 +81,39 @@ def handover(agent: str, description: str) -> Handover:
 
 @dataclass(frozen=True, slots=True)
 class Kit:
-    """Every tool has its row in `policies`. The calls of `handovers` come last: they end the agent's own part."""
+    """Every tool has its row in `policies`. The calls of `handovers` come last: they end the agent's own part.
+
+    `sources` are of tools that join at run time. What follows from the tools is made when it is first asked for.
+    """
 
     tools: Mapping[str, Tool]
     policies: Mapping[str, ToolPolicy]
     delegates: Mapping[str, Delegate]
     handovers: frozenset[str] = frozenset()
+    sources: "Sources | None" = None
+
+    _specs: ToolSpecs | None = field(default=None, init=False, repr=False)
+    _joined: "tuple[Offer, Kit] | None" = field(default=None, init=False, repr=False)
 
     @property
-    def specs(self) -> Sequence[ToolSpec]:
-        """What the model is offered."""
-        specs = [tool.spec for tool in self.tools.values()]
-        return specs + [one.spec for one in self.delegates.values()] if self.delegates else specs
+    def specs(self) -> ToolSpecs:
+        """What the model is offered: the same object each time."""
+        if (specs := self._specs) is None:
+            own = [tool.spec for tool in self.tools.values()]
+            specs = ToolSpecs([*own, *(one.spec for one in self.delegates.values())])
+            object.__setattr__(self, "_specs", specs)
+        return specs
 
     def with_handovers(self, tools: Mapping[str, Handover]) -> "Kit":
         """The same, and what hands the conversation over."""
         policies = {**self.policies, **dict.fromkeys(tools, REENTRANT)}
-        return Kit({**self.tools, **tools}, policies, self.delegates, frozenset(tools))
+        return Kit({**self.tools, **tools}, policies, self.delegates, frozenset(tools), self.sources)
+
+    def with_offer(self, offer: Offer) -> "Kit":
+        """The same, and the tools that its sources have: the same kit for the same offer."""
+        if self._joined is not None and self._joined[0] is offer:
+            return self._joined[1]
+        tools, policies = {**offer.tools, **self.tools}, {**offer.policies, **self.policies}
+        joined = Kit(tools, policies, self.delegates, self.handovers, self.sources)
+        object.__setattr__(self, "_joined", (offer, joined))
+        return joined

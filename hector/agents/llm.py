@@ -8,18 +8,20 @@ from contextlib import aclosing
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
-from hector.agents.approval import Steps, Waiting, needs_approval, next_steps
+from hector.agents.approval import Waiting, next_steps, verdict
 from hector.agents.context import NO_MORE, Limits, Others, RunContext
+from hector.agents.flow import working
 from hector.agents.history import REPAIR, messages_of
 from hector.agents.invoke import Answered, call_all, complaint
 from hector.agents.kit import Delegate, Kit
 from hector.agents.prompt import Prompt
-from hector.agents.running import Running, joined
+from hector.agents.running import Running, joined, metered, progress_of, tool_context
 from hector.agents.standing import FINISH, CallStanding, Turn
 from hector.core import points
-from hector.core.content import Message, Text, ToolCall, ToolResult
-from hector.core.errors import AgentError
+from hector.core.content import Message, Text, ToolCall
+from hector.core.errors import AgentError, ContextOverflow
 from hector.core.event import (
+    DENIED,
     BranchPartial,
     Delta,
     Event,
@@ -28,12 +30,14 @@ from hector.core.event import (
     TextDelta,
     ToolStarted,
 )
-from hector.core.ports import ChatModel, Meter, ModelReply, ModelRequest, OutputSchema, Tool, ToolContext, ToolPolicy
+from hector.core.ports import ChatModel, Meter, ModelReply, ModelRequest, OutputSchema, Tool, ToolPolicy
 from hector.core.record import dataclass
 from hector.core.usage import FinishReason
 
 if TYPE_CHECKING:
+    from hector.agents.sources import Sources
     from hector.agents.together import Step
+    from hector.agents.views import View, Views
 
 MOST_REPAIRS: Final = 1
 """How often a model may mend a structured answer."""
@@ -71,12 +75,16 @@ class Agent:
     overall: Prompt = Prompt(())
     team: Others | None = None
     limits: Limits = NO_MORE
+    sources: "Sources | None" = None
+    output_key: str = ""
+    views: "Views | None" = None
+    is_plan: bool = False
 
     kit: Kit = field(init=False)
     """What it can do wherever it works."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "kit", Kit(self.tools, self.policies, self.delegates))
+        object.__setattr__(self, "kit", Kit(self.tools, self.policies, self.delegates, sources=self.sources))
 
     def run(self, context: RunContext) -> AsyncGenerator[Output]:
         """Yield what happens from where the events of the context end, until there is an answer or a pause.
@@ -85,7 +93,7 @@ class Agent:
         there. Raises ModelError, AgentError.
         """
         whole = replace(context, root=self.id, limits=self.limits) if self.team else context
-        running = self.team.run(self.id, whole) if self.team else self.work(whole)
+        running = self.team.run(self.id, whole) if self.team else working(self, whole)
         return cast("AsyncGenerator[Output]", running)  # only a branch waits otherwise than by an event
 
     @property
@@ -93,15 +101,27 @@ class Agent:
         """Whether an instruction names any artifact: its own, or that of an agent that it may involve."""
         return self.team.want_artifacts(self.id) if self.team else self.prompt.wants_artifacts
 
+    @property
+    def involves(self) -> tuple[str, ...]:
+        """The agents that it may set to work."""
+        return (*self.sub_agents, *self.delegates)
+
     def announce(self, context: RunContext) -> str:
         """What it tells those below it."""
         return joined(context.above, self.overall.render(context.state))
 
     async def work(self, context: RunContext, kit: Kit | None = None) -> AsyncGenerator[Output | Waiting]:
         """Its own part of a run, in the session or in a branch, until it has answered, waits, or has handed over."""
-        run = Running.of(self.id, context, kit or self.kit, self.prompt.render(context.state))
+        own = kit or self.kit
+        run = Running.of(self.id, context, own, self.prompt.render(context.state))
         standing = run.standing
         while not run.paused and ((turn := standing.turn) is None or not turn.settled):
+            if own.sources is not None:
+                if own.sources.missing:
+                    async with aclosing(own.sources.arrive()) as late:
+                        async for entry in late:
+                            yield _waits_for(entry, context.branch)
+                run.kit = own.with_offer(await own.sources.offer())
             step = self._ask(run) if turn is None or not turn.open else self._act(run, turn)
             async with aclosing(step) as outputs:
                 async for output in outputs:
@@ -114,23 +134,46 @@ class Agent:
                 f"agent {self.id!r} did not come to an answer within {self.max_iterations} model calls "
                 "(reasoning.max_iterations)"
             )
+        view = None if self.views is None else await self.views.of(run)
+        for note in view.notes if view is not None else ():
+            yield note
         points.reach("model.before")
-        reply: ModelReply | None = None
-        async with aclosing(self._reply(run)) as answer:
-            async for item in answer:
-                if isinstance(item, ModelReply):
-                    reply = item
-                else:
-                    yield item
-                    points.reach("model.streaming")
+        reply, shown = None, False
+        while reply is None:
+            try:
+                async with aclosing(self._reply(run, view)) as answer:
+                    async for item in answer:
+                        if isinstance(item, ModelReply):
+                            reply = item
+                        else:
+                            shown = True
+                            yield item
+                            points.reach("model.streaming")
+                break
+            except ContextOverflow:
+                if shown or (view is not None and view.last):
+                    raise
+                view = await self._shorter(run)
+            for note in view.notes:
+                yield note
         if reply is None:
             raise AgentError(f"the model of agent {self.id!r} ended without a reply")
         points.reach("model.after")
         yield self._turn(run, reply)
 
-    def _reply(self, run: Running) -> AsyncGenerator[_Said]:
+    async def _shorter(self, run: Running) -> "View":
+        """What is sent instead of what the provider refused as too long."""
+        from hector.agents.views import PLAIN  # noqa: PLC0415 - loaded on first use
+
+        return await (self.views or PLAIN).after_overflow(run)
+
+    def _reply(self, run: Running, view: "View | None") -> AsyncGenerator[_Said]:
         context = run.context
-        messages = messages_of(run.events, self.id, context.invocation_id, context.branch, run.standing.prefix)
+        if view is None:
+            seen = (context.invocation_id, context.branch, run.standing.prefix)
+            messages: Sequence[Message] = messages_of(run.events, self.id, *seen)
+        else:
+            messages, run.foreseen = view.messages, view.foreseen
         request = ModelRequest(run.system, messages, run.kit.specs, output=self.output)
         meter = context.meter
         return self._answer(context, request) if meter is None else self._paid_answer(context, meter, request)
@@ -142,6 +185,8 @@ class Agent:
                 async for item in answer:
                     if isinstance(item, ModelReply):
                         permit.settle(item)
+                    else:
+                        permit.hear(item.deltas)
                     yield item
         finally:
             permit.settle(None)
@@ -173,6 +218,8 @@ class Agent:
             return run.event(message, metadata={FINISH: FinishReason.PAUSE.value}, **facts)
         body, findings = self._judge(reply)
         if not findings:
+            if self.output_key:
+                facts["state"] = {self.output_key: body.text}
             return run.event(body, **facts)
         if run.standing.repairs >= MOST_REPAIRS:
             raise AgentError(f"the answer does not fit structured_output.schema: {'; '.join(findings)}")
@@ -199,10 +246,13 @@ class Agent:
         complain = lambda call: complaint(call, kit.tools)  # noqa: E731 - bound to this kit
         steps = next_steps(turn, kit.policies, run.begun, complain, run.asker, kit.handovers)
         if run.context.meter is not None and steps.run:
-            steps = await self._metered(run, run.context.meter, steps)
+            steps = await metered(run, run.context.meter, steps)
         if steps.settled or steps.intend:
             run.begun |= frozenset(steps.intend)
-            yield run.event(Message("tool", steps.settled), started=steps.intend)
+            metadata = {DENIED: dict(steps.denied)} if steps.denied else None
+            for refused in steps.settled:  # whoever watches sees what it was
+                yield ToolStarted(self.id, turn.calls[refused.call_id].call, run.context.branch)
+            yield run.event(Message("tool", steps.settled), started=steps.intend, metadata=metadata)
         for call in steps.run:
             yield ToolStarted(self.id, call.call, run.context.branch)
         waiting: list[Waiting] = []
@@ -218,29 +268,17 @@ class Agent:
         if not turn.settled and (pause := run.pause(turn, steps.ask, waiting)):
             yield pause
 
-    async def _metered(self, run: Running, meter: Meter, steps: Steps) -> Steps:
-        """The steps without calls that are not to be carried out: the model is told why."""
-        context = run.context
-        own = [event for event in run.events if event.branch == context.branch]
-        refused = await meter.before_tools(self.id, context.invocation_id, [one.call for one in steps.run], own)
-        if not refused:
-            return steps
-        told = [one.call for one in steps.run if one.call.id in refused]
-        results = (ToolResult(call.id, call.name, (Text(refused[call.id]),), is_error=True) for call in told)
-        return Steps(
-            (*steps.settled, *results),
-            tuple(name for name in steps.intend if name not in refused),
-            tuple(one for one in steps.run if one.call.id not in refused),
-            steps.ask,
-        )
-
     def _carry_out(self, run: Running, turn: Turn, calls: Sequence[CallStanding]) -> "AsyncGenerator[Step]":
         """Run calls side by side: those of tools as one stream, and one stream for each agent that is called."""
         delegates = run.kit.delegates
+        told = progress_of(run.context) if calls else None
         plain = [
-            (call.call, self._tool_context(run.context, call)) for call in calls if call.call.name not in delegates
+            (call.call, tool_context(self.id, run.context, call, told))
+            for call in calls
+            if call.call.name not in delegates
         ]
-        tools = call_all(plain, run.kit.tools, delegates)
+        away = run.kit.sources.away if run.kit.sources is not None else ()
+        tools = call_all(plain, run.kit.tools, delegates, told, away)
         if len(plain) == len(calls):
             return tools
         from hector.agents.together import together  # noqa: PLC0415 - loaded on first use
@@ -262,24 +300,16 @@ class Agent:
             async for step in steps:
                 yield step
 
-    def _tool_context(self, context: RunContext, call: CallStanding) -> ToolContext:
-        caller = context.caller
-        return ToolContext(
-            call.call.id,
-            self.id,
-            caller.app,
-            caller.user,
-            context.session_id,
-            context.task_id,
-            context.state,
-            call.effect_id,
-        )
+
+def _waits_for(entry: str, branch: str) -> BranchPartial:
+    """What whoever watches is told while the tools of an entry are not there yet."""
+    return BranchPartial(entry, (TextDelta("waiting for its tools ...\n"),), branch, f"tools-of-{entry}")
 
 
 def _begins(call: ToolCall, kit: Kit) -> bool:
     """Whether the execution of a call is announced with the turn that makes it."""
     policy = kit.policies.get(call.name)
-    return not needs_approval(call, policy) and not (policy is not None and policy.reentrant)
+    return verdict(call, policy) == "allow" and not (policy is not None and policy.reentrant)
 
 
 def _without_text(deltas: tuple[Delta, ...]) -> tuple[Delta, ...]:

@@ -24,6 +24,11 @@ class Prompt:
         """Whether any part names an artifact."""
         return any(part.wants_artifacts for part in self.parts)
 
+    @property
+    def artifacts(self) -> frozenset[str]:
+        """The names of the artifacts that it names."""
+        return frozenset(name for part in self.parts for name in part.artifacts)
+
     def render(self, state: Mapping[str, Any]) -> str:
         """The non-empty parts, a blank line between them. Raises AgentError for a missing required value."""
         texts = (part.render(state).strip() for part in self.parts)

@@ -14,6 +14,15 @@ LONGEST: Final = 300
 """Characters of one finding: it may quote the answer."""
 
 
+class BadSchema(ConfigError):  # noqa: N818 - what it is
+    """It is not a JSON Schema; `where` leads to what is wrong in it."""
+
+    def __init__(self, where: tuple[str | int, ...], message: str) -> None:
+        self.where = where
+        path = ".".join(map(str, where))
+        super().__init__(f"it is not a JSON Schema: {path and path + ': '}{message}")
+
+
 def check(text: str, output: OutputSchema) -> tuple[str, list[str]]:
     """The JSON text of the answer (code fences removed) and what is wrong with it; an empty list means it is valid."""
     fenced = _FENCE.match(text)
@@ -30,14 +39,13 @@ def _no_constant(name: str) -> None:
 
 
 def check_schema(schema: JsonObject) -> None:
-    """Raises ConfigError when it is not a JSON Schema."""
+    """Raises BadSchema when it is not a JSON Schema."""
     from jsonschema import Draft202012Validator, SchemaError  # noqa: PLC0415 - loaded on first use
 
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
-        where = ".".join(map(str, error.absolute_path))
-        raise ConfigError(f"it is not a JSON Schema: {where and where + ': '}{error.message[:LONGEST]}") from None
+        raise BadSchema(tuple(error.absolute_path), error.message[:LONGEST]) from None
 
 
 def _violations(value: Any, output: OutputSchema) -> list[str]:

@@ -1,25 +1,26 @@
 """Instruction templates: `{name}` is replaced from state, anything else in braces is left as it is.
 
     {name} {app:name} {user:name} {temp:name}     a value of that scope
-    {artifact.file.md}                            the content of the session's newest artifact of that name
+    {artifact.file.md}                            the newest version of the session's artifact of that name
+    {artifact.user:file.md}                       the same of an artifact that belongs to the user
     {name?} {artifact.file.md?}                   the same, empty where there is none
 
 Lookup only: no attributes, no calls. A template is parsed once and rendered for each run.
 """
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 from hector.core.content import Content, Data, Media, Text
 from hector.core.errors import AgentError
 from hector.core.event import Artifact
+from hector.core.pattern import pattern
 from hector.core.record import dataclass
 
 ARTIFACT: Final = "artifact."
-_PLACEHOLDER: Final = re.compile(
-    r"\{((?:app:|user:|temp:)?[A-Za-z_][A-Za-z0-9_]*|artifact\.[A-Za-z0-9_][A-Za-z0-9_.-]*)(\?)?\}"
+_PLACEHOLDER: Final = pattern(
+    r"\{((?:app:|user:|temp:)?[A-Za-z_][A-Za-z0-9_]*|artifact\.(?:user:)?[A-Za-z0-9_][A-Za-z0-9_.-]*)(\?)?\}"
 )
 
 
@@ -42,8 +43,14 @@ class Template:
         """Whether it names any artifact, so that those have to be loaded."""
         return any(isinstance(part, Placeholder) and part.key.startswith(ARTIFACT) for part in self.segments)
 
+    @property
+    def artifacts(self) -> frozenset[str]:
+        """The names of the artifacts that it names."""
+        keys = (part.key for part in self.segments if isinstance(part, Placeholder))
+        return frozenset(key.removeprefix(ARTIFACT) for key in keys if key.startswith(ARTIFACT))
+
     def render(self, state: Mapping[str, Any]) -> str:
-        """Raises AgentError naming the first required key that the state lacks."""
+        """Raises AgentError naming the first required key that the state lacks, or whose value is no text."""
         return "".join(part if isinstance(part, str) else _value(part, state) for part in self.segments)
 
 
@@ -69,11 +76,26 @@ def _value(placeholder: Placeholder, state: Mapping[str, Any]) -> str:
             f"the instruction needs {{{placeholder.key}}}, which has no value in this session; "
             f"set it, or write {{{placeholder.key}?}} where it may be missing"
         )
+    if isinstance(value, Unreadable):
+        raise AgentError(
+            f"the instruction needs {{{placeholder.key}}}, which is {value.media_type} and cannot stand in a text; "
+            "name an artifact of text, or have a tool read this one (load_artifact)"
+        )
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def text_of(artifact: Artifact) -> str:
-    """An artifact as an instruction can hold it: its text, its data as JSON; other media only by name."""
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Stands for an artifact that is no text."""
+
+    media_type: str
+
+
+def text_of(artifact: Artifact) -> str | Unreadable:
+    """An artifact as an instruction can hold it: its text, its data as JSON."""
+    for part in artifact.parts:
+        if isinstance(part, Media):
+            return Unreadable(part.media_type)
     return "\n".join(_words(part) for part in artifact.parts)
 
 
@@ -83,5 +105,5 @@ def _words(part: Content) -> str:
             return text
         case Data(value):
             return json.dumps(value, ensure_ascii=False)
-        case Media(media_type):
-            return f"[{media_type} {part.name or part.url or 'attached'}]"
+        case _:
+            return ""

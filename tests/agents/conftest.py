@@ -13,7 +13,7 @@ from hector.agents.context import RunContext
 from hector.agents.history import ANSWERS, DECISIONS, in_turns
 from hector.agents.llm import Agent
 from hector.agents.prompt import Prompt
-from hector.config.llms import ScriptRule
+from hector.config.llm_scripted import ScriptRule
 from hector.core.clock import FakeClock
 from hector.core.content import user
 from hector.core.event import ApprovalRequired, Event, Output
@@ -47,14 +47,16 @@ class Bench:
     effects: Counter[str]
     effect_ids: list[str] = field(default_factory=list)
     clock: FakeClock = field(default_factory=FakeClock)
+    outputs: list[Output] = field(default_factory=list)
+    """Of the last run."""
 
     async def run(self, events: list[Event], *, until: Callable[[Event], bool] | None = None) -> list[Event]:
         """What a run adds to these events; `until` kills it right after that event was stored."""
         invocation = next(event.invocation_id for event in reversed(events) if event.author == "user")
         context = RunContext(Caller(), "s", "t", invocation, self.clock, in_turns(events, invocation), {}, stream=False)
         added: list[Event] = []
-        outputs: list[Output] = []
-        async with asyncio.timeout(5), aclosing(self.agent.run(context)) as running:
+        self.outputs = outputs = []
+        async with asyncio.timeout(15), aclosing(self.agent.run(context)) as running:
             async for output in running:
                 outputs.append(output)
                 if isinstance(output, Event):

@@ -74,7 +74,7 @@ class Company:
 
     async def ended(self, task: Task) -> Task:
         """The task once it has ended."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(25):
             while not task.status.state.terminal:
                 await asyncio.sleep(0.01)  # nothing announces it
                 task = await self.store.tasks.get(ANA, task.id)
@@ -95,7 +95,10 @@ Open: TypeAlias = Callable[..., AbstractAsyncContextManager[Company]]
 def configuration(
     models: dict[str, Rules], agents: dict[str, JsonObject], tools: JsonObject | None = None
 ) -> JsonObject:
-    """One model for each agent, under its name; without `tools` an agent has none but those for working together."""
+    """One model for each agent, under its name; without `tools` an agent has none but those for working together.
+
+    Agents beyond those have no model: what they say is all that there is.
+    """
     return {
         "llms": {
             name: {"provider": "scripted", "rules": rules, "retry": {"max_attempts": 1}}
@@ -104,7 +107,8 @@ def configuration(
         "agents": {
             name: {"llm": name, "tools": [], "description": f"Does what {name} does.", **agents.get(name, {})}
             for name in models
-        },
+        }
+        | {name: agent for name, agent in agents.items() if name not in models},
         "tools": tools or {},
     }
 

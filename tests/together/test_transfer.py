@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from hector.agents.llm import Agent
 from hector.agents.team import Team
 from hector.apps.build import build
 from hector.config.root import HectorConfig
@@ -141,7 +142,9 @@ async def test_a_structured_answer_of_the_one_does_not_swallow_the_words_of_the_
 
 def team(**agents: JsonObject) -> Team:
     config = HectorConfig.model_validate(configuration({name: [{"text": "x"}] for name in agents}, agents))
-    found = build(config, Catalog()).agents["a"].team
+    agent = build(config, Catalog()).agents["a"]
+    assert isinstance(agent, Agent)
+    found = agent.team
     assert isinstance(found, Team)
     return found
 

@@ -1,0 +1,5 @@
+"""Agents elsewhere."""
+
+from tests.together.conftest import company
+
+__all__ = ("company",)
