@@ -1,0 +1,1 @@
+"""OpenAI's API, as the official client finds it."""
