@@ -9,19 +9,21 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from hector.config.llms import AnthropicLlm
-from hector.config.llms import Thinking as ThinkingSection
+from hector.config.llm_anthropic import AnthropicLlm
+from hector.config.thinking import Thinking as ThinkingSection
 from hector.core.content import JsonObject
 from hector.core.errors import ModelError
-from hector.core.ports import ChatModel, ModelReply, ModelRequest, OutputSchema
+from hector.core.ports import ChatModel, ModelReply, ModelRequest, OutputSchema, ToolSpec
 from hector.models import names, schema
 from hector.models.anthropic_messages import THOUGHTS, Conversation
 from hector.models.anthropic_reply import AnthropicDecoder, Reading, read_reply
 from hector.models.faults import read_fault, to_error
 from hector.models.http import connect
-from hector.models.wire import REPLAY, Framing, HttpCall, join_base, label
+from hector.models.wire import REPLAY, Framing, HttpCall, encoded, join_base, label
+from hector.models.wording import Wording, worded
 
 _NUMBER: Final = re.compile(r"(?<!\d)(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
+_CACHED: Final = {"type": "ephemeral"}
 _OUTPUT_TOOL: Final = "give_answer"
 _OUTPUT_HINT: Final = "Gives the final answer. Call this, and only this, when the answer is known."
 _SMALL_ANSWER: Final = 4096
@@ -82,7 +84,7 @@ class AnthropicWire:
 
     def encode(self, request: ModelRequest, *, stream: bool, dropped: frozenset[str]) -> HttpCall:
         """One POST to /v1/messages. Raises UnsupportedContent."""
-        mangled = names.mangle(names.request_names(request))
+        mangled = names.wire_names(request)
         conversation = Conversation("" if REPLAY in dropped else self.origin, self.label, mangled)
         messages = conversation.encode(request.messages)
         thinking = self._thinking(dropped, messages)
@@ -96,21 +98,20 @@ class AnthropicWire:
             body["system"] = [{"type": "text", "text": request.system}]
         if thinking:
             body["thinking"] = thinking
-        tools = [_tool(spec.name, spec.description, spec.parameters, mangled) for spec in request.tools]
-        if request.output is not None and output_tool:
-            tools.append(_tool(output_tool, _OUTPUT_HINT, request.output.schema, {}))
-        if tools:
-            body["tools"] = tools
+        marks = self._llm.cache and "cache_control" not in dropped
+        tools = _tools(request, mangled, output_tool, marked=marks and "system" not in body)
+        if tools.tools:
+            body["tools"] = tools.tools
             _set(body, "tool_choice", self._tool_choice(request, thinking, output_tool, dropped))
         _set(body, "output_config", self._output_config(request.output, thinking, dropped))
         _set(body, "temperature", self._temperature(thinking, dropped))
         if stream:
             body["stream"] = True
-        if self._llm.cache and "cache_control" not in dropped:
+        if marks:
             _mark_for_cache(body)
         manual = thinking.get("type") == "enabled"
-        headers = {_BETA: self._betas} if manual and tools and self._version >= (4, 0) else {}
-        return HttpCall("/v1/messages", body, headers, names.reverse(mangled), output_tool)
+        headers = {_BETA: self._betas} if manual and tools.tools and self._version >= (4, 0) else {}
+        return HttpCall("/v1/messages", body, headers, names.reverse(mangled), output_tool, tools.text)
 
     def decode(self, body: JsonObject, call: HttpCall) -> ModelReply:
         """A non-streaming answer."""
@@ -209,10 +210,24 @@ def _set(body: JsonObject, key: str, value: Any) -> None:
         body[key] = value
 
 
-def _tool(name: str, description: str, parameters: JsonObject, mangled: Mapping[str, str]) -> JsonObject:
-    tool: JsonObject = {"name": mangled.get(name, name), "input_schema": schema.parameters(parameters)}
-    if description:
-        tool["description"] = description
+def _tools(request: ModelRequest, mangled: Mapping[str, str], output_tool: str | None, *, marked: bool) -> Wording:
+    """What the model may call. `marked`: they are the last of what is the same in every conversation."""
+
+    def whole(tools: list[JsonObject]) -> list[JsonObject]:
+        if request.output is not None and output_tool:
+            tools.append(_tool(ToolSpec(output_tool, _OUTPUT_HINT, request.output.schema), {}))
+        if marked and tools:
+            tools[-1]["cache_control"] = _CACHED
+        return tools
+
+    shape = (output_tool, encoded(request.output.schema)) if request.output is not None and output_tool else None
+    return worded(request, mangled, ("anthropic", marked, shape), lambda tool: _tool(tool, mangled), whole)
+
+
+def _tool(spec: ToolSpec, mangled: Mapping[str, str]) -> JsonObject:
+    tool: JsonObject = {"name": mangled.get(spec.name, spec.name), "input_schema": schema.parameters(spec.parameters)}
+    if spec.description:
+        tool["description"] = spec.description
     return tool
 
 
@@ -225,10 +240,12 @@ def _starts_with_thought(messages: Sequence[JsonObject]) -> bool:
 
 
 def _mark_for_cache(body: JsonObject) -> None:
-    """Two marks: after what is the same in every conversation, and after what is the same in this one's next turn."""
-    stable = body.get("system") or body.get("tools")
-    if stable:
-        stable[-1]["cache_control"] = {"type": "ephemeral"}
+    """Two marks: after what is the same in every conversation, and after what is the same in this one's next turn.
+
+    Without a system text, the first mark stands behind the tools (`_tools`).
+    """
+    if "system" in body:
+        body["system"][-1]["cache_control"] = _CACHED
     last = body["messages"][-1] if body["messages"] else None
     if last is not None and last["role"] == "user":
-        last["content"][-1]["cache_control"] = {"type": "ephemeral"}
+        last["content"][-1]["cache_control"] = _CACHED

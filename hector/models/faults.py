@@ -7,7 +7,15 @@ from typing import Any, Final
 
 from hector.core.clock import SystemClock
 from hector.core.content import JsonObject
-from hector.core.errors import ContextOverflow, ModelAuthError, ModelError, ModelRejected, ModelUnavailable
+from hector.core.errors import (
+    AccountSpent,
+    ContextOverflow,
+    ModelAuthError,
+    ModelError,
+    ModelRejected,
+    ModelUnavailable,
+)
+from hector.core.pattern import pattern
 from hector.core.record import dataclass
 from hector.net.retry import retry_after
 from hector.observe.redact import redact
@@ -20,7 +28,7 @@ GLIMPSE: Final = 200
 
 _LOOK: Final = 4 * BODY_LIMIT
 
-_OVERFLOW: Final = re.compile(
+_OVERFLOW: Final = pattern(
     r"context_length_exceeded|exceed_context_size|prompt is too long|input is too long"
     r"|exceeds the maximum number of tokens|exceeds the maximum token count|maximum context length"
     r"|reduce the length of the (messages|input|prompt)"
@@ -29,7 +37,7 @@ _OVERFLOW: Final = re.compile(
 _AUTH_KINDS: Final = frozenset({"authentication_error", "permission_error", "invalid_api_key", "permission_denied"})
 _SPENT: Final = frozenset({"insufficient_quota", "billing_error", "enforced_spend_limit_reached"})
 _RETRYABLE_STATUS: Final = frozenset({408, 409, 425, 429})
-_BAD_KEY: Final = re.compile(r"api[ _]key not valid|api_key_invalid|invalid api key")
+_BAD_KEY: Final = pattern(r"api[ _]key not valid|api_key_invalid|invalid api key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +152,7 @@ def _classify(fault: Fault) -> tuple[type[ModelError], str]:
     if fault.status in {401, 403} or names & _AUTH_KINDS or (fault.status == 400 and _BAD_KEY.search(words)):
         return ModelAuthError, "check the api_key of this llm and what it may use"
     if names & _SPENT or fault.status == 402:
-        return ModelRejected, "the account has no credit left; retrying does not help"
+        return AccountSpent, "the account has no credit left; retrying does not help"
     if fault.status in {None, 400, 413, 422, 500} and _OVERFLOW.search(words):
         return ContextOverflow, "the conversation is longer than the model's context"
     if fault.should_retry is not None:

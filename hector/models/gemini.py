@@ -8,20 +8,22 @@ a step must have one. An id goes back only if Gemini gave it. What a model takes
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final
 from urllib.parse import quote
 
-from hector.config.llms import GeminiLlm
-from hector.config.llms import Thinking as ThinkingSection
+from hector.config.llm_gemini import GeminiLlm
+from hector.config.thinking import Thinking as ThinkingSection
 from hector.core.content import Data, JsonObject, Media, Message, Part, Text, Thinking, ToolCall, ToolResult
 from hector.core.errors import ModelError
-from hector.core.ports import ChatModel, ModelReply, ModelRequest
+from hector.core.ports import ChatModel, ModelReply, ModelRequest, ToolSpec
 from hector.models import history, names, schema
 from hector.models.faults import read_fault, to_error
 from hector.models.gemini_reply import GeminiDecoder
 from hector.models.http import connect
 from hector.models.schema_turn import SchemaTurn
 from hector.models.wire import REPLAY, Framing, HttpCall, join_base, label, own_item
+from hector.models.wording import worded
 from hector.net.retry import retry_info
 
 _NUMBER: Final = re.compile(r"gemini-(\d+)(?:\.(\d+))?")
@@ -91,25 +93,23 @@ class GeminiWire:
 
     def encode(self, request: ModelRequest, *, stream: bool, dropped: frozenset[str]) -> HttpCall:
         """One POST to generateContent or its streaming sibling. Raises UnsupportedContent."""
-        mangled = names.mangle(names.request_names(request), names.GEMINI)
+        mangled = names.wire_names(request, names.GEMINI)
         origin = "" if REPLAY in dropped else self.origin
         conversation = _Conversation(origin, self.label, mangled, signed=self._version >= (3, 0))
         body: JsonObject = {"contents": conversation.encode(request.messages)}
         if request.system.strip():
             body["systemInstruction"] = {"parts": [{"text": request.system}]}
+        legacy = "json_schema" in dropped
+        write = partial(_declaration, names=mangled, legacy=legacy)
+        tools = worded(request, mangled, ("gemini", legacy), write, _declared)
         if request.tools:
-            legacy = "json_schema" in dropped
-            declared = [
-                _declaration(mangled.get(tool.name, tool.name), tool.description, tool.parameters, legacy=legacy)
-                for tool in request.tools
-            ]
-            body["tools"] = [{"functionDeclarations": declared}]
+            body["tools"] = tools.tools
             if request.tool_choice in _MODES:
                 body["toolConfig"] = {"functionCallingConfig": {"mode": _MODES[request.tool_choice]}}
         if config := self._generation(request, dropped):
             body["generationConfig"] = config
         path = f"{self._path}:streamGenerateContent?alt=sse" if stream else f"{self._path}:generateContent"
-        return HttpCall(path, body, names=names.reverse(mangled))
+        return HttpCall(path, body, names=names.reverse(mangled), tools=tools.text)
 
     def decode(self, body: JsonObject, call: HttpCall) -> ModelReply:
         """A non-streaming answer."""
@@ -153,11 +153,16 @@ def _thinking(section: ThinkingSection, *, leveled: bool) -> JsonObject:
     return {"includeThoughts": True, "thinkingLevel": _LEVELS[section.effort] if section.effort else by_budget}
 
 
-def _declaration(name: str, description: str, parameters: JsonObject, *, legacy: bool) -> JsonObject:
+def _declared(functions: list[JsonObject]) -> list[JsonObject]:
+    return [{"functionDeclarations": functions}] if functions else []
+
+
+def _declaration(tool: ToolSpec, names: Mapping[str, str], *, legacy: bool) -> JsonObject:
     """A function; one without parameters has no schema. `legacy` is for servers that know only OpenAPI's subset."""
-    declared: JsonObject = {"name": name}
-    if description:
-        declared["description"] = description
+    declared: JsonObject = {"name": names.get(tool.name, tool.name)}
+    parameters = tool.parameters
+    if tool.description:
+        declared["description"] = tool.description
     if not schema.has_fields(parameters):
         return declared
     if legacy:

@@ -11,15 +11,14 @@ import random
 import traceback
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from functools import partial
-from typing import Final, assert_never
+from typing import TYPE_CHECKING, Final, assert_never
 from urllib.parse import unquote, urlsplit
 
 from hector.config.base import SECRET_KEYS
-from hector.config.llms import LlmBase
+from hector.config.llmbase import LlmBase
 from hector.core.clock import Clock, SystemClock
 from hector.core.errors import ConfigError, ModelError, ModelRejected
 from hector.core.event import Delta
-from hector.core.jsontext import encoder
 from hector.core.ports import ModelReply, ModelRequest
 from hector.core.record import dataclass
 from hector.models.answers import AnswerReader, ParameterRefused
@@ -30,8 +29,10 @@ from hector.net.errors import NetError
 from hector.net.retry import Failure, GiveUp, Retry, RetryPolicy
 from hector.observe.redact import redact, remember
 
+if TYPE_CHECKING:
+    from hector.net.policy import Purpose
+
 _log: Final = logging.getLogger("hector.models")
-_encode: Final = encoder(ascii_only=False)
 _JSON_HEADERS: Final = {"content-type": "application/json"}
 
 
@@ -138,9 +139,8 @@ class HttpModel:
         """The answer to one POST, if its status is good. Raises NetError, and ModelError for any other status."""
         if self._caller is None:
             self._caller = self._opened()
-        body = _encode(call.body).encode("utf-8", "replace")
         headers = {**_JSON_HEADERS, **call.headers} if call.headers else _JSON_HEADERS
-        answer = await self._caller.send("POST", call.path, body=body, headers=headers)
+        answer = await self._caller.send("POST", call.path, body=call.document, headers=headers)
         if 200 <= answer.status < 300:
             return answer
         raise await self._reader.refusal(answer)
@@ -215,7 +215,15 @@ def _secrets(llm: LlmBase) -> Iterator[str]:
     yield unquote(urlsplit(llm.proxy or "").password or "")
 
 
-def connect(wire: Wire, llm: LlmBase, *, base_url: str, headers: Mapping[str, str], secret: str = "") -> HttpModel:
+def connect(
+    wire: Wire,
+    llm: LlmBase,
+    *,
+    base_url: str,
+    headers: Mapping[str, str],
+    secret: str = "",
+    purpose: "Purpose" = "model",
+) -> HttpModel:
     """The model of one configuration section. `headers` are the format's own; those of the section win over them.
 
     Opens no connection. From now on `secret`, and what the section's headers and proxy hold of that kind, is left out
@@ -232,6 +240,7 @@ def connect(wire: Wire, llm: LlmBase, *, base_url: str, headers: Mapping[str, st
         ca_bundle=llm.ca_bundle,
         connect_timeout=llm.connect_timeout,
         read_timeout=llm.timeout,
+        purpose=purpose,
     )
     retry = RetryPolicy(
         max_attempts=llm.retry.max_attempts,

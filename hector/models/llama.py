@@ -200,7 +200,9 @@ class LlamaServer:
     async def _check(self) -> str:
         """Wait until the child is healthy, tell those who wait, then look now and then. Returns what is wrong."""
         url = self._launch.url(self._port)
-        caller = open_caller(CallerOptions(url, connect_timeout=1.0, read_timeout=self._patience.check_timeout))
+        caller = open_caller(
+            CallerOptions(url, connect_timeout=1.0, read_timeout=self._patience.check_timeout, purpose="child")
+        )
         try:
             began = time.monotonic()
             if not await _becomes_healthy(caller, self._patience.start):

@@ -6,7 +6,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Final
 
-from hector.config.llms import LocalLlm
+from hector.config.llm_local import LocalLlm
 from hector.config.modelfile import FOLDER, VARIABLE, find_model, is_model_file
 from hector.core.errors import ConfigError, ModelUnavailable
 from hector.core.event import Delta
@@ -123,7 +123,7 @@ class LocalModel:
             key = server.key
             wire = ChatWire(self._name, self._llm, f"{url}/v1")
             headers = {"authorization": f"Bearer {key}"}
-            self._client = connect(wire, self._llm, base_url=f"{url}/v1", headers=headers, secret=key)
+            self._client = connect(wire, self._llm, base_url=f"{url}/v1", headers=headers, secret=key, purpose="child")
             self._client_url = url
         return url
 

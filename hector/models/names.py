@@ -10,24 +10,38 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from hector.core.content import ToolCall
-from hector.core.ports import ModelRequest
+from hector.core.pattern import pattern
+from hector.core.ports import ModelRequest, once
 
-PLAIN: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+PLAIN: Final = pattern(r"[A-Za-z0-9_-]{1,64}")
 """Anthropic, OpenAI and most servers that speak their formats."""
 
-GEMINI: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}")
+GEMINI: Final = pattern(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}")
 """Gemini also takes dots and colons, and wants a letter or an underscore first."""
 
 _LIMIT: Final = 64
 _DIGITS: Final = 8
 
 
-def request_names(request: ModelRequest) -> set[str]:
-    """Every tool name in a request: those on offer and those in the history."""
-    names = {tool.name for tool in request.tools}
+def wire_names(request: ModelRequest, fits: re.Pattern[str] = PLAIN) -> Mapping[str, str]:
+    """Our name -> the name for the wire, of the tools on offer and of those in the history; as `mangle`."""
+    offered, mangled = once(request.tools, ("names", fits), lambda: _offered(request, fits))
+    past = _called(request) - offered
+    if not past or (not mangled and all(map(fits.fullmatch, past))):
+        return mangled
+    return mangle(past | offered, fits)
+
+
+def _offered(request: ModelRequest, fits: re.Pattern[str]) -> tuple[frozenset[str], Mapping[str, str]]:
+    names = frozenset([tool.name for tool in request.tools])
+    return names, mangle(names, fits)
+
+
+def _called(request: ModelRequest) -> set[str]:
+    names: set[str] = set()
     for message in request.messages:
         if message.role == "assistant":
-            names.update(part.name for part in message.parts if isinstance(part, ToolCall))
+            names.update([part.name for part in message.parts if isinstance(part, ToolCall)])
     return names
 
 

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
-from hector.config.llms import OllamaLlm
+from hector.config.llm_ollama import OllamaLlm
 from hector.core.errors import ModelRejected, ModelUnavailable
 from hector.core.event import Delta
 from hector.core.ports import ChatModel, ModelReply, ModelRequest
@@ -18,6 +18,7 @@ from hector.models.schema_turn import SchemaTurn
 from hector.models.wire import label
 from hector.net.call import Caller, CallerOptions
 from hector.net.caller import open_caller
+from hector.net.egress import EgressRefused
 from hector.net.errors import NetError
 
 _PORT: Final = 11434
@@ -91,6 +92,8 @@ class FirstModel:
         caller = open_caller(self._options(base))
         try:
             found = await _fittest(caller, models(await _tags(caller, who)))
+        except EgressRefused as error:
+            raise ModelRejected(f"{who}: {error}") from error
         except NetError as error:
             raise ModelUnavailable(f"{who}: {error}; is `ollama serve` running there?") from error
         finally:
@@ -109,6 +112,7 @@ class FirstModel:
             ca_bundle=self._llm.ca_bundle,
             connect_timeout=self._llm.connect_timeout,
             read_timeout=self._llm.timeout,
+            purpose="model",
         )
 
 

@@ -6,22 +6,24 @@ therefore gives an answer in a given shape a turn of its own.
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Final, Literal
 
-from hector.config.llms import OllamaLlm
+from hector.config.llm_ollama import OllamaLlm
 from hector.core.content import JsonObject, Media, Message, Part, Text, Thinking, ToolResult
 from hector.core.errors import ModelError, UnsupportedContent
 from hector.core.ports import ModelReply, ModelRequest, ToolSpec
 from hector.core.record import dataclass
 from hector.models.faults import read_fault, to_error
 from hector.models.history import document_text, media_kind, result_media, result_text, settle, unanswered, unsupported
-from hector.models.names import mangle, request_names, reverse
+from hector.models.names import reverse, wire_names
 from hector.models.ollama_reply import OllamaDecoder, decode_ollama
 from hector.models.openai_parts import error_text, named, said
 from hector.models.quirks import budget_effort, family
 from hector.models.schema import parameters
 from hector.models.schema_turn import in_words
 from hector.models.wire import REPLAY, HttpCall, label, own_item
+from hector.models.wording import worded
 
 DROPPABLE: Final[Mapping[str, str]] = {
     "does not support tools": "tools",
@@ -63,15 +65,17 @@ class OllamaWire:
 
     def encode(self, request: ModelRequest, *, stream: bool, dropped: frozenset[str]) -> HttpCall:
         """The request. `stream` is always sent: left out, it would mean true."""
-        names = mangle(request_names(request))
+        names = wire_names(request)
         body: JsonObject = {
             "model": self.model,
             "messages": self._messages(request, names, dropped),
             "stream": stream,
             "options": self._options(dropped),
         }
+        text = b""
         if request.tools and request.tool_choice != "none" and "tools" not in dropped:
-            body["tools"] = [function(tool, names) for tool in request.tools]
+            wording = worded(request, names, "ollama", partial(function, names=names))
+            body["tools"], text = wording.tools, wording.text
         bound = request.output is not None and "format" not in dropped
         if request.output is not None and bound:
             body["format"] = parameters(request.output.schema)
@@ -80,7 +84,7 @@ class OllamaWire:
             body["think"] = think
         if self.llm.keep_alive:
             body["keep_alive"] = _keep_alive(self.llm.keep_alive)
-        return HttpCall("/api/chat", body, names=reverse(names))
+        return HttpCall("/api/chat", body, names=reverse(names), tools=text)
 
     def decode(self, body: JsonObject, call: HttpCall) -> ModelReply:
         """The reply in a whole answer."""

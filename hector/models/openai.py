@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from hector.config.llms import OpenAiLlm
+from hector.config.llm_openai import OpenAiLlm
 from hector.core.ports import ChatModel
 from hector.core.record import dataclass
 from hector.models.http import connect

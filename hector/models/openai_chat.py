@@ -5,6 +5,7 @@ request half is here, the reading half in `openai_chat_reply.py`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import ClassVar, Final
 from urllib.parse import urlsplit
 
@@ -23,12 +24,13 @@ from hector.models.history import (
     unanswered,
     unsupported,
 )
-from hector.models.names import mangle, request_names, reverse
+from hector.models.names import mangle, reverse, wire_names
 from hector.models.openai_chat_reply import ChatDecoder, decode_chat
 from hector.models.openai_parts import ServedModel, audio, data_url, error_text, named, said, short_id
 from hector.models.schema import parameters, strict_form
 from hector.models.schema_turn import in_words
 from hector.models.wire import REPLAY, HttpCall, compact, own_item
+from hector.models.wording import Wording, worded
 
 CALL_ID_LIMIT: Final = 40
 """Characters of a tool call id that OpenAI takes in this format."""
@@ -71,9 +73,10 @@ class ChatWire(ServedModel):
 
     def encode(self, request: ModelRequest, *, stream: bool, dropped: frozenset[str]) -> HttpCall:
         """The request. Settings that the model is known to refuse are left out, see `quirks`."""
-        names = mangle(request_names(request))
+        names = wire_names(request)
+        tools = self._worded(request, names, dropped)
         body: JsonObject = {"model": self.llm.model, "messages": self._messages(request, names, dropped)}
-        body |= self._tools(request, names, dropped)
+        body |= self.offered(request, tools, dropped)
         body |= self._settings(request, dropped)
         if request.output and "response_format" not in dropped:
             body["response_format"] = response_format(request.output, strict="strict" not in dropped)
@@ -81,7 +84,7 @@ class ChatWire(ServedModel):
             body["stream"] = True
             if "stream_options" not in dropped:
                 body["stream_options"] = {"include_usage": True}
-        return HttpCall(self.path, body, names=reverse(names))
+        return HttpCall(self.path, body, names=reverse(names), tools=tools.text)
 
     def decode(self, body: JsonObject, call: HttpCall) -> ModelReply:
         """The reply in a whole answer."""
@@ -115,16 +118,10 @@ class ChatWire(ServedModel):
             return "none" if effort is None and request.tools else None
         return effort
 
-    def _tools(self, request: ModelRequest, names: Mapping[str, str], dropped: frozenset[str]) -> JsonObject:
-        if not request.tools:
-            return {}
+    def _worded(self, request: ModelRequest, names: Mapping[str, str], dropped: frozenset[str]) -> Wording:
         strict = quirks.is_openai_host(self.host) and "strict" not in dropped
-        found: JsonObject = {"tools": [function(tool, names, strict=strict) for tool in request.tools]}
-        if request.tool_choice != "auto" and "tool_choice" not in dropped:
-            found["tool_choice"] = request.tool_choice
-        if self.llm.parallel_tool_calls is not None and "parallel_tool_calls" not in dropped:
-            found["parallel_tool_calls"] = self.llm.parallel_tool_calls
-        return found
+        write = partial(function, names=names, strict=strict)
+        return worded(request, names, ("openai-chat", strict), write)
 
     def _messages(self, request: ModelRequest, names: Mapping[str, str], dropped: frozenset[str]) -> list[JsonObject]:
         settled = settle(request.messages)

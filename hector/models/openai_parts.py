@@ -6,12 +6,14 @@ from typing import Any, ClassVar, Final, Protocol
 
 from hector.core.content import Data, JsonObject, Media, Part, Text, Thinking, ToolCall, ToolResult
 from hector.core.errors import ModelError, UnsupportedContent
+from hector.core.ports import ModelRequest
 from hector.core.record import dataclass
 from hector.core.usage import Usage
 from hector.models.faults import read_fault, to_error
 from hector.models.history import data_text, placeholder, unsupported
 from hector.models.quirks import ThinkingSetting
 from hector.models.wire import Framing, count, label
+from hector.models.wording import Wording
 
 _AUDIO: Final = {
     "audio/wav": "wav", "audio/x-wav": "wav", "audio/wave": "wav", "audio/vnd.wave": "wav",
@@ -52,6 +54,17 @@ class ServedModel:
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> ModelError:
         """The error of an answer of status 400 and above."""
         return to_error(self.label, read_fault(status, headers, body))
+
+    def offered(self, request: ModelRequest, wording: Wording, dropped: frozenset[str]) -> JsonObject:
+        """The tools of a request, and how they may be called."""
+        if not request.tools:
+            return {}
+        found: JsonObject = {"tools": wording.tools}
+        if request.tool_choice != "auto" and "tool_choice" not in dropped:
+            found["tool_choice"] = request.tool_choice
+        if self.llm.parallel_tool_calls is not None and "parallel_tool_calls" not in dropped:
+            found["parallel_tool_calls"] = self.llm.parallel_tool_calls
+        return found
 
 
 def data_url(media: Media) -> str:

@@ -5,6 +5,7 @@ tool calls. Source: OpenAI's public API reference. The reading half is `openai_r
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import ClassVar, Final
 
 from hector.core.content import Data, JsonObject, Media, Message, Part, Text, Thinking, ToolCall, ToolResult
@@ -22,12 +23,13 @@ from hector.models.history import (
     unanswered,
     unsupported,
 )
-from hector.models.names import mangle, request_names, reverse
+from hector.models.names import mangle, reverse, wire_names
 from hector.models.openai_parts import ServedModel, audio, data_url, error_text, named, said, short_id
 from hector.models.openai_responses_reply import ResponsesDecoder, decode_response
 from hector.models.schema import parameters, strict_form
 from hector.models.schema_turn import in_words
 from hector.models.wire import REPLAY, HttpCall, compact, own_item
+from hector.models.wording import Wording, worded
 
 CALL_ID_LIMIT: Final = 64
 """Characters of a call id that OpenAI takes in this format."""
@@ -68,17 +70,18 @@ class ResponsesWire(ServedModel):
 
     def encode(self, request: ModelRequest, *, stream: bool, dropped: frozenset[str]) -> HttpCall:
         """The request. Settings that the model is known to refuse are left out, see `quirks`."""
-        names = mangle(request_names(request))
+        names = wire_names(request)
+        tools = self._worded(request, names, dropped)
         body: JsonObject = {"model": self.llm.model, "input": self._input(request, names, dropped), "store": False}
         if system := _system(request, dropped):
             body["instructions"] = system
-        body |= self._tools(request, names, dropped)
+        body |= self.offered(request, tools, dropped)
         body |= self._settings(dropped)
         if request.output and "text.format" not in dropped:
             body["text"] = {"format": text_format(request.output, strict="strict" not in dropped)}
         if stream:
             body["stream"] = True
-        return HttpCall(self.path, body, names=reverse(names))
+        return HttpCall(self.path, body, names=reverse(names), tools=tools.text)
 
     def decode(self, body: JsonObject, call: HttpCall) -> ModelReply:
         """The reply in a whole answer."""
@@ -105,15 +108,10 @@ class ResponsesWire(ServedModel):
             settings["max_output_tokens"] = self.llm.max_tokens
         return settings
 
-    def _tools(self, request: ModelRequest, names: Mapping[str, str], dropped: frozenset[str]) -> JsonObject:
-        if not request.tools:
-            return {}
-        found: JsonObject = {"tools": [function(tool, names, strict="strict" not in dropped) for tool in request.tools]}
-        if request.tool_choice != "auto" and "tool_choice" not in dropped:
-            found["tool_choice"] = request.tool_choice
-        if self.llm.parallel_tool_calls is not None and "parallel_tool_calls" not in dropped:
-            found["parallel_tool_calls"] = self.llm.parallel_tool_calls
-        return found
+    def _worded(self, request: ModelRequest, names: Mapping[str, str], dropped: frozenset[str]) -> Wording:
+        strict = "strict" not in dropped
+        write = partial(function, names=names, strict=strict)
+        return worded(request, names, ("openai-responses", strict), write)
 
     def _input(self, request: ModelRequest, names: Mapping[str, str], dropped: frozenset[str]) -> list[JsonObject]:
         origin = "" if REPLAY in dropped else self.origin

@@ -5,17 +5,18 @@ that names a parameter is answered by one more try without it (`Wire.droppable`)
 documentation as of November 2026.
 """
 
-import re
 from typing import Final, Literal, Protocol, TypeAlias
+
+from hector.core.pattern import pattern
 
 Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 TokenParameter: TypeAlias = Literal["max_tokens", "max_completion_tokens"]
 Version: TypeAlias = tuple[int, int]
 
 EFFORTS: Final[tuple[Effort, ...]] = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-_GPT: Final = re.compile(r"^gpt-(\d+)(?:\.(\d+))?(?![\da-z])")
-_O_SERIES: Final = re.compile(r"^o\d")
-_PLAIN: Final = re.compile(r"^(gpt-[34]|chatgpt-|davinci|babbage|gpt-[5-9][\d.]*-chat)")
+_GPT: Final = pattern(r"^gpt-(\d+)(?:\.(\d+))?(?![\da-z])")
+_O_SERIES: Final = pattern(r"^o\d")
+_PLAIN: Final = pattern(r"^(gpt-[34]|chatgpt-|davinci|babbage|gpt-[5-9][\d.]*-chat)")
 
 
 class ThinkingSetting(Protocol):

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Final
 
-from hector.config.llms import ScriptedLlm, ScriptError, ScriptRule
+from hector.config.llm_scripted import ScriptedLlm, ScriptError, ScriptRule
 from hector.core.clock import Clock, SystemClock
 from hector.core.content import Message, Part, Text, Thinking, ToolCall, ToolResult
 from hector.core.errors import ModelRejected
@@ -19,6 +19,7 @@ from hector.core.ports import ModelReply, ModelRequest
 from hector.core.record import dataclass
 from hector.core.usage import FinishReason, Usage
 from hector.models.faults import Fault, to_error
+from hector.models.history import result_text
 from hector.net.retry import Failure, GiveUp, RetryPolicy
 
 _WORD: Final = re.compile(r"\s*\S+\s*$|\s*\S+|\s+")
@@ -53,10 +54,7 @@ def situation(request: ModelRequest) -> Situation:
 
 def _results(message: Message) -> dict[str, str]:
     found = [part for part in message.parts if isinstance(part, ToolResult)]
-    return {
-        part.name: "\n".join(item.text if isinstance(item, Text) else str(item) for item in part.content)
-        for part in found
-    }
+    return {part.name: result_text(part) for part in found}
 
 
 def match(rule: ScriptRule, now: Situation) -> Mapping[str, str] | None:

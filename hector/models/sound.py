@@ -29,10 +29,20 @@ def sound(reply: ModelReply) -> ModelReply:
     usage = reply.usage
     counts = (usage.input, usage.output, usage.cache_read, usage.cache_write, usage.reasoning)
     if {*map(type, counts)} != {int} or min(counts) < 0:
-        reply = replace(reply, usage=Usage(*(count if _is_count(count) else 0 for count in counts)))
+        reply = replace(reply, usage=_counted(usage))
     _text(reply.model)
     _text(reply.raw_finish)
     return reply
+
+
+def _counted(usage: Usage) -> Usage:
+    """Without what is no count."""
+    cached = (_count(usage.cache_read), _count(usage.cache_write), _count(usage.reasoning))
+    return Usage(_count(usage.input), _count(usage.output), *cached, usage.model)
+
+
+def _count(value: Any) -> int:
+    return value if _is_count(value) else 0
 
 
 def _is_count(value: Any) -> bool:

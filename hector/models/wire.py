@@ -16,6 +16,7 @@ from hector.core.content import JsonObject, Replay, ToolCall
 from hector.core.errors import ModelError, ModelUnavailable
 from hector.core.event import Delta
 from hector.core.ids import new_id
+from hector.core.jsontext import encoder
 from hector.core.ports import ModelReply, ModelRequest
 from hector.core.record import dataclass
 
@@ -30,7 +31,8 @@ class HttpCall:
     """One POST. `path` starts with "/" and is added to the base URL; `headers` come on top of the client's own.
 
     `names` maps the tool names on the wire back to ours where they differ (see names.py); `output_tool` names the tool
-    whose arguments are in truth the structured answer. Both are for `decode` and `decoder` of the same call.
+    whose arguments are in truth the structured answer. Both are for `decode` and `decoder` of the same call. `tools` is
+    the text of `body["tools"]`, where that is known already (see wording.py).
     """
 
     path: str
@@ -38,6 +40,23 @@ class HttpCall:
     headers: Mapping[str, str] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
     output_tool: str | None = None
+    tools: bytes = b""
+
+    @property
+    def document(self) -> bytes:
+        """The body as it goes over the wire; tools that are in words already come last."""
+        if not self.tools:
+            return encoded(self.body)
+        rest = encoded({key: value for key, value in self.body.items() if key != "tools"})
+        return b'%b%b"tools":%b}' % (rest[:-1], b"," if len(rest) > 2 else b"", self.tools)
+
+
+_encode: Final = encoder(ascii_only=False)
+
+
+def encoded(value: object) -> bytes:
+    """A value as JSON, as it goes over the wire. Half a character, which no UTF-8 can say, becomes a question mark."""
+    return _encode(value).encode("utf-8", "replace")
 
 
 class Decoder(Protocol):

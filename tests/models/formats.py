@@ -4,7 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hector.config.llms import AnthropicLlm, GeminiLlm, Llm, OllamaLlm, OpenAiLlm
+from hector.config.llm_anthropic import AnthropicLlm
+from hector.config.llm_gemini import GeminiLlm
+from hector.config.llm_ollama import OllamaLlm
+from hector.config.llm_openai import OpenAiLlm
+from hector.config.llms import Llm
 from hector.core.ports import ChatModel
 from hector.core.usage import Usage
 from hector.models.registry import create

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hector.config.llms import AnthropicLlm
+from hector.config.llm_anthropic import AnthropicLlm
 from hector.core.content import JsonObject, Media, Message, Replay, Text, Thinking, ToolCall, ToolResult, user
 from hector.core.errors import ModelRejected, ModelUnavailable, UnsupportedContent
 from hector.core.event import Delta, TextDelta, ThinkingDelta

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from hector.config.llms import AnthropicLlm, GeminiLlm
+from hector.config.llm_anthropic import AnthropicLlm
+from hector.config.llm_gemini import GeminiLlm
 from hector.core.content import user
 from hector.core.errors import ModelRejected
 from hector.core.ports import ModelRequest

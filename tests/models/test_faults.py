@@ -5,7 +5,14 @@ from typing import Any
 
 import pytest
 
-from hector.core.errors import ContextOverflow, ModelAuthError, ModelError, ModelRejected, ModelUnavailable
+from hector.core.errors import (
+    AccountSpent,
+    ContextOverflow,
+    ModelAuthError,
+    ModelError,
+    ModelRejected,
+    ModelUnavailable,
+)
 from hector.models.faults import BODY_LIMIT, Fault, read_fault, rejected_parameter, reported, to_error
 
 WHO = "llm 'main' (some-model at api.test)"
@@ -48,12 +55,12 @@ def test_overflow_by_its_code(field: dict[str, str]) -> None:
         (403, {"error": {"message": "not yours"}}, ModelAuthError),
         (400, {"error": {"message": "API key not valid. Please pass a valid API key."}}, ModelAuthError),
         (400, {"error": {"message": "temperature: out of range"}}, ModelRejected),
-        (402, {"error": {"type": "billing_error", "message": "pay"}}, ModelRejected),
+        (402, {"error": {"type": "billing_error", "message": "pay"}}, AccountSpent),
         (404, {"error": "model 'x' not found"}, ModelRejected),
         (429, {"error": {"message": "slow down"}}, ModelUnavailable),
         (429, {"error": {"message": "over the context size of tokens per minute"}}, ModelUnavailable),
-        (429, {"error": {"code": "insufficient_quota", "message": "no credit"}}, ModelRejected),
-        (429, {"error": {"message": "n", "details": {"error_code": "enforced_spend_limit_reached"}}}, ModelRejected),
+        (429, {"error": {"code": "insufficient_quota", "message": "no credit"}}, AccountSpent),
+        (429, {"error": {"message": "n", "details": {"error_code": "enforced_spend_limit_reached"}}}, AccountSpent),
         (500, {"error": {"message": "oops"}}, ModelUnavailable),
         (529, {"error": {"type": "overloaded_error", "message": "busy"}}, ModelUnavailable),
         (302, b"", ModelRejected),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hector.config.llms import GeminiLlm
+from hector.config.llm_gemini import GeminiLlm
 from hector.core.content import Data, JsonObject, Media, Message, Replay, Text, Thinking, ToolCall, ToolResult, user
 from hector.core.errors import ModelAuthError, ModelUnavailable, UnsupportedContent
 from hector.core.event import Delta, TextDelta, ThinkingDelta

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from hector.config.llms import AnthropicLlm, GeminiLlm
+from hector.config.llm_anthropic import AnthropicLlm
+from hector.config.llm_gemini import GeminiLlm
 from hector.core.clock import FakeClock
 from hector.core.content import Message, Text, ToolResult, user
 from hector.core.errors import ConfigError, ModelError, ModelRejected, ModelUnavailable
@@ -84,7 +85,7 @@ async def test_a_stream_that_is_not_closed_after_its_end(fake: FakeProvider) -> 
     fake.script(Turn(text="done", linger=True))
     began = time.monotonic()
     assert (await last(model)).message.text == "done"
-    assert time.monotonic() - began < answers.DRAIN_SECONDS + 1
+    assert time.monotonic() - began < answers.DRAIN_SECONDS + 10
     await model.aclose()
 
 
@@ -236,7 +237,7 @@ async def test_headers_that_cannot_be_sent(fake: FakeProvider) -> None:
 async def test_cancelling_while_waiting_for_the_next_try(fake: FakeProvider) -> None:
     model = create("main", llm(fake.url, retry={"initial_delay": 20}))
     fake.script(Turn(status=503))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         task = asyncio.create_task(last(model))
         await fake.asked.wait()
         await asyncio.sleep(0.05)

@@ -22,7 +22,9 @@ from typing import Any, Final
 
 import pytest
 
-from hector.config.llms import AnthropicLlm, GeminiLlm, OpenAiLlm
+from hector.config.llm_anthropic import AnthropicLlm
+from hector.config.llm_gemini import GeminiLlm
+from hector.config.llm_openai import OpenAiLlm
 from hector.core.content import Message, Text, ToolResult, user
 from hector.core.errors import ModelAuthError, ModelError, ModelRejected, ModelUnavailable
 from hector.core.event import TextDelta
@@ -284,8 +286,8 @@ async def test_streams_that_break_after_some_text(model: ChatModel, judge: Judge
 
 @pytest.mark.proves("models.faults")
 async def test_a_stall_ends_in_time(model: ChatModel, judge: Judge) -> None:
-    await judge.script({"type": "stream_fault", "kind": "stall", "after_chunks": 0, "stall_seconds": 5})
+    await judge.script({"type": "stream_fault", "kind": "stall", "after_chunks": 0, "stall_seconds": 10})
     began = time.monotonic()
     assert (await stream(model, request()))[0]
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 9
     await judge.clean()

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from hector.config.llms import LocalLlm
+from hector.config.llm_local import LocalLlm
 from hector.config.modelfile import find_model
 from hector.core.content import user
 from hector.core.errors import ConfigError, ModelUnavailable
@@ -52,8 +52,10 @@ def behave(monkeypatch: pytest.MonkeyPatch, **behaviour: Any) -> None:
 
 
 @asynccontextmanager
-async def running(model_file: Path, program: Path, patience: Patience = FAST) -> AsyncIterator[LocalModel]:
-    llm = LocalLlm.model_validate({"context_size": 512, "retry": {"initial_delay": "10ms"}})
+async def running(
+    model_file: Path, program: Path, patience: Patience | None = FAST, **keys: Any
+) -> AsyncIterator[LocalModel]:
+    llm = LocalLlm.model_validate({"context_size": 512, "retry": {"initial_delay": "10ms"}, **keys})
     local = LocalModel(llm, "tiny", Launch(model_file, context=512, executable=str(program)), patience)
     try:
         yield local
@@ -77,7 +79,7 @@ async def ask(local: LocalModel, text: str = "hello") -> dict[str, Any]:
 
 async def gone(pid: int) -> None:
     """Wait until no such process runs any more. A dead one that its parent has not asked about yet counts as gone."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(25):
         while _runs(pid):  # noqa: ASYNC110 - the end of a foreign process can only be polled
             await asyncio.sleep(0.02)
 
@@ -167,12 +169,14 @@ async def test_a_child_that_stops_answering_is_replaced(
 
 
 @pytest.mark.proves("models.local")
+@pytest.mark.parametrize(
+    ("patience", "keys"), [(Patience(start=0.5, failures=0, stop=0.5), {}), (None, {"startup_timeout": "500ms"})]
+)
 async def test_a_child_that_loads_too_long_is_given_up(
-    model_file: Path, program: Path, monkeypatch: pytest.MonkeyPatch
+    model_file: Path, program: Path, monkeypatch: pytest.MonkeyPatch, patience: Patience | None, keys: dict[str, str]
 ) -> None:
     behave(monkeypatch, load=60)
-    patience = Patience(start=0.5, failures=0, stop=0.5)
-    async with running(model_file, program, patience) as local:
+    async with running(model_file, program, patience, **keys) as local:
         with pytest.raises(ModelUnavailable, match=r"not loaded yet after 0.5 s|was not ready within 0.5 s"):
             await ask(local)
 
@@ -286,7 +290,7 @@ async def test_closing_while_it_loads_leaves_nothing(
     behave(monkeypatch, load=60)
     async with running(model_file, program) as local:
         await local.start()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(25):
             while (pid := local.pid) is None:  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0.01)
     await gone(pid)

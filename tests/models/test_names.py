@@ -6,7 +6,7 @@ import pytest
 
 from hector.core.content import Message, ToolCall, user
 from hector.core.ports import ModelRequest, ToolSpec
-from hector.models.names import GEMINI, PLAIN, mangle, request_names, reverse
+from hector.models.names import GEMINI, PLAIN, mangle, reverse, wire_names
 
 NAMES = ["fs.read", "fs/read", "fs read", "fs_read", "größe", "x" * 70, "x" * 71, "9lives", "", "a.b:c", "_", "-"]
 
@@ -35,4 +35,4 @@ def test_a_name_is_the_same_in_the_next_request() -> None:
 def test_tools_of_the_history_count() -> None:
     past = Message("assistant", (ToolCall("1", "old.tool", {}),))
     asked = ModelRequest("", [user("hi"), past], [ToolSpec("new.tool", "", {})])
-    assert request_names(asked) == {"old.tool", "new.tool"}
+    assert wire_names(asked) == {"old.tool": "old_tool", "new.tool": "new_tool"}

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from hector.config.llms import OllamaLlm
-from hector.config.llms import Thinking as ThinkingConfig
+from hector.config.llm_ollama import OllamaLlm
+from hector.config.thinking import Thinking as ThinkingConfig
 from hector.core.content import Data, Media, Message, Replay, Text, Thinking, ToolCall, ToolResult, user
 from hector.core.errors import ModelError, ModelRejected, ModelUnavailable, UnsupportedContent
 from hector.core.event import Delta, TextDelta, ThinkingDelta

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from hector.config.llms import OpenAiLlm
+from hector.config.llm_openai import OpenAiLlm
 from hector.models import openai
 from hector.models.http import HttpModel
 from hector.models.schema_turn import SchemaTurn

@@ -7,10 +7,17 @@ from typing import Any
 
 import pytest
 
-from hector.config.llms import OpenAiLlm
-from hector.config.llms import Thinking as ThinkingConfig
+from hector.config.llm_openai import OpenAiLlm
+from hector.config.thinking import Thinking as ThinkingConfig
 from hector.core.content import Content, Data, Media, Message, Part, Replay, Text, Thinking, ToolCall, ToolResult, user
-from hector.core.errors import ContextOverflow, ModelAuthError, ModelRejected, ModelUnavailable, UnsupportedContent
+from hector.core.errors import (
+    AccountSpent,
+    ContextOverflow,
+    ModelAuthError,
+    ModelRejected,
+    ModelUnavailable,
+    UnsupportedContent,
+)
 from hector.core.event import Delta, TextDelta, ThinkingDelta
 from hector.core.ports import ModelReply, ModelRequest, OutputSchema, ToolSpec
 from hector.core.usage import FinishReason, Usage
@@ -498,7 +505,7 @@ def test_a_whole_answer() -> None:
         (503, {"code": 503, "type": "unavailable_error", "message": "Loading model"}, ModelUnavailable),
         (401, {"code": "invalid_api_key", "message": "Incorrect API key"}, ModelAuthError),
         (429, {"code": "rate_limit_exceeded", "message": "slow down"}, ModelUnavailable),
-        (429, {"code": "insufficient_quota", "message": "no money"}, ModelRejected),
+        (429, {"code": "insufficient_quota", "message": "no money"}, AccountSpent),
         (404, {"code": "model_not_found", "message": "no such model"}, ModelRejected),
         (400, {"code": None, "param": "temperature", "message": "Unsupported value"}, ModelRejected),
     ],

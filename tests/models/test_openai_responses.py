@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from hector.config.llms import OpenAiLlm
-from hector.config.llms import Thinking as ThinkingConfig
+from hector.config.llm_openai import OpenAiLlm
+from hector.config.thinking import Thinking as ThinkingConfig
 from hector.core.content import Data, Media, Message, Replay, Text, Thinking, ToolCall, ToolResult, user
 from hector.core.errors import ContextOverflow, ModelError, ModelRejected, ModelUnavailable, UnsupportedContent
 from hector.core.event import Delta, TextDelta, ThinkingDelta

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from hector.config.llms import Llm, OllamaLlm, OpenAiLlm
-from hector.config.llms import Thinking as ThinkingConfig
+from hector.config.llm_ollama import OllamaLlm
+from hector.config.llm_openai import OpenAiLlm
+from hector.config.llms import Llm
+from hector.config.thinking import Thinking as ThinkingConfig
 from hector.core.content import Message, Text, Thinking, ToolResult, user
 from hector.core.errors import ModelRejected, ModelUnavailable
 from hector.core.event import TextDelta, ThinkingDelta

@@ -38,13 +38,12 @@ def test_an_unknown_provider() -> None:
 def test_a_provider_loads_only_itself(provider: str) -> None:
     """Start-up time is a feature: no other provider, no stock HTTP client."""
     code = (
-        "import sys; from hector.config import llms; from hector.models.registry import create;"
-        f"found = [c for c in (llms.AnthropicLlm, llms.GeminiLlm, llms.OpenAiLlm, llms.OllamaLlm)"
-        f" if c().provider == {provider!r}];"
-        "create('main', found[0]()); print(*sorted(sys.modules))"
+        "import sys; from hector.config.llms import CLASSES; from hector.models.registry import create;"
+        f"create('main', CLASSES[{provider!r}]()()); print(*sorted(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
     loaded = set(done.stdout.split())
     assert not loaded & {"httpx", "h11", "anthropic", "openai", "google.genai"}
     others = {"anthropic", "gemini", "ollama"} - {provider}
     assert not loaded & {f"hector.models.{other}" for other in others}
+    assert not loaded & {f"hector.config.llm_{other}" for other in others}

@@ -10,6 +10,7 @@ As a process: `python -m tests.models.fakeprovider --port 0`.
 
 from tests.models.fakeprovider.anthropic import AnthropicDialect
 from tests.models.fakeprovider.dialect import BAD_KEY, USAGE, Dialect, Refusal, Seen
+from tests.models.fakeprovider.embeddings import EmbeddingsDialect
 from tests.models.fakeprovider.gemini import GeminiDialect
 from tests.models.fakeprovider.ollama import OllamaDialect
 from tests.models.fakeprovider.openai_chat import OpenAiChatDialect
@@ -23,6 +24,7 @@ DIALECTS: tuple[type[Dialect], ...] = (
     OpenAiChatDialect,
     OpenAiResponsesDialect,
     OllamaDialect,
+    EmbeddingsDialect,
 )
 """Every dialect. A further one is a module with such a class, named here."""
 
