@@ -1,7 +1,8 @@
 """A real PostgreSQL server for tests: its own folder, its own port, gone with the test run.
 
 `postgres` is one server for the whole run (one per xdist worker), `postgres_dsn` an empty database of the
-test's own, `postgres_ready` one with Hector's schema.
+test's own, `postgres_ready` one with Hector's schema, `postgres_fresh` such a one that nobody has used before: for
+tests of how the server goes about a statement, which depends on what was in a table.
 Tests that stop the server, or set it up in another way, start their own `Postgres`.
 """
 
@@ -24,6 +25,7 @@ from typing import Any, Final
 import pytest
 
 from hector.store import open_store
+from tests.postgres_pool import NO_ROWS, NO_TABLES, Pool
 
 USER: Final = "hector"
 PASSWORD: Final = "p@ss:w/rd-geheim"
@@ -214,6 +216,7 @@ class Postgres:
                 self.stop("kill")
                 raise TimeoutError(f"PostgreSQL does not start: {self.log[-2000:]}")
             if self._keeper.poll() is not None:
+                self._keeper.communicate()
                 return False
             time.sleep(0.01)
         return True
@@ -255,12 +258,18 @@ def postgres(postgres_programs: Path) -> Iterator[Postgres]:
         server.remove()
 
 
+@pytest.fixture(scope="session")
+def postgres_empty(postgres: Postgres) -> Pool:
+    """Databases with nothing in them."""
+    return Pool(postgres, NO_TABLES)
+
+
 @pytest.fixture
-def postgres_dsn(postgres: Postgres) -> Iterator[str]:
+def postgres_dsn(postgres: Postgres, postgres_empty: Pool) -> Iterator[str]:
     """The address of an empty database."""
-    name = postgres.create()
+    name = postgres_empty.take()
     yield postgres.dsn(name)
-    postgres.drop(name)
+    postgres_empty.give_back(name)
 
 
 @pytest.fixture(scope="session")
@@ -275,9 +284,23 @@ def postgres_template(postgres: Postgres) -> str:
     return name
 
 
+@pytest.fixture(scope="session")
+def postgres_migrated(postgres: Postgres, postgres_template: str) -> Pool:
+    """Databases with Hector's schema and no rows."""
+    return Pool(postgres, NO_ROWS, postgres_template)
+
+
 @pytest.fixture
-def postgres_ready(postgres: Postgres, postgres_template: str) -> Iterator[str]:
+def postgres_ready(postgres: Postgres, postgres_migrated: Pool) -> Iterator[str]:
     """The address of a database with Hector's schema: a quicker start than an empty one."""
+    name = postgres_migrated.take()
+    yield postgres.dsn(name)
+    postgres_migrated.give_back(name)
+
+
+@pytest.fixture
+def postgres_fresh(postgres: Postgres, postgres_template: str) -> Iterator[str]:
+    """The address of a database with Hector's schema in which nothing has ever been."""
     name = postgres.create(postgres_template)
     yield postgres.dsn(name)
     postgres.drop(name)

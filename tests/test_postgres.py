@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from tests.postgres import PASSWORD, Postgres
+from tests.postgres_pool import NO_ROWS, NO_TABLES, Pool
 
 ROOT = Path(__file__).parents[1]
 START = """
@@ -72,3 +73,56 @@ def test_it_ends_with_the_process_that_started_it(postgres_programs: Path) -> No
         assert time.monotonic() < deadline
         time.sleep(0.05)
     subprocess.run(["rm", "-rf", folder], check=True)
+
+
+ROWS = """SELECT format('SELECT %L WHERE EXISTS (SELECT FROM %s)', relname, oid::regclass) FROM pg_class
+    WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname <> 'migrations' \\gexec
+SELECT sequencename FROM pg_sequences WHERE last_value IS NOT NULL;
+"""
+"""Names tables with rows, and sequences that have been used."""
+
+
+def test_a_template_holds_nothing_that_emptying_would_take(postgres: Postgres, postgres_template: str) -> None:
+    assert postgres.psql(ROWS, postgres_template) == ""
+
+
+async def test_a_database_is_lent_again_as_it_was(postgres: Postgres, postgres_template: str) -> None:
+    pool = Pool(postgres, NO_ROWS, postgres_template)
+    name = pool.take()
+    number = "SELECT nextval(pg_get_serial_sequence('sessions', 'key'))"
+    con = await asyncpg.connect(postgres.dsn(name))
+    try:
+        await con.execute("INSERT INTO switches (scope, reason, author, created) VALUES ('a', 'b', 'c', 1)")
+        assert (await con.fetchval(number), await con.fetchval(number)) == (1, 2)
+        assert postgres.psql(ROWS, name).split() == ["switches", "sessions_key_seq"]
+        await con.execute("BEGIN; SELECT * FROM switches FOR UPDATE")  # in the way, until it is ended
+        pool.give_back(name)
+    finally:
+        con.terminate()
+    assert pool.take() == name
+    assert postgres.psql(ROWS, name) == ""
+    assert await answer(postgres.dsn(name), number) == 1
+    postgres.psql("ALTER TABLE switches ADD more int", name)
+    pool.give_back(name)
+    assert pool.take() != name
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "ALTER DATABASE {} SET search_path = elsewhere",
+        "CREATE SCHEMA elsewhere",
+        "REVOKE ALL ON SCHEMA pg_catalog FROM PUBLIC",
+    ],
+)
+def test_a_database_that_was_changed_is_lent_to_nobody(postgres: Postgres, sql: str) -> None:
+    pool = Pool(postgres, NO_TABLES)
+    name = pool.take()
+    postgres.psql("CREATE TABLE t (x int)", name)
+    pool.give_back(name)
+    assert pool.take() == name
+    postgres.psql(sql.format(name))
+    if "{}" not in sql:
+        postgres.psql(sql, name)
+    pool.give_back(name)
+    assert pool.take() != name

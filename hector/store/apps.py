@@ -130,7 +130,7 @@ class AppConfigs:
         return self._database.read(unit)
 
     def deleting(self, before: float) -> Awaitable[tuple[str, ...]]:
-        """Apps whose deletion was begun before a time (seconds since the epoch)."""
+        """Apps whose deletion was begun, and held last, before a time (seconds since the epoch)."""
 
         async def unit(con: Connection) -> tuple[str, ...]:
             return tuple(row[0] for row in await con.all(self._sql["deleting"], (milliseconds(before),)))
@@ -192,6 +192,14 @@ class AppConfigs:
         async def unit(con: Connection) -> AppRecord:
             found = await self._find_for_change(con, app_id)
             return await self._change(con, replace(found, epoch=found.epoch + 1), aside)
+
+        return self._database.write(unit)
+
+    def hold(self, app_id: str) -> Awaitable[None]:
+        """Say that something of an app is left that is being deleted: who asks for such apps finds it later."""
+
+        async def unit(con: Connection) -> None:
+            await con.execute(self._sql["hold"], (milliseconds(self._clock.now()), app_id))
 
         return self._database.write(unit)
 

@@ -21,10 +21,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeAlias
 
-from hector import __version__
 from hector.core.clock import iso
 from hector.core.errors import StartupError, StoreError
 from hector.core.record import dataclass
+from hector.version import __version__
 
 Row: TypeAlias = tuple[Any, ...]
 

@@ -1,102 +1,22 @@
 """The chain of the audit log: each row's hash covers the row and the hash before it, so that no row changes unseen.
 
-hash = SHA-256 of the previous hash and the row's other columns as a JSON list in ASCII without spaces; the first row
-follows on `GENESIS`. Whoever can write to the database can also make a chain anew, or cut its end off: an anchor, a
-place and its hash that was noted elsewhere, shows that.
+`store/audit_proof.py` says how; here rows are moved into the chain, cut off at its beginning, and read.
 """
 
-import hashlib
-import json
-import logging
-import re
 from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
 from typing import Final
 
 from hector.core.audit import Entry
 from hector.core.clock import Clock
-from hector.core.errors import StoreError
-from hector.core.record import dataclass
-from hector.store.audit import AuditLog, Chained, chained
-from hector.store.codec import dumps, loads, milliseconds
+from hector.store.audit import Chained, chained
+from hector.store.audit_proof import GENESIS, LOOK_AHEAD, Anchor, Flaw, Verdict, Walk, cut_of, digest, explain, some
+from hector.store.codec import dumps, milliseconds
 from hector.store.database import Connection, Database, Row, Work
 from hector.store.queries import load
 
-log = logging.getLogger("hector.store")
-GENESIS: Final = "0" * 64
-"""What the first row follows on."""
 CUT: Final = "audit.cut"
 """The action of the row behind which a chain begins whose older rows have been removed by the retention."""
 BATCH: Final = 500
-PAUSE: Final = 5.0
-"""Seconds between two looks for entries."""
-ANCHOR_SECONDS: Final = 3600.0
-"""How often the head of the chain is written to the log, while it changes."""
-_LOOK_AHEAD: Final = 64
-_ANCHOR: Final = re.compile(r"seq\W{1,4}(\d{1,18})\W.{0,2000}?hash\W{1,4}([0-9a-f]{64})")
-_BARE: Final = re.compile(r"\s*(\d{1,18}):([0-9a-f]{64})\s*")
-
-
-@dataclass(frozen=True, slots=True)
-class Anchor:
-    """The hash that stands at a place of the chain."""
-
-    seq: int
-    hash: str
-
-    def __str__(self) -> str:
-        return f"{self.seq}:{self.hash}"
-
-
-@dataclass(frozen=True, slots=True)
-class Flaw:
-    """The first place at which a chain does not hold: `kind` is changed, missing, inserted, reordered or truncated."""
-
-    seq: int
-    kind: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What was found: rows that hold, from where to where; the flaw, if any; cuts by the retention; anchors met."""
-
-    rows: int
-    first: int
-    head: Anchor
-    flaw: Flaw | None = None
-    anchors: int = 0
-    behind_cut: int = 0
-
-
-def digest(previous: str, row: Sequence[object]) -> str:
-    """The hash of a row: its columns from seq to detail. What no row holds that was written here has one, too."""
-    text = json.dumps(list(row), separators=(",", ":"), ensure_ascii=True, default=repr)
-    return hashlib.sha256(f"{previous}{text}".encode("ascii", "backslashreplace")).hexdigest()
-
-
-def cut_of(seq: int, detail: object) -> tuple[int, str] | None:
-    """Where the chain begins by a row of the retention, and on which hash; None for what that never writes.
-
-    A cut leaves its own row in the chain: one that says otherwise would hide itself.
-    """
-    try:
-        found = loads(detail) if isinstance(detail, str) else None
-    except ValueError:
-        return None
-    match found:
-        case {"first": int(first), "follows": str(follows)} if 1 <= first <= seq:
-            return first, follows
-    return None
-
-
-def anchors_in(text: str) -> list[Anchor]:
-    """The anchors of a text, one a line at most: SEQ:HASH, a line of an export, or one of the server's log."""
-    found = []
-    for line in text.splitlines():
-        match = _BARE.fullmatch(line) or _ANCHOR.search(line)
-        if match:
-            found.append(Anchor(int(match[1]), match[2]))
-    return found
 
 
 class Chain:
@@ -150,11 +70,11 @@ class Chain:
         """Read the whole chain and tell the first place at which it does not hold."""
         while True:
             first, follows = begin = await self._database.read(self._begin)
-            verdict = await self._verified(_Walk(Anchor(first - 1, follows), anchors))
+            verdict = await self._verified(Walk(Anchor(first - 1, follows), anchors))
             if verdict.flaw is None or begin == await self._database.read(self._begin):
                 return verdict  # else rows were removed by the retention while they were being read
 
-    async def _verified(self, walk: "_Walk") -> Verdict:
+    async def _verified(self, walk: Walk) -> Verdict:
         flaw = walk.arrive(walk.end)
         async for row in self._rows(walk.end.seq):
             flaw = flaw or await self._flaw_at(walk.end, row) or walk.arrive(Anchor(row[0], row[-1]))
@@ -220,117 +140,11 @@ class Chain:
         """What is wrong with the row that follows; None for nothing."""
         seq = row[0]
         if seq != end.seq + 1:
-            return Flaw(end.seq + 1, "missing", f"row{_some(end.seq + 1, seq - 1)} missing")
+            return Flaw(end.seq + 1, "missing", f"row{some(end.seq + 1, seq - 1)} missing")
         if digest(end.hash, row[:-1]) == row[-1]:
             return None
-        following = [found async for found in _few(self._rows(seq), _LOOK_AHEAD)]
+        following = [found async for found in _few(self._rows(seq), LOOK_AHEAD)]
         return explain(end, row, following)
-
-
-class _Walk:
-    """How far a chain holds, and the anchors on the way."""
-
-    def __init__(self, start: Anchor, anchors: Iterable[Anchor]) -> None:
-        self.end = start
-        self._start = start.seq
-        self._wanted: dict[int, set[str]] = {}
-        for anchor in anchors:
-            if anchor.seq:
-                self._wanted.setdefault(anchor.seq, set()).add(anchor.hash)
-        self._behind = len([seq for seq in self._wanted if seq < start.seq])
-        self._met = 0
-
-    def arrive(self, place: Anchor) -> Flaw | None:
-        """Go on to a row that follows, and compare it with its anchor."""
-        self.end = place
-        wanted = self._wanted.pop(place.seq, None)
-        if wanted is None:
-            return None
-        self._met += 1
-        if wanted == {place.hash}:
-            return None
-        text = f"row {place.seq} has another hash than its anchor: the chain was made anew up to here"
-        return Flaw(place.seq, "changed", text)
-
-    def cut_off(self) -> Flaw | None:
-        """What is missing at the end, as anchors tell."""
-        lost = max(self._wanted, default=0)
-        if lost <= self.end.seq:
-            return None
-        text = f"the chain ends with row {self.end.seq}, but row {lost} was there once: its end was cut off"
-        return Flaw(self.end.seq + 1, "truncated", text)
-
-    def verdict(self, flaw: Flaw | None) -> Verdict:
-        """What was found."""
-        rows = self.end.seq - self._start
-        return Verdict(rows, self._start + 1, self.end, flaw, self._met, self._behind)
-
-
-class ChainKeeper:
-    """Chains entries for as long as the process serves, carries the retention out, and writes anchors to the log."""
-
-    def __init__(self, audit: AuditLog, database: Database, clock: Clock, kept: float) -> None:
-        """`kept`: seconds that rows stay, 0 for ever."""
-        self._audit = audit
-        self._chain = Chain(database, clock)
-        self._clock = clock
-        self._kept = kept
-        self._changed = True
-        self._next_anchor = self._next_cut = 0.0
-
-    async def run(self) -> None:
-        """Until cancelled."""
-        while True:
-            try:
-                await self._round()
-            except StoreError as error:
-                log.warning("the audit log could not be kept for now: %s", error)
-            except Exception:
-                log.exception("the audit log could not be kept")  # a defect here must not take the server down
-            await self._clock.sleep(PAUSE)
-
-    async def _round(self) -> None:
-        if await self._audit.waiting():
-            await self._chain.settle()
-            self._changed = True
-        now = self._clock.now()
-        if self._kept > 0 and now >= self._next_cut:
-            self._next_cut = now + ANCHOR_SECONDS
-            if await self._chain.cut(now - self._kept):
-                self._changed = True
-                log.info("removed from the audit log by storage.retention", extra={"rows": await self._chain.remove()})
-        if self._changed and now >= self._next_anchor:
-            self._next_anchor, self._changed = now + ANCHOR_SECONDS, False
-            head = await self._chain.head()
-            if head.seq:
-                log.info("audit log", extra={"seq": head.seq, "hash": head.hash})
-
-
-def explain(end: Anchor, row: Row, following: Sequence[Row]) -> Flaw:
-    """Why a row does not follow on the one before it, told from the rows behind it."""
-    seq = row[0]
-    for other in following:
-        if digest(end.hash, (seq, *other[1:-1])) != other[-1]:
-            continue
-        if digest(other[-1], (seq + 1, *row[1:-1])) == row[-1]:
-            return Flaw(
-                seq, "reordered", f"the rows from {seq} to {other[0]} stand in another order than they were written"
-            )
-        return Flaw(seq, "inserted", f"row {seq} was put in: what stands at {other[0]} belongs here")
-    if following:
-        after, content = following[0], following[0][1:-1]
-        if digest(row[-1], after[:-1]) == after[-1]:
-            return Flaw(seq, "changed", f"row {seq} was changed: its hash is not that of its content")
-        for lost in range(1, _LOOK_AHEAD):
-            if digest(row[-1], (after[0] + lost, *content)) == after[-1]:
-                return Flaw(
-                    seq, "missing", f"before row {seq} stood {lost} more: the rows behind were given new places"
-                )
-    return Flaw(seq, "changed", f"row {seq}, or the hash before it, was changed")
-
-
-def _some(first: int, last: int) -> str:
-    return f" {first} is" if first == last else f"s {first} to {last} are"
 
 
 async def _few(rows: AsyncIterator[Row], most: int) -> AsyncIterator[Row]:

@@ -8,10 +8,10 @@ same that approvals are bound to.
 from collections.abc import Iterator
 from typing import Final
 
-from hector.core.audit import FAILED, OK, Entry
+from hector.core.audit import FAILED, OK, REFUSED, Entry
 from hector.core.content import ToolResult
 from hector.core.digest import args_hash
-from hector.core.event import Event
+from hector.core.event import DENIED, Event
 from hector.store.records import Accept, Record
 
 RUN: Final = "run"
@@ -49,8 +49,12 @@ def decision_entries(accept: Accept) -> tuple[Entry, ...]:
 def _of_event(record: Record, event: Event) -> Iterator[Entry]:
     for call in event.message.tool_calls:
         yield _entry("tool.call", record, event, OK, tool=call.name, call=call.id, args_hash=args_hash(call.args))
+    denied = (event.metadata or {}).get(DENIED, {})
     for part in event.message.parts:
-        if isinstance(part, ToolResult):
+        if isinstance(part, ToolResult) and part.call_id in denied:
+            rule = str(denied[part.call_id])
+            yield _entry("tool.deny", record, event, REFUSED, tool=part.name, call=part.call_id, rule=rule)
+        elif isinstance(part, ToolResult):
             outcome = FAILED if part.is_error else OK
             yield _entry("tool.result", record, event, outcome, tool=part.name, call=part.call_id)
 

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from hector import __version__
 from hector.core.clock import Clock
 from hector.core.errors import StoreError
 from hector.core.record import dataclass
@@ -13,6 +12,7 @@ from hector.store.archive import Digest, Manifest, Member, Writer, lines
 from hector.store.database import Connection, Database
 from hector.store.queries import load
 from hector.store.tables import Table, count, pages, tables
+from hector.version import __version__
 
 ENGINES: Final = {"sqlite": "SQLite", "postgres": "PostgreSQL"}
 

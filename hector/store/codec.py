@@ -12,6 +12,7 @@ from hector.core.event import (
     Control,
     DirectReply,
     Event,
+    ExitLoop,
     InputRequired,
     PendingCall,
     Rejected,
@@ -20,6 +21,7 @@ from hector.core.event import (
 from hector.core.jsontext import encoder
 from hector.core.task import ClientMessage
 from hector.core.usage import Usage
+from hector.observe.redact import holds_secret
 
 T = TypeVar("T")
 EventRow: TypeAlias = tuple[int, str, str, str, str, float, str]
@@ -43,7 +45,12 @@ def event_row(event: Event) -> EventRow:
         event.control is not None and not event.branch and isinstance(event.control, InputRequired | ApprovalRequired)
     )
     shown = int(said or asked)
-    return shown, event.id, event.invocation_id, event.author, event.branch, event.at, dumps(_event_body(event))
+    body = dumps(_event_body(event))
+    if holds_secret(body):
+        from hector.observe.discreet import event as hidden  # noqa: PLC0415 - hardly ever
+
+        body = dumps(_event_body(hidden(event)))
+    return shown, event.id, event.invocation_id, event.author, event.branch, event.at, body
 
 
 def _event_body(event: Event) -> JsonObject:
@@ -90,25 +97,30 @@ def event_from_row(row: tuple[Any, ...]) -> Event:
 
 
 def _usage_to_json(usage: Usage) -> JsonObject:
-    return {
+    value: JsonObject = {
         "input": usage.input,
         "output": usage.output,
         "cache_read": usage.cache_read,
         "cache_write": usage.cache_write,
         "reasoning": usage.reasoning,
     }
+    if usage.model:
+        value["model"] = usage.model
+    return value
 
 
 def _usage_from_json(value: JsonObject) -> Usage:
     get = value.get
-    return Usage(get("input", 0), get("output", 0), get("cache_read", 0), get("cache_write", 0), get("reasoning", 0))
+    counts = (get("input", 0), get("output", 0), get("cache_read", 0), get("cache_write", 0), get("reasoning", 0))
+    return Usage(*counts, get("model", ""))
 
 
 def control_to_json(control: Control) -> JsonObject:
     """`{"type": "input_required" | "approval_required" | "rejected" | "direct_reply" | "transfer", ...}`."""
     match control:
         case InputRequired(call_id, prompt):
-            return {"type": "input_required", "call_id": call_id, "prompt": prompt} | _asker(control)
+            choices = {"choices": list(control.choices)} if control.choices else {}
+            return {"type": "input_required", "call_id": call_id, "prompt": prompt} | _asker(control) | choices
         case ApprovalRequired(calls):
             return {"type": "approval_required", "calls": [_pending_to_json(call) for call in calls]}
         case Rejected(reason):
@@ -117,6 +129,8 @@ def control_to_json(control: Control) -> JsonObject:
             return {"type": "direct_reply", "text": text}
         case Transfer(agent, request):
             return {"type": "transfer", "agent": agent, "request": request}
+        case ExitLoop(reason, escalated):
+            return {"type": "exit_loop", "reason": reason, "escalated": escalated}
         case _:
             assert_never(control)
 
@@ -125,7 +139,8 @@ def control_from_json(value: JsonObject) -> Control:
     """The reverse. Raises KeyError or ValueError on a foreign shape."""
     match value["type"]:
         case "input_required":
-            return InputRequired(value["call_id"], value["prompt"], value.get("agent", ""), value.get("branch", ""))
+            asker = (value.get("agent", ""), value.get("branch", ""))
+            return InputRequired(value["call_id"], value["prompt"], *asker, tuple(value.get("choices", ())))
         case "approval_required":
             return ApprovalRequired(tuple(_pending_from_json(call) for call in value["calls"]))
         case "rejected":
@@ -134,6 +149,8 @@ def control_from_json(value: JsonObject) -> Control:
             return DirectReply(value["text"])
         case "transfer":
             return Transfer(value["agent"], value["request"])
+        case "exit_loop":
+            return ExitLoop(value["reason"], value["escalated"])
         case other:
             raise ValueError(f"{other!r} is not the type of a control")
 

@@ -145,10 +145,6 @@ class Credentials:
 
         return self._database.write(unit)
 
-    async def remove_app(self, con: Connection, app: str) -> None:
-        """Forget those of an app, within the unit of work that deletes it."""
-        await con.execute(self._sql["remove_app"], (app,))
-
     async def _told(self, con: Connection, app: str | None, aside: Aside | None) -> None:
         if aside is not None:
             await aside(con)

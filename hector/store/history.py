@@ -49,7 +49,8 @@ def client_message(event: Event, *, context_id: str, task_id: str) -> ClientMess
 def question(event_id: str, asked: InputRequired | ApprovalRequired, *, context_id: str, task_id: str) -> ClientMessage:
     """The agent's message of a task that waits, as it stands in the status and later in the history."""
     if isinstance(asked, InputRequired):
-        said = Message("assistant", (Text(asked.prompt),))
+        choices: JsonObject | None = {"choices": list(asked.choices)} if asked.choices else None
+        said = Message("assistant", (Text(asked.prompt, metadata=choices),))
         asker: JsonObject | None = {"author": asked.agent, "branch": asked.branch} if asked.agent else None
         return ClientMessage(event_id, said, context_id, task_id, asker)
     prompt = "\n\n".join(call.prompt for call in asked.calls)

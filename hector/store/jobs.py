@@ -87,6 +87,10 @@ class Jobs:
 
     # What a unit of work of another repository needs inside its own transaction.
 
+    def now(self) -> int:
+        """By the clock of the jobs, in ms."""
+        return milliseconds(self._clock.now())
+
     async def insert(self, con: Connection, job: NewJob, owner: str | None = None, *, free: bool = False) -> Claim:
         """Add a job. With an owner it is claimed at once, unless its lane is busy: then the claim's fence is 0.
 

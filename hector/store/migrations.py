@@ -4,12 +4,23 @@ import hashlib
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from hector import __version__
 from hector.core.errors import SchemaTooNew, StartupError
 from hector.store.database import Connection
 from hector.store.queries import text
+from hector.version import __version__
 
-NAMES: Final = ("0001_base", "0002_durable", "0003_tenants")
+NAMES: Final = (
+    "0001_base",
+    "0002_durable",
+    "0003_tenants",
+    "0004_egress",
+    "0005_artifacts",
+    "0006_mcp_pins",
+    "0007_memories",
+    "0008_memory_vectors",
+    "0009_memory_words",
+    "0010_mcp_told",
+)
 """All migrations; a list and not a folder's content, because a packed installation has no folder to read."""
 
 TABLE: Final = """

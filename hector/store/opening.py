@@ -24,7 +24,12 @@ from hector.store.tasks import Tasks
 from hector.store.usage import UsageTable
 
 if TYPE_CHECKING:
+    from hector.store.artifacts import Artifacts
+    from hector.store.egress import EgressTable
     from hector.store.inspection import Inspection
+    from hector.store.mcp_pins import McpPins
+    from hector.store.memories import Memories
+    from hector.store.memory_vectors import MemoryVectors
     from hector.store.purge import Purge
     from hector.store.queue import Queue
 
@@ -47,6 +52,28 @@ class Store:
         self.counters = Counters(database, self.usage)
         self.switches = Switches(database)
         self.tasks = Tasks(database, self.sessions, self.jobs, self.push, self.approvals, self.counters, self.audit)
+        self.tasks.artifacts = lambda: self.artifacts
+
+    @cached_property
+    def artifacts(self) -> "Artifacts":
+        """Artifacts that are kept, in all versions."""
+        from hector.store.artifacts import Artifacts  # noqa: PLC0415 - loaded on first use
+
+        return Artifacts(self.database, self.sessions)
+
+    @cached_property
+    def memories(self) -> "Memories":
+        """What is known of users across their sessions."""
+        from hector.store.memories import Memories  # noqa: PLC0415 - loaded on first use
+
+        return Memories(self.database, self.sessions)
+
+    @cached_property
+    def memory_vectors(self) -> "MemoryVectors":
+        """What that means, as vectors."""
+        from hector.store.memory_vectors import MemoryVectors  # noqa: PLC0415 - loaded on first use
+
+        return MemoryVectors(self.database)
 
     @cached_property
     def queue(self) -> "Queue":
@@ -54,6 +81,20 @@ class Store:
         from hector.store.queue import Queue  # noqa: PLC0415 - loaded on first use
 
         return Queue(self.database, self.jobs, self.push.announce_reopened)
+
+    @cached_property
+    def egress(self) -> "EgressTable":
+        """Where connections went."""
+        from hector.store.egress import EgressTable  # noqa: PLC0415 - loaded on first use
+
+        return EgressTable(self.database)
+
+    @cached_property
+    def mcp_pins(self) -> "McpPins":
+        """What was kept of the tools of MCP servers."""
+        from hector.store.mcp_pins import McpPins  # noqa: PLC0415 - loaded on first use
+
+        return McpPins(self.database)
 
     @cached_property
     def inspection(self) -> "Inspection":

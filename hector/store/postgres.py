@@ -7,7 +7,7 @@ from typing import Final, Self, TypeVar
 
 from hector.config.postgres import parse
 from hector.core.errors import HectorError, StartupError, StoreUnavailable
-from hector.store.database import Connection, Work
+from hector.store.database import Connection, Shortcut, Work
 from hector.store.postgres_batches import Reader, write
 from hector.store.postgres_connection import PostgresConnection
 from hector.store.postgres_lanes import Lanes
@@ -67,9 +67,9 @@ class PostgresDatabase:
         """Engine, version and place."""
         return f"PostgreSQL {self._version}, {self._door.address.place}"
 
-    def write(self, work: Work[T], key: Hashable = None) -> Awaitable[T]:
+    def write(self, work: Work[T], key: Hashable = None, shortcut: Shortcut[T] | None = None) -> Awaitable[T]:
         """One unit, committed together with its neighbours."""
-        return self._writers.submit(work, key)
+        return self._writers.submit(work, key, shortcut)
 
     def read(self, work: Work[T]) -> Awaitable[T]:
         """One unit on a snapshot."""

@@ -3,15 +3,21 @@
 import re
 import ssl
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import lru_cache
-from typing import Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute
 
 from hector.config.postgres import PostgresAddress
 from hector.core.errors import StartupError
+from hector.net.egress import EgressRefused
+from hector.net.gate import current
 from hector.store.database import Row
+
+if TYPE_CHECKING:
+    from hector.net.policy import Purpose
 
 _TOKEN: Final = re.compile(r"'[^']*'|\"[^\"]*\"|\?(\d*)")
 _WRITES: Final = re.compile(r"\b(?:INSERT|UPDATE|DELETE|CREATE|ALTER|DROP|TRUNCATE)\b", re.IGNORECASE)
@@ -93,7 +99,11 @@ class PostgresConnection:
 
 
 async def connect(address: PostgresAddress) -> "asyncpg.Connection[asyncpg.Record]":
-    """Connect to the first host that takes writes. Raises what asyncpg raises; nobody waits for more than a while."""
+    """Connect to the first host that takes writes. Raises what asyncpg raises; nobody waits for more than a while.
+
+    Raises StartupError where the egress policy forbids one of the hosts.
+    """
+    await _admit(address, "database")
     settings = {
         "application_name": address.application_name,
         "statement_timeout": f"{round(address.statement_timeout * 1000)}",
@@ -127,6 +137,83 @@ async def connect(address: PostgresAddress) -> "asyncpg.Connection[asyncpg.Recor
         server_settings=settings,
         target_session_attrs=SessionAttribute.read_write if len(address.hosts) > 1 else None,
     )
+
+
+async def connect_reading(address: PostgresAddress, timeout: float) -> "asyncpg.Connection[asyncpg.Record]":
+    """Connect to a database of others, in which nothing can be changed. `timeout`: seconds of one statement.
+
+    Raises like `connect`.
+    """
+    await _admit(address, "retrieval")
+    settings = {
+        "application_name": f"{address.application_name} documents",
+        "default_transaction_read_only": "on",
+        "statement_timeout": f"{round(timeout * 1000)}",
+        "idle_in_transaction_session_timeout": "10s",
+        "timezone": "UTC",
+        "datestyle": "ISO, YMD",
+    }
+    if address.search_path:
+        settings["search_path"] = address.search_path
+    return await asyncpg.connect(
+        host=[host for host, _ in address.hosts],
+        port=[port for _, port in address.hosts],
+        user=address.user,
+        password=address.password,
+        database=address.database,
+        ssl=tls(address),
+        timeout=address.connect_timeout,
+        command_timeout=timeout + SLACK,
+        statement_cache_size=32,
+        server_settings=settings,
+    )
+
+
+async def connect_vectors(address: PostgresAddress, timeout: float) -> "asyncpg.Connection[asyncpg.Record]":
+    """Connect to a database that holds vectors, to the first host that takes writes. `timeout`: seconds of a statement.
+
+    Raises like `connect`.
+    """
+    await _admit(address, "retrieval")
+    settings = {
+        "application_name": f"{address.application_name} vectors",
+        "statement_timeout": f"{round(timeout * 1000)}",
+        "idle_in_transaction_session_timeout": "10s",
+        "lock_timeout": "5s",
+        "standard_conforming_strings": "on",
+    }
+    if address.search_path:
+        settings["search_path"] = address.search_path
+    return await asyncpg.connect(
+        host=[host for host, _ in address.hosts],
+        port=[port for _, port in address.hosts],
+        user=address.user,
+        password=address.password,
+        database=address.database,
+        ssl=tls(address),
+        timeout=address.connect_timeout,
+        command_timeout=timeout + SLACK,
+        statement_cache_size=32,
+        server_settings=settings,
+        target_session_attrs=SessionAttribute.read_write if len(address.hosts) > 1 else None,
+    )
+
+
+async def _admit(address: PostgresAddress, purpose: "Purpose") -> None:
+    """Have the egress policy judge all hosts. The driver looks their names up once more when it connects.
+
+    Raises StartupError.
+    """
+    gate = current()
+    for host, port in address.hosts:
+        if host.startswith("/"):  # a socket of this machine
+            continue
+        with suppress(OSError):  # the driver says it better
+            try:
+                await gate.addresses(purpose, host, port)
+            except EgressRefused as error:
+                raise StartupError(f"the database cannot be opened: {error}") from None
+        gate.traffic(purpose, host, port).attempt()
 
 
 def tls(address: PostgresAddress) -> "ssl.SSLContext | Literal[False, 'allow', 'prefer']":

@@ -9,6 +9,7 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 from hector.core.errors import StoreUnavailable
+from hector.store.database import Shortcut
 from hector.store.groupcommit import Work, settle
 from hector.store.postgres_batches import Run, SplitError, Unit
 from hector.store.postgres_link import Door, Link
@@ -24,17 +25,18 @@ class Lanes:
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[Unit] = deque()
         self._busy: set[Hashable] = set()
+        self._ways: list[str] = []
         self._idle: list[asyncio.Future[None]] = []
         self._lanes: list[asyncio.Task[None]] = []
         self._handing = self._watching = False
         self._closed = False
 
-    def submit(self, work: Work, key: Hashable = None) -> "asyncio.Future[Any]":
+    def submit(self, work: Work, key: Hashable = None, shortcut: Shortcut[Any] | None = None) -> "asyncio.Future[Any]":
         """Hand a unit over."""
         if self._closed:
             raise StoreUnavailable("the database is closed: this process is shutting down")
         future = self._loop.create_future()
-        self._waiting.append(Unit(work, future, key))
+        self._waiting.append(Unit(work, future, key, shortcut))
         if not self._handing:  # units of the same turn of the loop share a batch
             self._handing = True
             self._loop.call_soon(self._hand_over)
@@ -52,12 +54,13 @@ class Lanes:
     def _hand_over(self) -> None:
         """Have a lane take what waits. A second one joins in only if the first does not get to it soon.
 
-        Large batches cost less than many connections; but one that waits for a lock must not hold up the rest.
+        Large batches cost less than many connections; but one that waits for a lock must not hold up the rest, and
+        units that take different shortcuts cannot share a batch.
         """
         self._handing = False
         if not self._waiting:
             return
-        if len(self._idle) == len(self._lanes):
+        if len(self._idle) == len(self._lanes) or self._waiting[0].way not in self._ways:
             self._reinforce()
         elif not self._watching:
             self._watching = True
@@ -92,6 +95,7 @@ class Lanes:
         if batch:
             await self._serve(link, batch)
             self._busy.difference_update(unit.key for unit in batch)
+            self._ways.remove(batch[0].way)
             self._hand_over()  # perhaps what waited for one of these keys
         return bool(batch)
 
@@ -106,15 +110,20 @@ class Lanes:
         return batch
 
     def _next(self) -> list[Unit]:
-        """What may run now, in order: the units of a key that another lane works on wait."""
+        """What may run now, in order: the units of a key that another lane works on wait, and those of another way."""
         batch: list[Unit] = []
         passed: list[Unit] = []
         blocked = set(self._busy)
         while self._waiting and len(batch) < self._limit and not (batch and (batch[0].alone or self._waiting[0].alone)):
             unit = self._waiting.popleft()
-            (passed if unit.key in blocked else batch).append(unit)
+            fits = unit.key not in blocked and (not batch or unit.way == batch[0].way)
+            (batch if fits else passed).append(unit)
+            if unit.key is not None and not (fits and not unit.way):
+                blocked.add(unit.key)  # a shortcut that is not taken puts its unit behind the others
         self._waiting.extendleft(reversed(passed))
         self._busy.update(unit.key for unit in batch if unit.key is not None)
+        if batch:
+            self._ways.append(batch[0].way)
         return batch
 
     async def _serve(self, link: Link, batch: Sequence[Unit]) -> None:
@@ -122,6 +131,6 @@ class Lanes:
         try:
             settle(await link.run(lambda again: self._run(link, batch, again), again=batch[0].again))
         except SplitError as split:
-            self._waiting.extendleft(unit._replace(alone=True, again=split.again) for unit in reversed(batch))
+            self._waiting.extendleft(reversed(split.units))
         except Exception as error:  # noqa: BLE001 - a lane must live on, and the error belongs to the units' callers
             settle([(unit.future, None, self._door.fault(error)) for unit in batch])

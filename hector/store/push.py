@@ -9,7 +9,7 @@ from hector.core.content import JsonObject
 from hector.core.errors import InvalidRequest, NotFound, Violation
 from hector.core.event import Artifact
 from hector.core.job import READY, NewJob
-from hector.core.push import PushConfig, PushPage
+from hector.core.push import CALLBACKS, PushConfig, PushPage
 from hector.core.record import dataclass
 from hector.core.task import Caller, Status, TaskState
 from hector.store.codec import artifact_from_text, client_message_from_text, decoded, milliseconds
@@ -171,9 +171,9 @@ class PushConfigs:
     async def _add(self, con: Connection, task: Place, caller: Caller, news: Iterable[JsonObject]) -> None:
         key, task_id, context_id = task
         now = self._clock.now()
-        for (config_id,) in await con.all(self._sql["receivers"], (key,)):
+        for config_id, version in await con.all(self._sql["receivers"], (key,)):
             lane = lane_of(key, config_id)
-            for one in news:
+            for one in news if version not in CALLBACKS else filter(_is_end, news):
                 payload = {"config": config_id, "context": context_id, **one}
                 job = NewJob(KIND, caller, task_id, payload, now, lane, self.max_attempts, PRIORITY)
                 await self._jobs.insert(con, job)
@@ -191,6 +191,11 @@ class PushConfigs:
 
     def _now(self) -> int:
         return milliseconds(self._clock.now())
+
+
+def _is_end(news: JsonObject) -> bool:
+    """Whether callbacks are made for it: they tell of the end alone."""
+    return "artifact" not in news and TaskState(news["status"][0]).terminal
 
 
 def lane_of(task: int, config_id: str) -> str:

@@ -25,6 +25,11 @@ FILES: Final = (
     "credentials",
     "audit",
     "inspection",
+    "artifacts",
+    "mcp_pins",
+    "memories",
+    "memory_vectors",
+    "egress",
 )
 _HEADER: Final = re.compile(r"^-- (\w+)(?: @(\w+))?\n", re.MULTILINE)
 _REMARK: Final = re.compile(r"^--.*\n", re.MULTILINE)

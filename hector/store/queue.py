@@ -37,6 +37,15 @@ class JobStatistics:
     mean_run: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How many jobs of an app are pending, processing, dead, or timers."""
+
+    app: str
+    status: str
+    count: int
+
+
 class Queue:
     """The repository. Every public method is one unit of work. `reopened` is told of failed tasks that work again."""
 
@@ -51,6 +60,15 @@ class Queue:
     def statistics(self, app: str | None = None) -> Awaitable[JobStatistics]:
         """Counts and times of all jobs that are still remembered: of one app, or of all."""
         return self._database.read(lambda con: self._statistics(con, app))
+
+    def depths(self, app: str | None = None) -> Awaitable[tuple[Depth, ...]]:
+        """How many jobs are in the queue, or were given up, by app: of one app, or of all."""
+
+        async def unit(con: Connection) -> tuple[Depth, ...]:
+            rows = await con.all(self._sql["depths"], (app, milliseconds(self._clock.now())))
+            return tuple(Depth(str(name), str(status), int(count)) for name, status, count in rows)
+
+        return self._database.read(unit)
 
     def dead(
         self, *, before: int | None = None, limit: int = 50, app: str | None = None

@@ -1,6 +1,6 @@
 """What tasks are told: a message to accept, what came of it, a step to record; and the rows that a step becomes."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from hector.core.content import JsonObject
 from hector.core.event import Artifact, Event
@@ -15,6 +15,9 @@ from hector.store.keys import lane_of
 from hector.store.sessions import Session
 from hector.store.state import StateChange, state_changes
 
+if TYPE_CHECKING:
+    from hector.store.artifacts import Kept
+
 
 @dataclass(frozen=True, slots=True)
 class Accept:
@@ -24,7 +27,7 @@ class Accept:
     (`history.user_event`). `owner` is the process that runs it at once, unless the session is busy; None leaves it to
     whoever is free. `stream` says whether the model is to be asked for a stream; `direct`, whether whoever takes it up
     later may answer with a message instead of a task. `push` is told of all that follows; `decisions` are what the
-    event brings for calls that waited.
+    event brings for calls that waited. `fresh`: the `context_id` has just been made.
     """
 
     caller: Caller
@@ -42,6 +45,12 @@ class Accept:
     priority: int = 0
     push: PushConfig | None = None
     decisions: tuple[Decision, ...] = ()
+    fresh: bool = False
+
+    @property
+    def begins(self) -> bool:
+        """Whether it is the first message of its conversation, as far as the client is to be believed."""
+        return self.fresh or self.context_id is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +73,8 @@ class Record:
     `discard` deletes the task, for an agent that answered with a direct message; the session keeps its events. Under a
     `claim`, `step` counts its writes from 1, so that one whose answer got lost may be sent again; a status that ends
     the run ends the job, too. `dead` is the cause with which the job becomes a dead letter. `charges` are what it has
-    cost since the last write.
+    cost since the last write. `jobs` are added in the same transaction. `most_kept`: bytes that all artifacts of the
+    user may come to with those of the events, 0 for no bound.
     """
 
     caller: Caller
@@ -78,15 +88,18 @@ class Record:
     step: int = 1
     dead: str | None = None
     charges: tuple[Charge, ...] = ()
+    jobs: tuple[NewJob, ...] = ()
+    most_kept: int = 0
 
 
 class Step(NamedTuple):
-    """A Record in stored form, made before it is handed to the writer."""
+    """A Record in stored form, made before it is handed to the writer. `kept` are versions of artifacts."""
 
     rows: tuple[EventRow, ...]
     changes: tuple[StateChange, ...]
     artifacts: tuple[tuple[str, str], ...]
     status: tuple[str, int, str | None] | None
+    kept: "tuple[Kept, ...]" = ()
 
 
 def run_of(accept: Accept, session: int) -> NewJob:
@@ -128,7 +141,16 @@ def prepare(record: Record) -> Step:
         state_changes(record.events),
         tuple((name, artifact_to_text(artifact)) for name, artifact in artifacts.items()),
         None if status is None else _status_values(status),
+        _kept(record.events) if artifacts else (),
     )
+
+
+def _kept(events: tuple[Event, ...]) -> "tuple[Kept, ...]":
+    if not any(event.artifacts for event in events):
+        return ()
+    from hector.store.artifacts import kept  # noqa: PLC0415 - loaded for the first artifact
+
+    return kept(events)
 
 
 def _status_values(status: Status) -> tuple[str, int, str | None]:

@@ -125,6 +125,7 @@ class Retention:
         try:
             await FigureSource(self._database).note_size(self._clock.now())
             gone = await self.sweep()
+            await self._forget()
         except StoreError as error:
             log.warning("retention could not finish its round: %s", error)
             return
@@ -133,6 +134,13 @@ class Retention:
             return
         if gone:
             log.info("removed by storage.retention", extra=gone.as_json())
+
+    async def _forget(self) -> None:
+        from hector.store.memories import Memories  # noqa: PLC0415 - not before the first round
+        from hector.store.sessions import Sessions  # noqa: PLC0415 - likewise
+
+        memories = Memories(self._database, Sessions(self._database, self._deletion))
+        await memories.forget_expired(self._clock.now())
 
     async def _count(self, con: Connection, limits: Cutoffs) -> Removal:
         sessions = events = jobs = dead = 0

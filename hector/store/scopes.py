@@ -32,6 +32,8 @@ OF_SESSION: Final = (
     Rows("artifacts", "task >= ? AND task < ?", _RANGE),
     Rows("tasks", "key >= ? AND key < ?", _RANGE),
     Rows("session_state", "session = ?", ("session",)),
+    Rows("artifact_versions", "session = ?", ("session",)),
+    Rows("memories", "session = ? AND kind = 'turn'", ("session",)),
 )
 """Everything of a session but its events and its own row, in the order in which it goes: a task is needed to find what
 is its own. `first` and `end` bound the keys of its events and tasks."""
@@ -39,6 +41,9 @@ is its own. `first` and `end` bound the keys of its events and tasks."""
 OF_APP: Final = (
     Rows("app_state", "app = ?", ("app",), ("app", "name")),
     Rows("user_state", "app = ?", ("app",), ("app", '"user"', "name")),
+    Rows("artifact_versions", "app = ?", ("app",)),
+    Rows("memories", "app = ?", ("app",)),
+    Rows("mcp_pins", "app = ?", ("app",), ("app", "server", "tool")),
     Rows("usage", "app = ?", ("app",), ("app", "day", "agent", '"user"', "model")),
     Rows("credentials", "app = ?", ("app",), ("id",)),
     Rows("switches", "scope = ? OR scope >= ? AND scope < ?", ("switch", "switches", "past_switches"), ("scope",)),
@@ -55,7 +60,7 @@ WALKED: Final = frozenset(("sessions", "events", "jobs"))
 """Tables that may be large: an app's rows of them go along their keys."""
 REGISTRY: Final = frozenset(("apps", "app_configs"))
 """The app itself and its configurations, which go last: `AppConfigs.remove`."""
-GLOBAL: Final = frozenset(("migrations", "instances", "sizes", "audit", "audit_inbox", "reservations"))
+GLOBAL: Final = frozenset(("migrations", "instances", "sizes", "audit", "audit_inbox", "reservations", "egress"))
 """Of this database, its processes, or the log of what was done to whom, which outlives them. Reservations go by
 themselves within seconds, into the counters that they hold something of: deleted, they would hold it for ever."""
 

@@ -120,14 +120,20 @@ class Sessions:
     # What a unit of work of another repository needs inside its own transaction.
 
     async def enter(
-        self, con: Connection, caller: Caller, context_id: str, agent: str, at: int
+        self, con: Connection, caller: Caller, context_id: str, agent: str, at: int, *, begins: bool = False
     ) -> tuple[int, int, bool]:
-        """Take the next place in a session, creating it if needed: its key, the place, and whether it is new."""
+        """Take the next place in a session, creating it if needed: its key, the place, and whether it is new.
+
+        `begins`: it is expected to be new.
+        """
+        place = (caller.app, caller.user, context_id)
+        found = None if begins else await con.one(self._sql["position"], place)
         for _ in range(2):  # one that is there may go while we wait for it
-            created = await con.insert(self._sql["create"], (caller.app, caller.user, context_id, agent, at, at))
-            if created:
-                return created, 0, True
-            found = await con.one(self._sql["position"], (caller.app, caller.user, context_id))
+            if found is None:
+                created = await con.insert(self._sql["create"], (*place, agent, at, at))
+                if created:
+                    return created, 0, True
+                found = await con.one(self._sql["position"], place)
             if found is not None:
                 key, seq = found
                 await self.advance(con, key, seq, 1, at)

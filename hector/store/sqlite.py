@@ -5,14 +5,14 @@ from asyncio import Future
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any, ClassVar, Final, TypeVar, cast
+from typing import Any, ClassVar, Final, TypeAlias, TypeVar, cast
 
 import hector.store.migrations as migrations
 from hector.core import points
 from hector.core.clock import SystemClock
 from hector.core.errors import HectorError, StartupError, StoreUnavailable
 from hector.store.codec import milliseconds
-from hector.store.database import Connection, Row, Work
+from hector.store.database import Connection, Row, Shortcut, Work
 from hector.store.faults import translate
 from hector.store.groupcommit import Outcome, Pool, Unit
 from hector.store.groupcommit import Work as AnyWork
@@ -20,6 +20,9 @@ from hector.store.notices import Board, Notice
 from hector.store.sqlite_file import check_not_theirs, check_ours, has_log, identity, prepare
 
 T = TypeVar("T")
+
+Explain: TypeAlias = Callable[[Exception, str], Exception]
+"""What to say of an error at a place."""
 
 MEMORY: Final = ":memory:"
 READERS: Final = 2
@@ -89,10 +92,17 @@ class _SpoiledError(Exception):
 class Writer:
     """Runs units many to a commit. `announce` is given, in this thread, what they had to tell once it is committed."""
 
-    def __init__(self, con: SqliteConnection, place: str, announce: Callable[[list[Notice]], None]) -> None:
+    def __init__(
+        self,
+        con: SqliteConnection,
+        place: str,
+        announce: Callable[[list[Notice]], None],
+        explain: Explain = translate,
+    ) -> None:
         self.con = con
         self.place = place
         self._announce = announce
+        self._explain = explain
         self._file = identity(place)
 
     def run(self, batch: Sequence[Unit]) -> list[Outcome]:
@@ -102,11 +112,11 @@ class Writer:
         """
         if self._file != identity(self.place):
             text = f"database {self.place}: the file was moved or deleted while Hector ran: stop it and put it back"
-            return [(future, None, StoreUnavailable(text)) for _, future in batch]
+            return [(future, None, self._explain(StoreUnavailable(text), self.place)) for _, future in batch]
         try:
             self.con.raw.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:
-            return [(future, None, translate(error, self.place)) for _, future in batch]
+            return [(future, None, self._explain(error, self.place)) for _, future in batch]
         try:
             outcomes = [self._outcome(work, future) for work, future in batch]
             self.con.raw.execute("COMMIT")
@@ -115,7 +125,7 @@ class Writer:
             if len(batch) > 1:
                 return [outcome for unit in batch for outcome in self.run((unit,))]
             cause = error.cause if isinstance(error, _SpoiledError) else error
-            return [(batch[0][1], None, translate(cause, self.place))]
+            return [(batch[0][1], None, self._explain(cause, self.place))]
         if self.con.notices:
             notices, self.con.notices = self.con.notices, []
             self._announce(notices)
@@ -132,7 +142,7 @@ class Writer:
         except Exception as error:
             if self.con.raw.total_changes != before or not self.con.raw.in_transaction:
                 raise _SpoiledError(error) from error
-            return future, None, translate(error, self.place)
+            return future, None, self._explain(error, self.place)
 
     def _rollback(self) -> None:
         self.con.notices.clear()
@@ -144,9 +154,10 @@ class Writer:
 class Reader:
     """Runs units one by one, each on one snapshot."""
 
-    def __init__(self, con: SqliteConnection, place: str) -> None:
+    def __init__(self, con: SqliteConnection, place: str, explain: Explain = translate) -> None:
         self.con = con
         self.place = place
+        self._explain = explain
 
     def run(self, batch: Sequence[Unit]) -> list[Outcome]:
         """Each in a read transaction of its own."""
@@ -162,7 +173,7 @@ class Reader:
             self.con.raw.execute("BEGIN")
             return future, complete(work(self.con)), None
         except Exception as error:  # noqa: BLE001 - belongs to the unit's caller
-            return future, None, translate(error, self.place)
+            return future, None, self._explain(error, self.place)
         finally:
             with suppress(sqlite3.Error):
                 self.con.raw.rollback()
@@ -205,8 +216,11 @@ class SqliteDatabase:
         place = "in memory" if self._place == MEMORY else self._place
         return f"SQLite {sqlite3.sqlite_version}, {place}" + (", flushed at each commit" if self._flushed else "")
 
-    def write(self, work: Work[T], key: Hashable = None) -> Awaitable[T]:
-        """One unit, committed together with its neighbours and run after those that came before it."""
+    def write(self, work: Work[T], key: Hashable = None, shortcut: Shortcut[T] | None = None) -> Awaitable[T]:
+        """One unit, committed together with its neighbours and run after those that came before it.
+
+        There is no shortcut: nothing has to travel.
+        """
         return self._writer.submit(work)
 
     def read(self, work: Work[T]) -> Awaitable[T]:
@@ -251,6 +265,7 @@ def _open_all(place: str, synchronous: str, *, visitor: bool) -> list[SqliteConn
                 check_not_theirs(place)
             writer = _open(place, undo)
             require_json(writer.raw)
+            require_words(writer.raw)
             writer.raw.execute(f"PRAGMA synchronous = {synchronous}")
             if not visitor:
                 complete(_migrate(writer, place))
@@ -274,6 +289,19 @@ def require_json(raw: sqlite3.Connection) -> None:
         raise StartupError(
             f"SQLite {sqlite3.sqlite_version} was built without its JSON functions: install a Python whose SQLite has "
             "them (each does from 3.38 on), or use PostgreSQL with --database postgres://..."
+        ) from None
+
+
+def require_words(raw: sqlite3.Connection) -> None:
+    """The index of memories needs FTS5, which SQLite can be built without. Raises StartupError."""
+    try:
+        raw.execute("SELECT fts5_source_id()").fetchone()
+    except sqlite3.DatabaseError as error:
+        if "fts5" not in str(error):
+            raise
+        raise StartupError(
+            f"SQLite {sqlite3.sqlite_version} was built without FTS5: install a Python whose SQLite has it (nearly all "
+            "do), or use PostgreSQL with --database postgres://..."
         ) from None
 
 

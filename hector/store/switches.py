@@ -69,10 +69,20 @@ class Switches:
 
         return self._database.write(unit)
 
-    def pause(self, claims: Sequence[Claim], run_at: float, reason: str) -> Awaitable[None]:
+    def pause(
+        self, claims: Sequence[Claim], run_at: float, reason: str, switch: tuple[str, float] = ("", 0.0)
+    ) -> Awaitable[None]:
         """Hand runs back as if they had not been claimed, to be looked at again from `run_at` on (epoch).
 
-        Those that are no longer ours are passed over.
+        `switch`: the scope of the one that stops them, and when to look again if it is on by now: whoever switched it
+        on woke the runs that were paused then, and these were not. Runs that are no longer ours are passed over.
         """
-        rows = [(milliseconds(run_at), f"{PAUSED}: {reason}", claim.key, claim.fence) for claim in claims]
-        return self._database.write(lambda con: con.many(self._sql["pause"], rows))
+        scope, soon = switch
+
+        async def unit(con: Connection) -> None:
+            void = scope and await con.one(self._sql["held"], (scope,)) is None
+            at = milliseconds(soon if void else run_at)
+            rows = [(at, f"{PAUSED}: {reason}", claim.key, claim.fence) for claim in claims]
+            await con.many(self._sql["pause"], rows)
+
+        return self._database.write(unit)

@@ -1,6 +1,7 @@
 """Tasks: accepted, recorded step by step, ended once, listed."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from hector.core.audit import Entry
 from hector.core.errors import InvalidRequest, NotSupported
@@ -23,6 +24,10 @@ from hector.store.sessions import Session, Sessions
 from hector.store.state import StateChange, state_changes
 from hector.store.task_reader import TaskReader
 
+if TYPE_CHECKING:
+    from hector.store.artifacts import Artifacts
+    from hector.store.shortcuts import Shortcuts
+
 
 class Tasks(TaskReader):
     """The repository. Every method is one unit of work."""
@@ -43,6 +48,9 @@ class Tasks(TaskReader):
         self._approvals = approvals
         self._counters = counters
         self._audit = audit
+        self._short = _shortcuts(self._sql)
+        self.artifacts: Callable[[], Artifacts]
+        """Set by the store: most processes never need them."""
 
     def accept(self, accept: Accept) -> Awaitable[Accepted]:
         """Create the task, or move a waiting one on, append the user's event, and add the job that runs it.
@@ -62,15 +70,28 @@ class Tasks(TaskReader):
                 return await self._resume(con, accept, row, changes)
             return await self._begin(con, accept, context_id, metadata, row, changes)
 
-        return self._database.write(unit, None if accept.resume else context_id)
+        short = None
+        if self._short is not None:
+
+            def entered(session: int, claim: Claim, seen: dict[str, Any]) -> Accepted:
+                return _new(accept, context_id, claim, lane_of(session), seen)
+
+            place, now = (context_id, metadata), self._jobs.now()
+            short = self._short.begin(accept, place, (row, changes), now, entered)
+        return self._database.write(unit, None if accept.resume else context_id, short)
 
     def record(self, record: Record) -> Awaitable[bool]:
         """Append, upsert, set the status, all or nothing; False, and nothing, if the task has ended or is gone.
 
-        Raises LeaseLost when the claim is void.
+        Raises LeaseLost when the claim is void, and ArtifactsFull.
         """
         step, entries = prepare(record), tool_entries(record)
-        return self._database.write(lambda con: self._record(con, record, step, entries), record.context_id)
+        short = None
+        if self._short is not None:
+            short = self._short.finish(record, step, entries, self._jobs.now())
+        # What a user keeps in all is added up from rows of other sessions, too: nobody may write beside that.
+        key = None if record.most_kept and step.kept else record.context_id
+        return self._database.write(lambda con: self._record(con, record, step, entries), key, short)
 
     def cancel(self, caller: Caller, task_id: str, at: float) -> Awaitable[bool]:
         """End the task as canceled, and its job with it, wherever that runs; False if it has ended or is gone."""
@@ -107,7 +128,7 @@ class Tasks(TaskReader):
         changes: Sequence[StateChange],
     ) -> Accepted:
         caller, at = accept.caller, milliseconds(accept.at)
-        session, seq, new = await self._sessions.enter(con, caller, context_id, accept.agent, at)
+        session, seq, new = await self._sessions.enter(con, caller, context_id, accept.agent, at, begins=accept.begins)
         key = session << SEQ_BITS | seq
         claim = await self._jobs.insert(con, run_of(accept, session), accept.owner, free=new)
         state = _entered(claim)
@@ -117,14 +138,8 @@ class Tasks(TaskReader):
         if accept.push is not None:
             await self._push.attach(con, key, accept.task_id, accept.push)
             await self._push.announce(con, (key, accept.task_id, context_id), caller, (str(state), at, None))
-        said = client_message(accept.event, context_id=context_id, task_id=accept.task_id)
-        status, before = Status(state, at / 1000), (said,) if said else ()
-        task = Task(accept.task_id, context_id, accept.agent, status, (), before, accept.metadata)
-        if not new:
-            return Accepted(task, claim, lane=lane_of(session))
-        seen = await self._sessions.state(con, caller, session)
-        fresh = Session(context_id, accept.agent, (accept.event,), seen, at / 1000, at / 1000)
-        return Accepted(task, claim, fresh, lane_of(session))
+        seen = await self._sessions.state(con, caller, session) if new else None
+        return _new(accept, context_id, claim, lane_of(session), seen)
 
     async def _resume(self, con: Connection, accept: Accept, row: EventRow, changes: Sequence[StateChange]) -> Accepted:
         found = await self._find(con, accept.caller, accept.task_id, accept.agent)
@@ -165,10 +180,10 @@ class Tasks(TaskReader):
             if isinstance(record.events[-1].control, ApprovalRequired):
                 await self._approvals.ask(con, caller, (key, record.task_id), record.events[-1])
         if record.discard:
-            await self._discard(con, key, receivers)
+            await self._discard(con, record, key, receivers)
             return True
-        for artifact_id, body in step.artifacts:
-            await con.send(self._sql["put_artifact"], (key, artifact_id, body))
+        if step.artifacts or record.jobs:
+            await self._put(con, record, step, key)
         if step.status is not None:
             await con.send(self._sql["set_status"], (*step.status, last, key))
         elif step.rows:
@@ -177,11 +192,22 @@ class Tasks(TaskReader):
             await self._announce(con, record, step, key, state)
         return True
 
-    async def _discard(self, con: Connection, key: int, receivers: int) -> None:
+    async def _put(self, con: Connection, record: Record, step: Step, key: int) -> None:
+        """The artifacts that the task shows, those of them that are kept, and the jobs that follow from the step."""
+        for artifact_id, body in step.artifacts:
+            await con.send(self._sql["put_artifact"], (key, artifact_id, body))
+        if step.kept:
+            await self.artifacts().add(con, record.caller, key >> SEQ_BITS, step.kept, record.most_kept)
+        for job in record.jobs:
+            await self._jobs.insert(con, job)
+
+    async def _discard(self, con: Connection, record: Record, key: int, receivers: int) -> None:
         await con.execute(self._sql["discard_artifacts"], (key,))
         await con.execute(self._sql["discard"], (key,))
         if receivers:
             await self._push.forget(con, key)
+        for job in record.jobs:
+            await self._jobs.insert(con, job)
 
     async def _announce(self, con: Connection, record: Record, step: Step, key: int, state: str) -> None:
         """Have the task's receivers told of a step. `state` is the one before it."""
@@ -203,6 +229,25 @@ class Tasks(TaskReader):
         if found[10]:
             await self._push.announce(con, (key, task_id, found[2]), caller, (TaskState.CANCELED.value, at, None))
         return True
+
+
+def _shortcuts(sql: Mapping[str, str]) -> "Shortcuts | None":
+    """What a server is spared; None where nothing has to travel."""
+    if "begin" not in sql:
+        return None
+    from hector.store.shortcuts import Shortcuts  # noqa: PLC0415 - loaded for servers
+
+    return Shortcuts(sql)
+
+
+def _new(accept: Accept, context_id: str, claim: Claim, lane: str, seen: dict[str, Any] | None) -> Accepted:
+    """What stands of a task that has begun. `seen`: the state that a new session sees."""
+    at = milliseconds(accept.at) / 1000
+    said = client_message(accept.event, context_id=context_id, task_id=accept.task_id)
+    status, before = Status(_entered(claim), at), (said,) if said else ()
+    task = Task(accept.task_id, context_id, accept.agent, status, (), before, accept.metadata)
+    fresh = None if seen is None else Session(context_id, accept.agent, (accept.event,), seen, at, at)
+    return Accepted(task, claim, fresh, lane)
 
 
 def _entered(claim: Claim) -> TaskState:

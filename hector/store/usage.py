@@ -93,10 +93,6 @@ class UsageTable:
         """Forget older days; how many rows."""
         return self._database.write(lambda con: con.execute(self._sql["ended"], (day,)))
 
-    async def delete_app(self, con: Connection, app: str) -> None:
-        """Forget an app, in the transaction that deletes it."""
-        await con.execute(self._sql["delete_app"], (app,))
-
     async def add(self, con: Connection, found: Iterable[tuple[Place, Amounts]]) -> None:
         """Add to what stands. Rows are changed in one order by everybody."""
         rows = [(app, agent, user, model, day, *sums) for (app, day, agent, user, model), sums in sorted(found)]

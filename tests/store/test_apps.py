@@ -12,7 +12,7 @@ from hector.store.apps import CHANNEL, AppStatus, Draft
 from tests.store.turns import add
 
 FIRST, SECOND = Draft("yaml", "name: one", "ana"), Draft("json", '{"name": "two"}', "bob", "a new name")
-PATIENCE = 10.0
+PATIENCE = 40.0
 
 
 @pytest.mark.proves("tenant.versions")

@@ -1,6 +1,7 @@
 """What goes with a session and with an app: all of it, and never much at once."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from hector.core.task import Caller, Status, TaskState
 from hector.store import Record, Store, migrations
 from hector.store.database import Connection
 from hector.store.deletion import BATCH, Deletion, Found
+from hector.store.memories import NewMemory
 from hector.store.scopes import GLOBAL, OF_APP, OF_SESSION, REGISTRY, everything
 from hector.store.tables import ours
 from tests.store.turns import ME, NOW, add, answer, begin, done
@@ -71,7 +73,9 @@ async def furnish(store: Store, app: str) -> None:
     accepted = await begin(store, caller=caller, task=f"task-{app}")
     await store.push.put(caller, "helper", accepted.task.id, PushConfig("p", "http://127.0.0.1/"))
     call = PendingCall("c1", "rm", {}, "hash", "sure?")
+    kept = tuple(Artifact(name, (Text("y"),), name) for name in ("notes.md", "user:notes.md"))
     asks = answer("?", state={"app:a": 1, "user:b": 2, "c": 3}, control=ApprovalRequired((call,)))
+    asks = replace(asks, artifacts=kept)
     asked = Record(caller, accepted.task.id, "c", (asks,), (Artifact("x", (Text("y"),)),))
     assert await store.tasks.record(asked)
     await add(store, NewJob("push", caller, "x", {}))
@@ -82,6 +86,9 @@ async def furnish(store: Store, app: str) -> None:
     for subject in (f"app:{app}", f"agent:{app}/helper", f"user:{app}/u", f"session:{app}/u/c"):
         text = "INSERT INTO counters (subject, what, period, used, held, ends) VALUES (?, 'tokens/day', 1, 1, 0, 1)"
         await execute(store, text, (subject,))
+    await store.mcp_pins.compare(app, "files", {"read": "digest"})
+    for kind in ("turn", "fact"):
+        await store.memories.add(caller, [NewMemory(kind, "tea", kind, "c", "", "helper", 1.0)], 10)
     if store.database.dialect == "postgres":
         body = "INSERT INTO relay (task, job, fence, body) VALUES (?, 1, 1, '{}')"
         await execute(store, body, (accepted.task.id,))

@@ -14,6 +14,7 @@ from hector.store import Store
 from hector.store.database import Connection
 from hector.store.instances import Instances, Takeover
 from hector.store.jobs import LEFT
+from hector.store.switches import Switch
 from tests.store.turns import ME, NOW, add, answer, begin, done, step
 
 HERE, THERE = "process-1", "process-2"
@@ -93,7 +94,7 @@ class TestClaims:
         heard = asyncio.Event()
         stop = store.database.listen(READY, lambda _: heard.set())
         await add(store, job())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             await heard.wait()
         stop()
 
@@ -152,7 +153,7 @@ class TestFences:
         stop = store.database.listen(STOP, heard.put_nowait)
         accepted = await begin(store)
         assert await store.tasks.cancel(ME, accepted.task.id, NOW)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             assert await heard.get() == accepted.task.id
         with pytest.raises(LeaseLost):
             await store.tasks.record(step(accepted, answer("late"), claim=accepted.claim))
@@ -289,6 +290,19 @@ class TestDeadLetters:
         await store.queue.requeue(found.key)
         assert (await store.tasks.get(ME, accepted.task.id)).status.state is TaskState.WORKING
         assert (await only(store, at=NOW * 2)).subject == accepted.task.id
+
+
+@pytest.mark.proves("limits.switch")
+async def test_what_rests_for_a_switch_that_is_on_by_now_is_looked_at_soon(store: Store) -> None:
+    await add(store, job())
+    await store.switches.off(Switch("server", "why", "ops", NOW))
+    await store.switches.pause([(await only(store)).claim], NOW + 60, "why", ("server", NOW + 1))
+    assert await claim(store, at=NOW + 59) == []
+    await store.switches.on("server")  # which wakes it
+    found = await only(store, at=NOW)
+    await store.switches.pause([found.claim], NOW + 60, "why", ("server", NOW + 1))  # by one who has not heard of that
+    assert await claim(store, at=NOW) == []
+    assert (await only(store, at=NOW + 1)).attempts == 1
 
 
 async def test_a_damaged_row_neither_holds_up_the_queue_nor_hides(store: Store) -> None:

@@ -1,16 +1,20 @@
 """What PostgreSQL and its driver say, in words that name the remedy."""
 
 import asyncio
+import json
 import shutil
 import ssl
 import struct
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import asyncpg
 import pytest
 
+from hector.config.database import Database
+from hector.config.load import parse_config
 from hector.core.errors import HectorError, InvalidRequest, NotFound, StartupError, StoreError, StoreUnavailable
 from hector.store import open_store
 from hector.store.postgres_faults import translate
@@ -126,6 +130,7 @@ def encrypted(postgres_programs: Path) -> Iterator[Postgres]:
     if shutil.which("openssl") is None:
         pytest.skip("no openssl to make certificates with")
     settings = {"ssl": "on", "ssl_cert_file": "../server.crt", "ssl_key_file": "../server.key"}
+    settings["ssl_ca_file"] = "../ca.crt"
     server = Postgres(postgres_programs, settings)
     certify(server.folder)
     server.start()
@@ -151,6 +156,22 @@ class TestEncryption:
         assert await store.database.read(lambda con: con.one(asked)) == (True,)
         await store.aclose()
 
+    async def test_we_show_the_certificate_of_the_block(self, encrypted: Postgres) -> None:
+        files = {name: str(encrypted.folder / file) for name, file in FILES.items()}
+        whole = urlsplit(encrypted.dsn(encrypted.create()))
+        block = {
+            "driver": "postgres", "host": whole.hostname, "port": whole.port, "database": whole.path[1:],
+            "username": whole.username, "password": unquote(whole.password or ""), "ssl_mode": "verify-ca", **files,
+        }  # fmt: skip
+        config = parse_config(json.dumps({"databases": {"default": block}}), is_json=True).config
+        store = await open_store(config.databases["default"].dsn)
+        asked = "SELECT client_dn FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+        assert await store.database.read(lambda con: con.one(asked)) == ("/CN=hector",)
+        await store.aclose()
+        wrong = Database.model_validate({**block, "ssl_key": str(encrypted.folder / "other.key")})
+        with pytest.raises(StartupError, match=r"TLS file .*client.crt of the PostgreSQL address cannot be used"):
+            await open_store(wrong.dsn)
+
     @pytest.mark.parametrize(
         ("host", "query", "reason"),
         [
@@ -171,18 +192,20 @@ class TestEncryption:
         assert PASSWORD not in str(caught.value)
 
 
+FILES = {"ssl_root_cert": "ca.crt", "ssl_cert": "client.crt", "ssl_key": "client.key"}
+
+
 def certify(folder: Path) -> None:
-    """An authority, another one, and a server's certificate by the first."""
+    """An authority, another one, and certificates of a server and a client by the first."""
     new = "req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
     for name in ("ca", "other"):
         use = "-addext keyUsage=critical,keyCertSign,cRLSign"
         openssl(folder, f"{new} -x509 -subj /CN={name} -keyout {name}.key -out {name}.crt {use}")
-    openssl(folder, f"{new.replace(' -days 2', '')} -subj /CN=localhost -keyout server.key -out server.csr")
     (folder / "names").write_text("subjectAltName=DNS:localhost\nauthorityKeyIdentifier=keyid\n", encoding="utf-8")
-    openssl(
-        folder,
-        "x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile names -out server.crt",
-    )
+    for name, subject in (("server", "localhost"), ("client", "hector")):
+        openssl(folder, f"{new.replace(' -days 2', '')} -subj /CN={subject} -keyout {name}.key -out {name}.csr")
+        use = f"-CAcreateserial -days 2 -extfile names -out {name}.crt"
+        openssl(folder, f"x509 -req -in {name}.csr -CA ca.crt -CAkey ca.key {use}")
     key, owner = folder / "server.key", folder.stat()
     shutil.chown(key, owner.st_uid, owner.st_gid)
     key.chmod(0o600)

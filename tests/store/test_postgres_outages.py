@@ -208,7 +208,7 @@ class TestAway:
         try:
             waiting = asyncio.ensure_future(begin(store))
             await asyncio.sleep(0)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(25):
                 await store.aclose()
             with pytest.raises(StoreUnavailable):
                 await waiting
@@ -237,7 +237,7 @@ class TestListening:
             await two.database.write(take_back)
         await two.database.write(tell)
         await one.database.write(tell)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(25):
             assert [await heard.get(), await heard.get()] == ["hello", "hello"]
         stop()
         await one.aclose()
@@ -261,7 +261,7 @@ class TestListening:
                 await con.notify(name, name)
 
         await store.database.write(tell)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(25):
             assert [await heard.get() for _ in names] == names
         await store.aclose()
 
@@ -272,7 +272,7 @@ class TestListening:
         listener.listen("hector_test", lambda _: None)
         await asyncio.sleep(0.1)  # the file is missing
         door.address = good
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(25):
             await listener.connected.wait()
         await listener.aclose()
 
@@ -290,5 +290,5 @@ class TestListening:
 async def listening(store: Store) -> None:
     """Return when notices arrive."""
     assert isinstance(store.database, PostgresDatabase)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(25):
         await store.database.listening.wait()

@@ -20,7 +20,7 @@ from tests.store.cutter import Cutter
 from tests.store.turns import ME, NOW, add, answer, begin, done, request, step
 
 pytestmark = pytest.mark.proves("database.postgres", "state.tasks-queue")
-PATIENCE = 20.0
+PATIENCE = 40.0
 LATER = NOW * 2
 LOCKED = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 Raw: TypeAlias = "asyncpg.Connection[asyncpg.Record]"

@@ -23,6 +23,9 @@ SELECT id FROM apps WHERE status = 'deleting' AND updated < ? ORDER BY id;
 -- Everything about an app that may change; what a change leaves alone is written again.
 UPDATE apps SET name = ?, status = ?, version = ?, epoch = ?, updated = ? WHERE id = ?;
 
+-- hold
+UPDATE apps SET updated = ? WHERE id = ? AND status = 'deleting';
+
 -- remove
 DELETE FROM apps WHERE id = ?;
 

@@ -4,9 +4,11 @@ SELECT m.name, c.name, c.pk, c.type FROM sqlite_master m JOIN pragma_table_info(
 WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY m.name, c.cid;
 
 -- tables @postgres
+-- The same. A generated column is made anew from the others.
 SELECT c.relname::text, a.attname::text, COALESCE(array_position(i.indkey::int2[], a.attnum) + 1, 0),
        upper(format_type(a.atttypid, NULL))
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+          AND a.attgenerated = ''
      LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
 WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace
 ORDER BY c.relname::text COLLATE "C", a.attnum;

@@ -27,9 +27,6 @@ UPDATE credentials SET revoked = ? WHERE id = ? AND revoked IS NULL;
 -- remove_kind
 DELETE FROM credentials WHERE kind = ?;
 
--- remove_app
-DELETE FROM credentials WHERE app = ?;
-
 -- remove_ended
 -- One-time codes and sessions that nobody can use any more.
 DELETE FROM credentials WHERE kind IN ('unlock', 'session') AND expires < ?;

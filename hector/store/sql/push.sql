@@ -29,7 +29,7 @@ DELETE FROM push_configs WHERE task = ? AND id = ?;
 DELETE FROM push_configs WHERE task = ?;
 
 -- receivers
-SELECT id FROM push_configs WHERE task = ? ORDER BY id;
+SELECT id, version FROM push_configs WHERE task = ? ORDER BY id;
 
 -- receiver
 -- Where a delivery goes, as it stands now.

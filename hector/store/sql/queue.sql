@@ -4,6 +4,14 @@ SELECT CASE WHEN state = 'ready' AND kind = 'expire' AND run_at > ?2 THEN 'timer
        min(CASE WHEN run_at > created THEN run_at ELSE created END) FROM jobs
 WHERE CAST(?1 AS TEXT) IS NULL OR app = ?1 GROUP BY 1;
 
+-- depths
+-- What is in the queue, by app: jobs that are over, and many, are not looked at.
+SELECT app, CASE WHEN state = 'running' THEN 'processing' WHEN kind = 'expire' AND run_at > ?2 THEN 'timers'
+                 ELSE 'pending' END, count(*)
+FROM jobs WHERE state IN ('ready', 'running') AND (CAST(?1 AS TEXT) IS NULL OR app = ?1) GROUP BY 1, 2
+UNION ALL
+SELECT app, 'dead', count(*) FROM jobs WHERE state = 'dead' AND (CAST(?1 AS TEXT) IS NULL OR app = ?1) GROUP BY 1;
+
 -- means
 -- How long ended jobs waited from when they were due, and then ran, in milliseconds.
 SELECT avg(started - CASE WHEN run_at > created THEN run_at ELSE created END), avg(ended - started) FROM jobs

@@ -8,6 +8,13 @@ ON CONFLICT (scope) DO UPDATE SET reason = excluded.reason, author = excluded.au
 -- on
 DELETE FROM switches WHERE scope = ?;
 
+-- held
+SELECT scope FROM switches WHERE scope = ?;
+
+-- held @postgres
+-- Whoever switches it on meanwhile waits, and then wakes what is paused here.
+SELECT scope FROM switches WHERE scope = ? FOR SHARE;
+
 -- pause
 -- Hand a run back as if it had not been claimed, to be looked at again later.
 UPDATE jobs SET state = 'ready', owner = NULL, attempts = attempts - 1, run_at = ?, cause = ?

@@ -24,6 +24,3 @@ ORDER BY a, d, g, u, m LIMIT ?17;
 
 -- ended
 DELETE FROM usage WHERE day < ?;
-
--- delete_app
-DELETE FROM usage WHERE app = ?;
