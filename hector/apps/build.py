@@ -1,128 +1,114 @@
 """The wiring of an app: from frozen configuration to agents that run. Nothing else puts parts together."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
 
-from hector.agents.context import Limits
-from hector.agents.kit import REENTRANT, delegate
-from hector.agents.llm import Agent
-from hector.agents.prompt import Prompt, compose
+from hector.agents.flow import Worker
 from hector.agents.team import Team
-from hector.agents.template import parse
 from hector.apps.app import App, Models
+from hector.apps.choice import model_client, models_of
+from hector.apps.llm import llm_agent
+from hector.apps.parts import Parts
+from hector.apps.toolkit import Around, Toolkit
+from hector.config.agentbase import AgentBase
 from hector.config.agents import LlmAgent
 from hector.config.root import HectorConfig
-from hector.config.tools import GENERIC_TOOLS, FunctionTool
-from hector.core.errors import ConfigError
-from hector.core.ports import ChatModel, OutputSchema, Tool, ToolPolicy
-from hector.models.registry import create
+from hector.core.ports import ChatModel
+from hector.observe import metrics
 from hector.tools.catalog import Catalog
 
+if TYPE_CHECKING:
+    from hector.rag.knowledge import Knowledge
+    from hector.rag.recollection import Meaning
+
+Builder = Callable[[str, AgentBase, Parts], Worker]
 EAGER_PROVIDERS = frozenset({"local"})
 
 
-def build(config: HectorConfig, catalog: Catalog, app_id: str = "default") -> App:
-    """Raises ConfigError for a handler that nobody registered, and for what only the part itself can judge."""
+def _later(module: str, name: str) -> Builder:
+    """A builder whose module is loaded for the first agent of its type."""
+
+    def build_one(agent_id: str, section: AgentBase, parts: Parts) -> Worker:
+        found: Builder = getattr(import_module(f"hector.apps.{module}"), name)
+        return found(agent_id, section, parts)
+
+    return build_one
+
+
+BUILDERS: Final[Mapping[str, Builder]] = {
+    "llm": llm_agent,
+    "sequential": _later("plans", "sequential"),
+    "parallel": _later("plans", "parallel"),
+    "loop": _later("plans", "loop"),
+    "conditional": _later("plans", "conditional"),
+    "runner": _later("chain", "runner"),
+    "remote": _later("remote", "remote"),
+}
+"""By `type`."""
+
+
+def build(config: HectorConfig, catalog: Catalog, app_id: str = "default", file: HectorConfig | None = None) -> App:
+    """`file` is the operator's, where the app is of another one.
+
+    Raises ConfigError for a handler that nobody registered, and for what only the part itself can judge."""
 
     def create_model(name: str) -> ChatModel:
-        return create(name, config.llms[name])
+        return model_client(app_id, name, config.llms[name])
 
-    models = Models(create_model)
-    declared = {name: _function_tool(name, tool, catalog) for name, tool in config.tools.items() if tool.enabled}
-    team = Team()
-    for name, agent in config.agents.items():
-        team.agents[name] = _agent(name, agent, config, models, declared, catalog, team)
-    agents = team.agents
-    used = tuple(sorted({model_of(agent, config) for agent in config.agents.values()}))
-    eager = tuple(name for name in used if config.llms[name].provider in EAGER_PROVIDERS)
-    structured = frozenset(name for name, agent in config.agents.items() if agent.structured_output is not None)
-    return App(app_id, config, agents, models, used, eager, structured)
-
-
-def model_of(agent: LlmAgent, config: HectorConfig) -> str:
-    """The id of the model that an agent uses: its own, the default, `default`, or the first one."""
-    for name in (agent.llm, config.defaults.llm, "default"):
-        if name and name in config.llms:
-            return name
-    return next(iter(config.llms))
-
-
-def _agent(
-    agent_id: str,
-    agent: LlmAgent,
-    config: HectorConfig,
-    models: Models,
-    declared: Mapping[str, Tool],
-    catalog: Catalog,
-    team: Team,
-) -> Agent:
-    model = model_of(agent, config)
-    cut = config.llms[model].max_tool_output_length
-    tools = _tools_of(agent, declared, catalog)
-    delegates = {name: delegate(name, config.agents[name].description, cut) for name in agent.agent_tools}
-    limits = agent.delegation
-    return Agent(
-        agent_id,
-        lambda: models.get(model),
-        compose(agent, has_tools=bool(tools or delegates)),
-        {name: _bounded(tool, cut) for name, tool in tools.items()},
-        _output_of(agent_id, agent),
-        agent.streaming,
-        agent.reasoning.max_iterations,
-        {name: _policy(name, config, catalog) for name in tools} | dict.fromkeys(delegates, REENTRANT),
-        agent.description,
-        delegates,
-        agent.sub_agents,
-        not agent.disallow_transfer_to_parent,
-        not agent.disallow_transfer_to_peers,
-        Prompt((parse(agent.global_instruction),)) if agent.global_instruction else Prompt(()),
-        team if delegates or agent.sub_agents else None,
-        Limits(limits.max_depth, limits.max_calls, limits.max_transfers),
+    models, team = Models(create_model), Team()
+    knowledge = _knowledge(config, catalog, app_id, models, file)
+    choose = None if knowledge is None else knowledge.retriever
+    parts = Parts(config, models, Toolkit(Around(app_id, config, catalog)), team, [], choose)
+    for name, section in config.agents.items():
+        team.agents[name] = BUILDERS[section.type](name, section, parts)
+    if metrics.current is not None:
+        metrics.current.note_types(app_id, {name: section.type for name, section in config.agents.items()})
+    own = [agent for agent in config.agents.values() if isinstance(agent, LlmAgent)]
+    chains = [models_of(agent, config) for agent in own]
+    used = tuple(sorted({name for names in chains for name in names}))
+    eager = tuple(sorted({names[0] for names in chains if config.llms[names[0]].provider in EAGER_PROVIDERS}))
+    facts = (
+        _structured(config),
+        parts.toolkit.toolsets,
+        _keeps(config),
+        tuple(parts.clients),
+        knowledge,
+        _meaning(config),
     )
+    return App(app_id, config, team.agents, models, used, eager, *facts)
 
 
-def _policy(name: str, config: HectorConfig, catalog: Catalog) -> ToolPolicy:
-    from hector.tools.policy import policy_of  # noqa: PLC0415 - loaded for the first tool
-
-    declared = config.tools.get(name)
-    return policy_of(catalog.policy(declared.handler if declared else name), declared)
-
-
-def _output_of(agent_id: str, agent: LlmAgent) -> OutputSchema | None:
-    output = agent.structured_output
-    if output is None:
+def _knowledge(
+    config: HectorConfig, catalog: Catalog, app_id: str, models: Models, file: HectorConfig | None
+) -> "Knowledge | None":
+    """Its document stores, if it has any."""
+    if not config.document_stores:
         return None
-    from hector.agents.structured import check_schema  # noqa: PLC0415 - loaded on first use
+    from hector.apps.knowledge import indexes_of, knowledge_of  # noqa: PLC0415 - only where a file has any
+    from hector.apps.lookup import named_models  # noqa: PLC0415 - likewise
 
-    try:
-        check_schema(output.json_schema)
-    except ConfigError as error:
-        raise ConfigError(f"agents.{agent_id}.structured_output.schema: {error}") from None
-    return OutputSchema(output.json_schema, output.name, output.strict)
+    indexes = "" if file is None else indexes_of(file)
+    return knowledge_of(config, catalog, app_id, named_models(config, models), indexes)
 
 
-def _tools_of(agent: LlmAgent, declared: Mapping[str, Tool], catalog: Catalog) -> dict[str, Tool]:
-    """Every enabled tool when the agent names none; otherwise those it names, generic ones included."""
-    if agent.tools is None:
-        chosen = dict(declared)
-    else:
-        chosen = {name: declared[name] for name in agent.tools if name in declared}
-        chosen |= {name: catalog.create(name) for name in agent.tools if name not in declared and name in GENERIC_TOOLS}
-    if agent.reply == "auto" and "reply_directly" not in chosen:
-        chosen["reply_directly"] = catalog.create("reply_directly")
-    return chosen
+def _meaning(config: HectorConfig) -> "Meaning | None":
+    """What finds memories by what they mean. Raises ConfigError where there is no embedder."""
+    memory = config.storage.memory
+    if memory is None or memory.backend != "vector":
+        return None
+    from hector.apps.meaning import meaning_of  # noqa: PLC0415 - only where it is wanted
+
+    return meaning_of(memory.embedder, config)
 
 
-def _bounded(tool: Tool, most: int) -> Tool:
-    """The tool with its output cut to so many characters, 0 for no bound."""
-    if not most:
-        return tool
-    from hector.tools.wrappers import Cut  # noqa: PLC0415 - loaded on first use
-
-    return Cut(tool, most)
+def _keeps(config: HectorConfig) -> bool:
+    """Whether any agent could keep something beside a conversation, or look it up."""
+    has_tools = bool(config.tools) or any(getattr(agent, "tools", None) for agent in config.agents.values())
+    return has_tools or config.storage.memory is not None
 
 
-def _function_tool(name: str, config: FunctionTool, catalog: Catalog) -> Tool:
-    from hector.tools.wrappers import Timed  # noqa: PLC0415 - loaded for the first tool
-
-    plain = catalog.create(config.handler, name=name, description=config.description or None, fixed=config.parameters)
-    return _bounded(Timed(plain, config.timeout or None), config.max_output)
+def _structured(config: HectorConfig) -> frozenset[str]:
+    """The agents whose answers are JSON of a given shape."""
+    llms = {name: agent for name, agent in config.agents.items() if isinstance(agent, LlmAgent)}
+    return frozenset(name for name, agent in llms.items() if agent.structured_output is not None)

@@ -49,5 +49,5 @@ def default_text(name: str, policy: Policy) -> str:
 
 
 def _is_open(provider: str, policy: Policy) -> bool:
-    host = host_of(str(CLASSES[provider].model_fields["base_url"].default))
+    host = host_of(str(CLASSES[provider]().model_fields["base_url"].default))
     return host is not None and is_listed(host, policy.tenants.hosts)

@@ -20,6 +20,9 @@ LOOK_SECONDS: Final = {"sqlite": 2.0, "postgres": 20.0}
 SWEEP_SECONDS: Final = 30.0
 """How often unfinished deletions are looked for, and how long after its beginning one is nobody else's: by then every
 server has heard of it, and nobody writes for that app any more."""
+HELD_SWEEPS: Final = 4
+"""For how many of them the row of an app stays, so that every server has removed what is on its machine, or has said
+that it could not yet."""
 
 
 class Keeper:
@@ -88,12 +91,22 @@ class Keeper:
         while True:
             await self._clock.sleep(SWEEP_SECONDS)
             try:
-                for app_id in await self._store.apps.deleting(self._clock.now() - SWEEP_SECONDS):
-                    await finish_deletion(self._store, self._apps, app_id, everywhere=True)
+                await self._finish()
             except StoreError as error:
                 log.warning("a deleted app cannot be removed now; trying again", extra={"error": str(error)})
             except Exception:
                 log.exception("a deleted app cannot be removed")
+
+    async def _finish(self) -> None:
+        now = self._clock.now()
+        everywhere = await self._store.apps.deleting(now - HELD_SWEEPS * SWEEP_SECONDS)
+        for app_id in await self._store.apps.deleting(now - SWEEP_SECONDS):
+            try:
+                await finish_deletion(self._store, self._apps, app_id, swept=True, everywhere=app_id in everywhere)
+            except StoreError as error:
+                log.warning(
+                    "a deleted app cannot be removed now; trying again", extra={"app": app_id, "error": str(error)}
+                )
 
     async def _missed(self) -> set[str]:
         """What has changed without our having been told."""

@@ -7,14 +7,15 @@ change, and unloaded when nobody has used them for long.
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final, Protocol
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from hector.apps.app import App
 from hector.config.load import Loaded
 from hector.core.errors import AppSuspended, AppUnavailable, HectorError, NotFound
 from hector.core.identity import DEFAULT_APP
 from hector.core.record import dataclass
+from hector.observe import metrics
 
 if TYPE_CHECKING:
     from hector.config.tenancy import Policy
@@ -24,6 +25,8 @@ log = logging.getLogger("hector.apps")
 REFUSED_SECONDS: Final = 5.0
 """How long it is remembered that an app cannot be used, so that whoever insists does not trouble the database."""
 _MOST_REFUSED: Final = 1_000
+Forget: TypeAlias = Callable[[str, float], Awaitable[tuple[bool, Sequence[str]]]]
+"""Removes what is kept of an app that is deleted: see `Apps.attach`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,25 @@ class Apps:
         self._loading: dict[str, asyncio.Event] = {}
         self._refused: dict[str, tuple[HectorError, float]] = {}
         self._closing: set[asyncio.Task[None]] = set()
+        self._attach: list[Callable[[App], None]] = []
+        self._forget: list[Forget] = []
+
+    def attach(self, use: Callable[[App], None], forget: Forget | None = None) -> None:
+        """Have every app pass here once, those that are loaded now and those that will be.
+
+        `forget` gets the ids of those that are deleted for good, and the seconds that it has for what is not on this
+        machine; it says whether it is done, and what stays elsewhere since it cannot be removed.
+        """
+        if forget is not None:
+            self._forget.append(forget)
+        self._attach.append(use)
+        for entry in self._entries.values():
+            use(entry.app)
+
+    def _enter(self, found: Found) -> _Entry:
+        for use in self._attach:
+            use(found.app)
+        return _Entry(found)
 
     @property
     def current(self) -> App:
@@ -142,7 +164,7 @@ class Apps:
         """Put a new app in place of the one of its id; the old one is closed when its last lease is released."""
         old = self._entries.get(app.id)
         kept = version if version is not None else old.version if old else 0
-        entry = self._entries[app.id] = _Entry(Found(app, kept))
+        entry = self._entries[app.id] = self._enter(Found(app, kept))
         if app.id == self._default.app.id:
             self._default = entry
         if old is not None:
@@ -156,6 +178,8 @@ class Apps:
         """Give no more leases of an app, until it is loaded anew. That of the file stays."""
         if app_id != self._default.app.id and (entry := self._entries.pop(app_id, None)) is not None:
             self._retire(entry)
+            if metrics.current is not None:
+                metrics.current.app_unloads.add(app_id)
 
     def unload(self, idle: float) -> None:
         """Drop what nobody has used for so many seconds."""
@@ -193,7 +217,7 @@ class Apps:
 
     async def _renew(self, app_id: str, *, force: bool) -> None:
         try:
-            found = await self.source.load(app_id)
+            found = await self._read(app_id)
         except (NotFound, AppSuspended) as error:
             self._refuse(app_id, error)
             self.drop(app_id)
@@ -221,7 +245,7 @@ class Apps:
         self._make_room()
         self._loading[app_id] = done = asyncio.Event()
         try:
-            found = await self._source.load(app_id)
+            found = await self._read(app_id)
             self._make_room()
             self.swap(found.app, found.version)
         except (NotFound, AppSuspended, AppUnavailable) as error:
@@ -230,6 +254,23 @@ class Apps:
         finally:
             del self._loading[app_id]
             done.set()
+
+    async def _read(self, app_id: str) -> Found:
+        """Have an app read and built, counted where anything is. Raises what the source raises."""
+        if (counts := metrics.current) is None:
+            return await self.source.load(app_id)
+        began, status, app = time.monotonic(), "loaded", app_id
+        try:
+            return await self.source.load(app_id)
+        except NotFound as error:
+            status, app = error.code, ""  # anything may be asked for
+            raise
+        except HectorError as error:
+            status = error.code
+            raise
+        finally:
+            counts.app_loads.add(app, status)
+            counts.app_load_seconds.observe(time.monotonic() - began, app)
 
     def _make_room(self) -> None:
         """Drop the app that was not used for the longest time. Raises AppUnavailable when all are at work."""
@@ -281,13 +322,20 @@ class Apps:
             self._close(entry.app)
 
     def _close(self, app: App) -> None:
-        closing = asyncio.get_running_loop().create_task(app.models.aclose())
+        closing = asyncio.get_running_loop().create_task(app.aclose())
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
+
+    async def forget(self, app_id: str, seconds: float) -> tuple[bool, list[str]]:
+        """An app is no more: whatever is kept of it on this machine goes, and what was put elsewhere from here.
+
+        The answer is that of `attach`. Raises StoreError.
+        """
+        answers = [await forget(app_id, seconds) for forget in self._forget]
+        return all(done for done, _ in answers), [one for _, stays in answers for one in stays]
 
     async def aclose(self) -> None:
         """Close what is loaded and wait for replaced apps that are being closed."""
         for entry in self._entries.values():
-            await entry.app.models.aclose()
-        if self._closing:
-            await asyncio.wait(tuple(self._closing))
+            self._close(entry.app)
+        await asyncio.wait(tuple(self._closing))

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import re
+from contextlib import suppress
 from typing import Final, cast
 
 from hector.apps.defaults import default_text
@@ -14,7 +15,7 @@ from hector.config.findings import Finding, InvalidConfig, dotted
 from hector.config.readback import Written, restored
 from hector.config.tenancy import LARGEST, own_part
 from hector.core.clock import Clock
-from hector.core.errors import ConfigError, Conflict, Forbidden, InvalidRequest, NotFound, Violation
+from hector.core.errors import ConfigError, Conflict, Forbidden, HectorError, InvalidRequest, NotFound, Violation
 from hector.core.identity import DEFAULT_APP
 from hector.core.record import dataclass
 from hector.store import Store
@@ -64,6 +65,7 @@ class AppService:
         draft = await self._draft(app_id, wish)
         made = await self._store.apps.create(app_id, name, draft, aside)
         self._apps.forget_refusal(app_id)
+        await self._take_up(app_id, draft)
         return made
 
     async def list(self, page_size: int, page_token: str | None = None) -> AppPage:
@@ -115,6 +117,7 @@ class AppService:
         checked = None if name is None else _checked_name(name)
         changed = await self._store.apps.update(app_id, name=checked, draft=draft, if_version=if_version, aside=aside)
         await self._apps.refresh(app_id)
+        await self._take_up(app_id, draft)
         return changed
 
     async def rollback(
@@ -132,6 +135,7 @@ class AppService:
         draft = await self._draft(app_id, Wish(old.body, old.format, author, note or f"version {version} again"))
         changed = await self._store.apps.update(app_id, draft=draft, if_version=if_version, aside=aside)
         await self._apps.refresh(app_id)
+        await self._take_up(app_id, draft)
         return changed
 
     async def set_status(self, app_id: str, status: AppStatus, aside: Aside | None = None) -> AppRecord:
@@ -164,6 +168,13 @@ class AppService:
                 await finish_deletion(self._store, self._apps, app_id)
         except TimeoutError:
             log.info("what belongs to a deleted app goes on being removed", extra={"app": app_id})
+
+    async def _take_up(self, app_id: str, draft: Draft | None) -> None:
+        """Load an app that has documents, so that they are indexed before anybody asks; others wait for their use."""
+        if draft is None or "document_stores" not in draft.body:
+            return
+        with suppress(HectorError):  # whoever uses it is told
+            await self._apps.get(app_id)
 
     async def _ensure(self, app_id: str) -> bool:
         """Give the app of the file a row of its own, so that something can be changed about it; whether it had none."""

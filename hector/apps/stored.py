@@ -1,15 +1,18 @@
 """Apps from the database: read, checked under the operator's policy, and built. The file feeds the app `default`."""
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import TYPE_CHECKING
 
+from hector.apps.app import App
 from hector.apps.build import build
 from hector.apps.registry import Found
 from hector.config.environment import Environment
 from hector.config.load import Loaded
 from hector.config.root import HectorConfig
+from hector.config.secrets import secrets_of
 from hector.core.errors import AppSuspended, AppUnavailable, ConfigError, NotFound
 from hector.core.identity import DEFAULT_APP
 from hector.observe.redact import remember
@@ -46,6 +49,18 @@ class StoredApps:
         require_active(record)
         return await asyncio.to_thread(self._made, record, config)
 
+    async def past(self, app_id: str) -> AsyncGenerator[HectorConfig, None]:
+        """Every configuration of an app that still holds, the newest first. Raises StoreError."""
+        before: int | None = None
+        while found := await self._configs.versions(app_id, before=before):
+            for one in found:
+                before = one.version
+                config = await self._configs.version(app_id, before)
+                with contextlib.suppress(ConfigError):
+                    loaded = await asyncio.to_thread(self.check, app_id, config.format, config.body)
+                    remember(*secrets_of(loaded.config))
+                    yield self._completed(loaded)
+
     def check(self, app_id: str, form: str, text: str) -> Loaded:
         """What a configuration means for an app. Raises ConfigError with every finding."""
         from hector.config.tenancy import parse_app  # noqa: PLC0415 - only where there are such apps
@@ -65,7 +80,10 @@ class StoredApps:
     def try_out(self, app_id: str, form: str, text: str) -> Loaded:
         """Check a configuration and build the app that it means, as loading it will. Raises ConfigError."""
         loaded = self.check(app_id, form, text)
-        build(self._completed(loaded), self._catalog, app_id)
+        from hector.apps.schemas import check_schemas  # noqa: PLC0415 - only where apps are changed
+
+        check_schemas(loaded)
+        self._app(loaded, app_id)
         return loaded
 
     async def _of_file(self, version: int) -> Found:
@@ -75,8 +93,8 @@ class StoredApps:
     def _made(self, record: AppRecord, config: AppConfig) -> Found:
         try:
             loaded = self.check(record.id, config.format, config.body)
-            remember(*(key for llm in loaded.config.llms.values() if (key := getattr(llm, "api_key", ""))))
-            return Found(build(self._completed(loaded), self._catalog, record.id), record.version)
+            remember(*secrets_of(loaded.config))
+            return Found(self._app(loaded, record.id), record.version)
         except ConfigError as error:
             log.error(  # noqa: TRY400 - the findings are all there is to know
                 "the stored configuration of an app does not hold",
@@ -86,6 +104,9 @@ class StoredApps:
                 f"app {record.id!r} cannot be loaded: version {record.version} of its configuration does not hold here "
                 f"(any more); the server's log says why. Whoever looks after it can store a correct one"
             ) from None
+
+    def _app(self, loaded: Loaded, app_id: str) -> App:
+        return build(self._completed(loaded), self._catalog, app_id, self._file().config)
 
     def _completed(self, loaded: Loaded) -> HectorConfig:
         """With the operator's blocks."""

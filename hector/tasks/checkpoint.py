@@ -1,6 +1,7 @@
 """When the steps of a run are written down, and whether one that was cut off goes on. Decisions only."""
 
-from hector.agents.history import DECISIONS, REPAIR
+from hector.agents.history import DECISIONS, REPAIR, is_beside
+from hector.agents.marks import ends_step
 from hector.agents.standing import FINISH
 from hector.config.checkpoint import Checkpoint, Recovery
 from hector.core.content import Message
@@ -12,7 +13,8 @@ from hector.core.record import dataclass
 class Checkpoints:
     """Follows the events of one run and says of each whether it, and what came before, is written at once.
 
-    What is about to take effect always is. An answer and a pause are not: the end of the run follows and writes them.
+    What is about to take effect always is, and so is what nobody should pay for twice. An answer and a pause are not:
+    the end of the run follows and writes them.
     """
 
     settings: Checkpoint
@@ -25,6 +27,8 @@ class Checkpoints:
 
         What agents do in branches goes on side by side: it is written as it comes, none of it waits for the others.
         """
+        if ends_step(event) or is_beside(event):
+            return True
         if event.branch:
             return self.settings.enabled or bool(event.started)
         model_turn = _is_turn(event.message)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -12,6 +13,7 @@ from hector.core.job import Claim, JobState
 from hector.core.record import dataclass
 from hector.core.task import TaskState
 from hector.limits.switches import Pause
+from hector.observe import metrics
 from hector.observe.redact import redact
 from hector.store import Store
 from hector.tasks.backoff import Again, Schedule, Tries, after_failure
@@ -40,6 +42,8 @@ class Conductor:
 
     async def conduct(self, work: Work, run: Run, tries: Tries, running: Callable[[], Awaitable[None]]) -> None:
         """Await `running()` and settle what becomes of it."""
+        counts = metrics.current
+        began = 0.0 if counts is None else time.perf_counter()
         try:
             await self._contain(work, run, tries, running)
         except LeaseLost:
@@ -53,6 +57,8 @@ class Conductor:
             if work.ending in (Ending.RELEASE, Ending.PAUSE) and not run.ended:
                 await self._hand_back(run, work.pause)
             run.leave()
+            if counts is not None:
+                counts.queue_seconds.observe(time.perf_counter() - began, run.caller.app, run.live.base.agent)
 
     async def stopped_early(self, work: Work, claim: Claim) -> None:
         """Work was told to stop before its run could begin. A task that is canceled has ended its job itself."""
@@ -129,6 +135,8 @@ class Conductor:
                 log.exception("the end of a task cannot be stored with its events", extra={"task": run.task_id})
                 run.journal.unsaved.clear()
             else:
+                if dead and metrics.current is not None:
+                    metrics.current.dead_letters.add(run.caller.app, "run")
                 return
         run.abandon(text or INTERNAL)
         await give_up(self.store, run.claim, text or INTERNAL)
@@ -152,7 +160,7 @@ async def hand_back(store: Store, claim: Claim, pause: Pause | None = None) -> N
             if pause is None:
                 await store.jobs.release((claim,))
             else:
-                await store.switches.pause((claim,), pause.until, pause.reason)
+                await store.switches.pause((claim,), pause.until, pause.reason, (pause.scope, pause.soon))
     except (StoreError, TimeoutError) as error:
         log.warning("a job could not be handed back; it is taken over later", extra={"error": str(error)})
 

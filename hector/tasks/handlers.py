@@ -45,6 +45,12 @@ def _expire(parts: Parts) -> Handler:
     return Expiry(parts.store, parts.clock, parts.settings.queue.max_retries + 1)
 
 
+def _remember(parts: Parts) -> Handler:
+    from hector.tasks.remembering import Remembering  # noqa: PLC0415 - loaded on first use
+
+    return Remembering(parts.store)
+
+
 def terms_of(kind: str, settings: Server) -> Terms:
     """Those of a kind of jobs."""
     if kind == "push":
@@ -53,7 +59,7 @@ def terms_of(kind: str, settings: Server) -> Terms:
     return Terms(Schedule(settings.queue.initial_delay, settings.queue.max_delay))
 
 
-FACTORIES: Final[Mapping[str, Callable[[Parts], Handler]]] = {"push": _push, "expire": _expire}
+FACTORIES: Final[Mapping[str, Callable[[Parts], Handler]]] = {"push": _push, "expire": _expire, "remember": _remember}
 """Handlers by kind, each made when the first job of its kind is claimed; the kind "run" belongs to the worker itself.
 
 A row names a function above that imports the handler's module locally, so that a start loads none of them.

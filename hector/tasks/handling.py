@@ -3,11 +3,13 @@
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Callable
 from typing import Final
 
 from hector.core.errors import HectorError, LeaseLost
 from hector.core.job import DAMAGED, Job, JobState
+from hector.observe import metrics
 from hector.observe.redact import redact
 from hector.tasks.backoff import Again, Tries, after_failure, poisoned
 from hector.tasks.conduct import hand_back
@@ -32,7 +34,11 @@ class Handling:
     async def handle(self, work: Work, job: Job) -> None:
         """Work on it until its end is stored, it is put back, or the claim is gone. Raises nothing."""
         try:
-            await self._apply(job, await self._outcome(work, job))
+            began = time.perf_counter()
+            outcome = await self._outcome(work, job)
+            seconds = time.perf_counter() - began
+            await self._apply(job, outcome)
+            await self._count(job, outcome, seconds)
         except LeaseLost:
             log.info("a job was taken over or ended elsewhere", extra={"kind": job.kind, "subject": job.subject})
         except asyncio.CancelledError:
@@ -40,6 +46,15 @@ class Handling:
                 await hand_back(self._parts.store, job.claim)
         except Exception:
             log.exception("a job cannot be ended", extra={"kind": job.kind, "subject": job.subject})
+
+    async def _count(self, job: Job, outcome: Outcome, seconds: float) -> None:
+        """Tell the metrics of a delivery."""
+        if metrics.current is None or job.kind != "push":
+            return
+        from hector.tasks.counted import count_delivery  # noqa: PLC0415 - only with metrics
+
+        kind = "artifact" if job.payload.get("artifact") else "status"
+        await count_delivery(metrics.current, self._parts.store, job, outcome, kind, seconds)
 
     async def _outcome(self, work: Work, job: Job) -> Outcome:
         if (cause := unfit(job, self._parts.clock.now())) is not None:
@@ -98,6 +113,8 @@ class Handling:
     async def _bury(self, job: Job, cause: str) -> None:
         log.warning("job given up", extra={"kind": job.kind, "subject": job.subject, "cause": cause})
         await self._finish(job, JobState.DEAD, cause)
+        if metrics.current is not None:
+            metrics.current.dead_letters.add(job.caller.app, job.kind)
 
     async def _finish(self, job: Job, state: JobState, cause: str | None = None) -> None:
         parts = self._parts

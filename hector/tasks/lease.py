@@ -7,13 +7,13 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from hector import __version__
 from hector.core.clock import Clock
 from hector.core.errors import StoreError
 from hector.core.ids import new_id
 from hector.core.job import Instance
 from hector.store import Store
 from hector.store.instances import Takeover
+from hector.version import __version__
 
 log = logging.getLogger("hector.tasks")
 

@@ -44,7 +44,7 @@ class Making:
             self.store,
             self.clock,
             Journal(self.store, self.clock, offer.caller, accepted.task, accepted.claim),
-            "task" if offer.resume or offer.push else config.reply,  # notifications are about tasks
+            "task" if offer.resume or offer.push else config.answers_as,  # notifications are about tasks
             structured=app.structured,
             halting=self.halting,
             due=Checkpoints(app.config.storage.checkpoint).due,
@@ -66,7 +66,7 @@ class Making:
             self.store,
             self.clock,
             Journal(self.store, self.clock, job.caller, task, job.claim),
-            config.reply if config and job.attempts == 1 and job.payload.get("direct") else "task",
+            config.answers_as if config and job.attempts == 1 and job.payload.get("direct") else "task",
             structured=app.structured,
             halting=self.halting,
             due=Checkpoints(app.config.storage.checkpoint).due,

@@ -1,9 +1,11 @@
 """The meter of a run, from what the configuration says about its agents."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from hector.apps.build import model_of
+from hector.apps.choice import models_of, section_of
+from hector.config.agents import LlmAgent
 from hector.config.root import HectorConfig
+from hector.core.ports import BY_ID
 from hector.limits.limits import Limits
 from hector.store import Session
 from hector.tasks.run import Run
@@ -21,15 +23,26 @@ def meter_of(
     from hector.limits.meter import Subject  # noqa: PLC0415 - loaded where something is metered
 
     base = run.live.base
-    subject = Subject(run.caller, base.agent, base.context_id, base.id, lambda agent: _model(config, agent))
+    subject = Subject(
+        run.caller, base.agent, base.context_id, base.id, lambda agent, answered: _models(config, agent, answered)
+    )
     spent = [event for event in session.events if event.invocation_id == invocation]
     return limits.meter(subject, run.journal.charges, spent)
 
 
-def _model(config: HectorConfig, agent: str) -> tuple[str, int]:
-    """Provider and model of an agent, and the longest answer that is asked for."""
+def _models(config: HectorConfig, agent: str, answered: str) -> tuple[tuple[str, int], ...]:
+    """Provider and model of an agent, or of an id behind `llm:`, and the longest answer that is asked for.
+
+    All that the agent may ask, in order; or the one that has `answered`, where that is known and there still.
+    """
+    if agent.startswith(BY_ID) and (name := agent.removeprefix(BY_ID)) in config.llms:
+        return (_facts(config.llms[name]),)
     found = config.agents.get(agent)
-    if found is None:
-        return agent, 0
-    llm = config.llms[model_of(found, config)]
+    if not isinstance(found, LlmAgent):
+        return ((agent, 0),)
+    names = (answered,) if answered in config.llms else models_of(found, config)
+    return tuple(_facts(section_of(name, found, config)) for name in names)
+
+
+def _facts(llm: Any) -> tuple[str, int]:
     return f"{llm.provider}/{llm.model}", llm.max_tokens

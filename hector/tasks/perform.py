@@ -54,8 +54,18 @@ async def perform(run: Run, request: Request, store: Store, clock: Clock) -> Non
     events = in_turns(session.events, request.invocation)
     state = session.state | _facts(run, begun_by, clock)
     if agent.wants_artifacts:
-        found = await insist(clock, lambda: store.sessions.artifacts(run.caller, base.context_id), "reading artifacts")
-        state |= {f"{ARTIFACT}{name}": text_of(artifact) for name, artifact in found.items()}
+        from hector.tasks.keeping import named_artifacts  # noqa: PLC0415 - loaded on first use
+
+        names = await insist(
+            clock, lambda: named_artifacts(store, request.app, run.caller, base.context_id), "artifacts"
+        )
+        state |= {f"{ARTIFACT}{name}": text_of(artifact) for name, artifact in names.items()}
+    keeps = request.app.keeps or bool(request.app.clients)
+    shelf, memories = None, None
+    if keeps:
+        from hector.tasks.keeping import Place, shelves  # noqa: PLC0415 - loaded where agents keep anything
+
+        shelf, memories = shelves(Place(run.caller, base.context_id, clock), request.app, store)
     context = RunContext(
         run.caller,
         base.context_id,
@@ -66,7 +76,16 @@ async def perform(run: Run, request: Request, store: Store, clock: Clock) -> Non
         state,
         request.stream,
         last=request.last,
+        artifacts=shelf,
+        memories=memories,
     )
+    if request.app.clients:
+        context = replace(context, canceled=lambda: run.canceled)
+    if keeps:
+        from hector.tasks.keeping import jobs_after  # noqa: PLC0415 - as above
+
+        run.journal.most_kept = request.app.config.storage.artifacts.max_total
+        run.journal.after = jobs_after(context, request.app, request.agent)
     meter = meter_of(run.limits, run, request.app.config, session, request.invocation)
     if meter is None:
         await run.follow(run_turn(agent, context, state))

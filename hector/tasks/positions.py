@@ -5,7 +5,9 @@ from itertools import count
 from time import time_ns
 from typing import Final, NamedTuple
 
-_WRITTEN: Final = re.compile(r"(\d{1,18})\.(\d{1,9})-(\d{1,12}|end)", re.ASCII)
+from hector.core.pattern import pattern
+
+_WRITTEN: Final = pattern(r"(\d{1,18})\.(\d{1,9})-(\d{1,12}|end)", re.ASCII)
 
 
 class Epoch(NamedTuple):

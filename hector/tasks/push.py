@@ -12,7 +12,7 @@ from hector.a2a.version import OLD
 from hector.config.push import PushNotifications
 from hector.core.errors import InvalidRequest, NotFound, Violation
 from hector.core.job import Job
-from hector.core.push import PushConfig, PushPage
+from hector.core.push import CALLBACKS, PushConfig, PushPage
 from hector.core.task import ArtifactUpdate, Caller, StatusUpdate, Task
 from hector.store import Store
 from hector.store.push import Notice, notice_of
@@ -20,7 +20,9 @@ from hector.tasks.outcome import Dead, Done, Outcome, Retry
 
 if TYPE_CHECKING:
     from hector.net.egress import Policy
-    from hector.net.outbound import Outbound, Resolve
+    from hector.net.gate import Resolve
+    from hector.net.outbound import Outbound
+    from hector.tasks.callbacks import Callbacks
 
 _PASSING: Final = frozenset({404, 408, 409, 421, 423, 425, 429})
 """Refusals that may be over soon: a receiver that is being deployed, is busy, or asks for patience."""
@@ -93,16 +95,24 @@ class PushDelivery:
     def _outbound(self) -> "Outbound":
         from hector.net.outbound import Outbound  # noqa: PLC0415 - loaded on first use
 
-        return Outbound(policy_of(self._settings), resolve=self._resolve, seconds=self._seconds)
+        return Outbound(policy_of(self._settings), resolve=self._resolve, seconds=self._seconds, purpose="push")
+
+    @cached_property
+    def _callbacks(self) -> "Callbacks":
+        from hector.tasks.callbacks import Callbacks  # noqa: PLC0415 - loaded on first use
+
+        return Callbacks(self._store, policy_of(self._settings), verdict, self._resolve, self._seconds)
 
     async def __call__(self, job: Job) -> Outcome:
         """Send it. Nothing is left to do when the receiver, or the task, is gone."""
         from hector.net.errors import NetError  # noqa: PLC0415 - loaded on first use
 
-        if not self._settings.enabled:
-            return Dead("push notifications are switched off (server.push_notifications.enabled)")
         notice = notice_of(job.payload)
         config = await self._store.push.receiver(job.caller, job.subject, notice.config_id)
+        if config is not None and config.version in CALLBACKS:
+            return await self._callbacks(job, config)
+        if not self._settings.enabled:
+            return Dead("push notifications are switched off (server.push_notifications.enabled)")
         body = None if config is None else await self._body(job, notice, config)
         if config is None or body is None:
             return Done()

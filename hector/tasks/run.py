@@ -22,6 +22,7 @@ from hector.core.event import (
     Delta,
     DirectReply,
     Event,
+    ExitLoop,
     InputRequired,
     Output,
     Partial,
@@ -29,6 +30,7 @@ from hector.core.event import (
     TextDelta,
     ToolStarted,
     call_name,
+    is_aside,
 )
 from hector.core.ids import new_id
 from hector.core.job import Claim
@@ -91,6 +93,8 @@ class Run:
     limits: Limits | None = None
     direct: Reply | None = None
     ended: bool = False
+    canceled: bool = False
+    """Somebody has canceled the task."""
     _last: Event | None = None
     _open: set[tuple[str, str]] = field(default_factory=set)
     _showing: Showing = field(init=False)
@@ -146,6 +150,8 @@ class Run:
             if event.branch:
                 continue
             self._last = event
+            if is_aside(event):
+                continue
             deltas = self._showing.grow(self._unseen(event))
             self.live.apply(AnswerDelta(self.live.answer_id, deltas, first=False))
             self._showing.turn_over()
@@ -201,7 +207,7 @@ class Run:
         if leaving and event.started:
             event = replace(event, started=())  # they do not begin here
         self.journal.unsaved.append(event)
-        if not event.branch:
+        if not is_aside(event):
             if unseen := self._unseen(event):
                 self._show(unseen)
             self._showing.turn_over()
@@ -235,6 +241,9 @@ class Run:
                 await self.end(TaskState.REJECTED, reason)
             case DirectReply(text):
                 await self._answer_directly(text)
+            case ExitLoop(reason) if reason and not self.live.pieces:
+                self._show((TextDelta(reason),))
+                await self.end(TaskState.COMPLETED)
             case _ if self.reply == "message":
                 await self._answer_directly(last.message.text if last else "")
             case _:

@@ -70,6 +70,7 @@ class TaskService:
         self._store = store
         self._clock = clock
         self._limits = self.limits = limits or Limits(store, clock)
+        apps.attach(lambda app: app.remember_tools(store))
         self._worker = Worker(apps, store, clock, settings or Server(), self._limits)
 
     async def __aenter__(self) -> Self:
@@ -85,10 +86,19 @@ class TaskService:
         """Take no more work, give runs `grace` seconds to reach a stored step, hand all back, then end all streams."""
         await self._worker.drain(grace)
 
+    def runs_here(self, task_id: str) -> bool:
+        """Whether this process works on a task."""
+        return self._worker.run_of(task_id) is not None
+
     @property
     def running(self) -> int:
         """How many jobs this process works on."""
         return self._worker.running
+
+    @property
+    def running_apps(self) -> list[str]:
+        """The app of each run that works now, in this process."""
+        return self._worker.apps
 
     async def send(
         self, caller: Caller, agent: str, message: ClientMessage, options: SendOptions
@@ -106,6 +116,26 @@ class TaskService:
         if run is None or not await run.settled():
             return await self._settled(caller, begun, options.history_length)
         return run.direct.message if run.direct else run.live.snapshot(options.history_length)
+
+    async def submit(
+        self, caller: Caller, agent: str, message: ClientMessage, options: SendOptions, task_id: str
+    ) -> Begun:
+        """Store a message and have it run, as a task of this new id; nobody watches its pieces.
+
+        Raises StoreError where there is one already.
+        """
+        begun = await self._accept(caller, agent, message, options, stream=False, task_id=task_id)
+        if begun.run is not None:
+            begun.run.keep()
+        return begun
+
+    async def settled(self, caller: Caller, begun: Begun) -> Task:
+        """The task once it has ended or waits for somebody; as it is where the server stops meanwhile."""
+        run = begun.run
+        if run is not None and await run.settled():
+            return run.live.snapshot(0)
+        found = await self._settled(caller, begun, 0)
+        return found if isinstance(found, Task) else begun.snapshot(0)
 
     async def stream(
         self,
@@ -204,10 +234,25 @@ class TaskService:
         at = self._clock.now()
         if await self._store.tasks.cancel(caller, task_id, at):  # it ran elsewhere, waited, or paused just now
             self._worker.channels.publish(task_id, StatusUpdate(Status(TaskState.CANCELED, at)))
+            await self._cancel_elsewhere(caller, task)
         task = await self._store.tasks.get(caller, task_id, agent)
         if task.status.state is not TaskState.CANCELED:
             raise TaskNotCancelable(f"task {task_id} had already become {task.status.state}")
         return task
+
+    async def _cancel_elsewhere(self, caller: Caller, task: Task) -> None:
+        """End what a task waited for on other servers."""
+        if not task.status.state.interrupted or caller.app not in self._apps:
+            return
+        lease = self._apps.lease(caller.app)
+        try:
+            if lease.app.clients:
+                from hector.tasks.elsewhere import cancel_elsewhere  # noqa: PLC0415 - only with agents elsewhere
+
+                session = await self._store.sessions.load(caller, task.context_id)
+                await cancel_elsewhere(lease.app, session.events, task)
+        finally:
+            lease.release()
 
     async def subscribe(
         self, caller: Caller, agent: str | None, task_id: str, behind: Position | None = None
@@ -227,7 +272,14 @@ class TaskService:
         return run
 
     async def _accept(
-        self, caller: Caller, agent: str, message: ClientMessage, options: SendOptions, *, stream: bool
+        self,
+        caller: Caller,
+        agent: str,
+        message: ClientMessage,
+        options: SendOptions,
+        *,
+        stream: bool,
+        task_id: str = "",
     ) -> Begun:
         """Check the message, store it with its task in one transaction, and run it or leave it to whoever is free.
 
@@ -237,6 +289,8 @@ class TaskService:
         lease = apps.lease(app_id) if app_id in apps else await apps.acquire(app_id)
         try:
             offer = await self._offer(lease.app, caller, agent, message, options, stream=stream)
+            if task_id:
+                offer = replace(offer, task_id=task_id, direct=False)
             talk = offer.context_id if message.context_id or message.task_id else None
             await self._limits.admit(caller, agent, talk, offer.task_id)
             try:
@@ -274,10 +328,11 @@ class TaskService:
             resume=known is not None,
             owner=self._worker.owner,
             stream=stream,
-            direct=not (stream or known or options.push) and app.config.agents[agent].reply != "task",
+            direct=not (stream or known or options.push) and app.config.agents[agent].answers_as != "task",
             max_attempts=self._worker.max_attempts,
             push=options.push,
             decisions=decisions,
+            fresh=not (known or message.context_id),
         )
 
     async def _waiting(self, caller: Caller, agent: str, message: ClientMessage, calls: tuple[str, ...]) -> str:

@@ -44,5 +44,7 @@ class Work:
         """Not before the claim is known: what was handed to the store cannot be taken back."""
         if self.ending is None or ending > self.ending:
             self.ending = ending
+            if ending is Ending.CANCEL and self.run is not None:
+                self.run.canceled = True
             if self.claim is not None and self.task is not None:
                 self.task.cancel()

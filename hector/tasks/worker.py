@@ -8,27 +8,29 @@ process, and by others once this process has fallen silent.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import replace
+from functools import cached_property
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
-from hector.apps.app import App
 from hector.apps.registry import Apps
 from hector.apps.registry import Lease as AppLease
 from hector.config.server import Server
 from hector.core import points
 from hector.core.clock import Clock
-from hector.core.errors import LeaseLost, NotSupported, StoreError, StoreUnavailable
+from hector.core.errors import NotSupported, StoreUnavailable
 from hector.core.job import READY, STOP, Job
 from hector.core.record import dataclass
 from hector.core.task import Caller, Task
 from hector.limits.limits import Limits
+from hector.observe import metrics
 from hector.store import Accept, Accepted, Store
+from hector.tasks import calls
 from hector.tasks.backoff import Schedule, Tries
+from hector.tasks.calls import CHANNEL as CALL
 from hector.tasks.channel import Channels
 from hector.tasks.claims import Claims, Places
-from hector.tasks.conduct import RELEASE_SECONDS, Conductor, give_up, hand_back
+from hector.tasks.conduct import RELEASE_SECONDS, Conductor
 from hector.tasks.follow import Follower
 from hector.tasks.handlers import Parts
 from hector.tasks.handling import Handling
@@ -37,14 +39,16 @@ from hector.tasks.live import last
 from hector.tasks.making import Making
 from hector.tasks.perform import Request, perform
 from hector.tasks.run import Run
+from hector.tasks.stopping import Stopping
 from hector.tasks.tenancy import lent
 from hector.tasks.work import Ending, Work
+
+if TYPE_CHECKING:
+    from hector.tasks.resuming import Resuming
 
 log = logging.getLogger("hector.tasks")
 RUN: Final = "run"
 """The kind of job that the worker itself knows: an agent's run."""
-LAST_WORDS: Final = 0.5
-"""Seconds that work has to end by itself when its job has been claimed anew."""
 CANCEL_SECONDS: Final = 10.0
 """How long a cancel waits for the run's end to be stored."""
 
@@ -86,6 +90,7 @@ class Worker:
         self._claims = Claims(store, clock, places)
         self._lease = Lease(store, clock, settings.queue.stale_threshold, self._lost, self._claims.suspect)
         self.follower = Follower(store, self.channels, self._runs.__contains__)
+        self._stopping = Stopping(store, self._limits, self._runs, self._spawn)
         self._group = asyncio.TaskGroup()
         self._keeping: list[asyncio.Task[None]] = []
         self._deaf: list[Callable[[], None]] = []
@@ -93,11 +98,12 @@ class Worker:
     async def __aenter__(self) -> Self:
         await self._lease.begin()
         await self._limits.switches.look()
-        self._limits.switches.on_change(self._heed_switches)
+        self._limits.switches.on_change(self._stopping.heed_all)
         await self._group.__aenter__()
         self._deaf = [
             self._store.database.listen(READY, self._claims.told),
             self._store.database.listen(STOP, self._heard_stop),
+            self._store.database.listen(CALL, calls.heard),
         ]
         limits = self._limits.keep(lambda: self._lease.id)
         keepers = (self.follower.keep(), self._lease.keep(), limits, self._claims.keep())
@@ -117,6 +123,11 @@ class Worker:
     def running(self) -> int:
         """How many jobs are being worked on, messages that are being accepted included."""
         return len(self._runs) + len(self._jobs)
+
+    @property
+    def apps(self) -> list[str]:
+        """The app of each run that works now, in this process."""
+        return [work.run.caller.app for work in self._runs.values() if work.run is not None]
 
     def run_of(self, task_id: str) -> Run | None:
         """The run that works on a task now, in this process."""
@@ -202,28 +213,7 @@ class Worker:
 
     def _heard_stop(self, task_id: str) -> None:
         self.follower.nudge(task_id)
-        work = self._runs.get(task_id)
-        if work is not None and work.claim is not None:
-            self._spawn(lambda: self._stop_if_void(work))
-
-    async def _stop_if_void(self, work: Work) -> None:
-        """What was heard may be about an earlier claim: look whether ours is still good before anything is stopped."""
-        with suppress(StoreError):  # if it is void, the next write says so
-            if work.claim is not None and not await self._store.jobs.holds(work.claim):
-                work.stop(Ending.LOSE)
-
-    def _heed_switches(self) -> None:
-        for work in tuple(self._runs.values()):
-            self._heed(work)
-
-    def _heed(self, work: Work) -> None:
-        """Stop a run that is switched off; it goes on from its last stored step when it is switched on again."""
-        if work.run is None or work.run.ended:
-            return
-        pause = self._limits.pause(work.run.caller.app, work.run.live.base.agent)
-        if pause is not None:
-            work.pause = pause
-            work.stop(Ending.PAUSE)
+        self._stopping.heard(task_id)
 
     # Messages that this process accepts.
 
@@ -235,7 +225,7 @@ class Worker:
             if not answer.done():
                 answer.set_result(Begun(accepted.task, offer.event.invocation_id, run))
             if run is not None:
-                self._heed(work)
+                self._stopping.heed(work)
                 invocation, only = offer.event.invocation_id, offer.max_attempts <= 1
                 request = Request(lease.app, offer.agent, invocation, offer.stream, accepted.session, only)
                 tries = Tries(1, offer.max_attempts)
@@ -262,6 +252,8 @@ class Worker:
             raise
         finally:
             self._claims.gate.leave()
+        if metrics.current is not None:
+            metrics.current.accepted(offer.caller.app, offer.agent, accepted.session is not None, accepted.claim.fence)
         return accepted
 
     # Jobs that this process has claimed.
@@ -274,7 +266,14 @@ class Worker:
             return
         before = self._runs.get(job.subject)
         self._runs[job.subject] = work
-        work.task = self._spawn(lambda: self._go_on(work, job, before))
+        work.task = self._spawn(lambda: self._resuming.go_on(work, job, before))
+
+    @cached_property
+    def _resuming(self) -> "Resuming":
+        from hector.tasks.resuming import Resuming  # noqa: PLC0415 - loaded for the first run that had to wait
+
+        making, conductor = self._making, self._conductor
+        return Resuming(self._apps, self._store, self._clock, self._limits, making, conductor, self._forget)
 
     async def _handle(self, work: Work, job: Job) -> None:
         try:
@@ -287,40 +286,6 @@ class Worker:
                 del self._jobs[job.claim.key]
             self._claims.ended(work.lane)
 
-    async def _go_on(self, work: Work, job: Job, before: Work | None) -> None:
-        """Run what waited, or what was cut off; `before` is the work of this process that ran it last."""
-        lease: AppLease | None = None
-        try:
-            if before is not None:
-                await _over(before)
-            lease = await lent(self._apps, self._store, self._clock, job)
-            if lease is not None:
-                await self._go_on_with(lease.app, work, job)
-        except asyncio.CancelledError:
-            await self._conductor.stopped_early(work, job.claim)
-        except LeaseLost:
-            log.info("a job was taken over or ended elsewhere", extra={"task": job.subject})
-        except Exception as error:
-            log.exception("a run cannot be taken up", extra={"task": job.subject})
-            await give_up(self._store, job.claim, str(error))
-        finally:
-            self._forget(work, job.subject)
-            if lease is not None:
-                lease.release()
-            await self._limits.leave(job.subject)
-
-    async def _go_on_with(self, app: App, work: Work, job: Job) -> None:
-        run = work.run = await self._making.later(job, app)
-        if run is None:
-            return
-        work.pause = await self._limits.hold_up(run.caller, run.live.base.agent, run.task_id)
-        if work.pause is not None:
-            await hand_back(self._store, job.claim, work.pause)
-            run.leave()
-        else:
-            tries = Tries(job.attempts, job.max_attempts)
-            await self._conductor.conduct(work, run, tries, lambda: self._making.go_on(run, job, app))
-
     def _forget(self, work: Work, task_id: str) -> None:
         """The work is over here, whatever became of the task."""
         if self._runs.get(task_id) is work:
@@ -329,14 +294,6 @@ class Worker:
             if work.run is not None and not work.run.live.status.state.terminal:
                 self.follow(work.run.caller, work.run.live.snapshot(0))
         self._claims.ended(work.lane)
-
-
-async def _over(work: Work) -> None:
-    """Wait for the end of work whose job has been claimed anew; it may just be about to say why it put that back."""
-    if work.task is not None:
-        await asyncio.wait((work.task,), timeout=LAST_WORDS)
-        work.stop(Ending.LOSE)
-        await asyncio.wait((work.task,))
 
 
 async def _contained(work: Callable[[], Awaitable[None]]) -> None:

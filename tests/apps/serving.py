@@ -23,7 +23,7 @@ from hector.store.history import user_event
 from hector.tasks.service import SendOptions, TaskService
 from hector.tools.catalog import Catalog
 
-PATIENCE: Final = 20.0
+PATIENCE: Final = 40.0
 FILE: Final = "llms: {m: {rules: [{text: default}]}}\nagents: {helper: {tools: []}}\ntenants: {patterns: true}\n"
 TEXT: Final = """\
 llms:

@@ -118,6 +118,10 @@ def test_a_change_is_in_force_at_once_and_can_be_taken_back(server: Live) -> Non
     assert [(one["version"], one["note"]) for one in versions] == [(2, "newer"), (1, "")]
     assert versions[0]["author"].startswith("admin ")
     assert "+" in admin(server, "GET", "/acme/diff?old=1")["diff"]
+    newest = admin(server, "GET", "/acme/versions?page_size=1")
+    assert newest["versions"] == versions[:1]
+    following = f"/acme/versions?page_size=1&page_token={newest['next_page_token']}"
+    assert admin(server, "GET", following)["versions"] == versions[1:2]
     assert admin(server, "GET", "/acme/versions/1")["config"] == json.dumps(ACME)
     assert admin(server, "POST", "/acme/rollback", json={"version": 1})["version"] == 3
     assert said(say(server, bearer(made))) == "I am acme."

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 
 import pytest
 
@@ -52,6 +53,35 @@ async def test_a_model_that_breaks_takes_nothing_else_along(failure: Exception) 
     await app.start()
     await app.models.aclose()
     assert sorted(closed) == ["one", "two"]
+
+
+class Slow:
+    """A toolset that ends when all others are ending, too; then one of them fails."""
+
+    offered = None
+    away = False
+
+    def __init__(self, all_of_them: asyncio.Barrier) -> None:
+        self._all = all_of_them
+
+    async def load(self) -> None:
+        """Nothing to load."""
+
+    async def aclose(self) -> None:
+        if await self._all.wait() == 0:
+            raise RuntimeError("broken")
+
+
+async def test_what_apps_hold_is_closed_side_by_side() -> None:
+    barrier = asyncio.Barrier(4)
+    first, second = (
+        replace(app_of(RuntimeError("broken"), []), id=name, toolsets=(Slow(barrier), Slow(barrier)))
+        for name in ("default", "other")
+    )
+    apps = Apps(first)
+    apps.swap(second)
+    async with asyncio.timeout(15):
+        await apps.aclose()
 
 
 async def test_a_replaced_app_is_closed_when_its_last_work_has_ended() -> None:

@@ -10,7 +10,8 @@ from hector.config.findings import InvalidConfig, dotted
 from hector.config.load import Loaded
 from hector.config.source import parse
 from hector.config.tenancy import OWN, RULES, Policy, operators, parse_app
-from hector.config.tenants import Tenants
+from hector.config.tenants import PROVIDER_HOSTS, Tenants
+from tests.config.sample import llm_agent
 
 MODEL: Final = "llms: {m: {provider: openai, api_key: abcdef, %s}}\n"
 ENVIRONMENT: Final = {"SECRET": "canary-4711", "OPEN": "yes", "OPENAI_API_KEY": "canary-4712"}
@@ -55,7 +56,9 @@ def test_every_rule_refuses_what_it_is_about(rule: Any, tmp_path: Path) -> None:
     document = parse(text, "app acme")
     policy(files=str(tmp_path)).after(document)
     path = rule.pattern.replace("*", "x")
-    assert [dotted(found.where) for found in document.findings if found.kind == "policy"] == [path]
+    refused = [dotted(found.where) for found in document.findings if found.kind == "policy"]
+    assert path in refused
+    assert all(path.startswith(one) for one in refused), "at most what it stands in besides"
 
 
 @pytest.mark.proves("tenant.policy")
@@ -126,11 +129,28 @@ def test_functions_are_those_that_the_operator_has_opened() -> None:
     text = "llms: {m: {rules: [{text: hi}]}}\ntools: {t: {handler: lookup}}\n"
     with pytest.raises(InvalidConfig, match="no handler 'lookup'") as refused:
         load(text, functions=["shell"])
-    assert load(text, functions=["lookup"]).config.tools["t"].handler == "lookup"
+    assert "lookup" in repr(load(text, functions=["lookup"]).config.tools["t"])
     assert load("llms: {m: {rules: [{text: hi}]}}\ntools: {t: {handler: ask_user}}\n").config.tools.keys() == {"t"}
     with pytest.raises(InvalidConfig) as refused:
         load(text)
     assert "shell" not in str(refused.value)
+
+
+@pytest.mark.proves("tenant.policy", "security.files")
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("tools: {t: {handler: read_file}}", "tools.t"),
+        ("tools: {filetool: {}}", "tools.filetool"),
+        ("tools: {read_file: {handler: ''}}", "tools.read_file"),
+        ("tools: {t: {handler: grep}}", "tools.t"),
+        ("agents: {a: {tools: [ask_user, filetool]}}", "agents.a.tools[1]"),
+        ("agents: {a: {tools: 'ask_user, read_file'}}", "agents.a.tools"),
+        ("agents: {a: {tools: [str_replace_editor]}}", "agents.a.tools[0]"),
+    ],
+)
+def test_file_tools_are_not_for_apps(text: str, where: str) -> None:
+    assert refusals(f"llms: {{m: {{rules: [{{text: hi}}]}}}}\n{text}\n", functions=["read_file", "filetool"]) == [where]
 
 
 SCHEMA: Final = "agents: {a: {structured_output: {schema: %s}}}\nllms: {m: {rules: [{text: hi}]}}\n"
@@ -164,7 +184,7 @@ def test_files_are_those_in_the_folder_of_the_app(tmp_path: Path) -> None:
         (tmp_path / name / "i.md").write_text(f"I am {name}.")
     (tmp_path / "acme" / "link.md").symlink_to(tmp_path / "other" / "i.md")
     text = "llms: {m: {rules: [{text: hi}]}}\nagents: {a: {instruction_file: '%s'}}\n"
-    assert load(text % "i.md", files=str(tmp_path)).config.agents["a"].instruction == "I am acme."
+    assert llm_agent(load(text % "i.md", files=str(tmp_path)).config, "a").instruction == "I am acme."
     for bad in (
         "../other/i.md",
         str(tmp_path / "other/i.md"),
@@ -184,3 +204,99 @@ def test_mistakes_are_said_as_for_a_file_with_the_name_of_the_app() -> None:
     with pytest.raises(InvalidConfig, match="app acme:1"):
         load('{\t"llms": 7}', "json")
     assert load('{"llms": {"m": {"rules": [{"text": "\\ud83d\\ude00"}]}}}', "json").config.agents
+
+
+WEB: Final = "llms: {m: {rules: [{text: hi}]}}\ntools: {w: {type: web%s}}\n"
+
+
+@pytest.mark.proves("tenant.policy")
+@pytest.mark.parametrize(
+    ("keys", "places"),
+    [
+        (", allowed_hosts: [docs.example.org, example.net]", ["tools.w.allowed_hosts[1]"]),
+        (", allowed_hosts: ['*']", ["tools.w.allowed_hosts[0]"]),
+        (", allowed_hosts: ['*.org', '*example.org', 169.254.169.254]",
+         ["tools.w.allowed_hosts[0]", "tools.w.allowed_hosts[1]", "tools.w.allowed_hosts[2]"]),
+        (", search: {api_key: abcdef}", ["tools.w.search"]),
+        (", search: {provider: searxng, base_url: 'http://localhost:8888'}", ["tools.w.search.base_url"]),
+    ],
+)  # fmt: skip
+def test_web_tools_of_apps_go_where_the_operator_has_opened(keys: str, places: list[str]) -> None:
+    assert refusals(WEB % keys, hosts=["*.example.org"]) == places
+
+
+@pytest.mark.proves("tenant.policy")
+def test_a_web_tool_that_names_no_hosts_has_those_of_the_operator() -> None:
+    found = load(WEB % "", hosts=["*.example.org"]).config.tools["w"]
+    assert getattr(found, "allowed_hosts", None) == ("*.example.org",)
+    found = load(WEB % ", allowed_hosts: [a.example.org]", hosts=["*.example.org"]).config.tools["w"]
+    assert getattr(found, "allowed_hosts", None) == ("a.example.org",)
+    assert refusals(WEB % "", hosts=[]) == ["tools.w"]
+    text = "llms: {m: {rules: [{text: hi}]}}\nagents: {a: {tools: [web_fetch]}}\n"
+    assert getattr(load(text).config.tools["web_fetch"], "allowed_hosts", None) == PROVIDER_HOSTS
+
+
+API: Final = "{source: {type: api, api: {url: 'http://ok.example/'}}%s}"
+OWN_MODEL: Final = "llms: {m: {rules: [{text: hi}]}}\n"
+
+
+@pytest.mark.proves("rag.sources.tenants")
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("embedders: {e: {provider: ollama}}", "embedders.e"),
+        ("embedders: {e: {provider: openai, api_key: k}}", "embedders.e"),
+        ("vector_stores: {v: {type: pinecone, api_key: k}}", "vector_stores.v"),
+        ("document_stores: {d: " + API % ", search: {reranker: {}}" + "}", "document_stores.d.search.reranker"),
+    ],
+)
+def test_services_of_documents_without_an_address_are_judged_by_the_one_that_they_mean(text: str, where: str) -> None:
+    assert refusals(OWN_MODEL + text, hosts=["ok.example"]) == [where]
+
+
+@pytest.mark.proves("rag.sources.tenants")
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("postgres://u:p12345678@ok.example/d?sslmode=verify-full", ""),
+        ("postgres://u:p12345678@ok.example,10.0.0.1/d", "a vector store at 10.0.0.1 is not open"),
+        ("postgres://u:p12345678@ok.example/d?host=10.0.0.1", "a vector store at 10.0.0.1 is not open"),
+        ("postgres://u:p12345678@ok.example/d?host=/var/run/postgresql", "at this address is not open"),
+        ("postgres://u:p12345678@[::1]/d", "a vector store at ::1 is not open"),
+        ("postgres://u:p12345678@/d", "is not open to apps"),
+        ("postgres://ok.example/d", "without a user and a password in it, those of the server"),
+        ("postgres://u@ok.example/d", "without a user and a password in it, those of the server"),
+        ("postgres://u:p12345678@ok.example/d?sslkey=/etc/ssl/key", "it names files of the server"),
+        ("postgres://u:p12345678@ok.example/d?sslmode=require&sslrootcert=/etc/passwd", "it names files of the server"),
+    ],
+)
+def test_a_database_for_vectors_is_an_apps_own(url: str, problem: str) -> None:
+    text = OWN_MODEL + f"vector_stores: {{v: {{type: pgvector, url: '{url}'}}}}"
+    if not problem:
+        load(text, hosts=["ok.example"])
+        return
+    with pytest.raises(InvalidConfig, match=problem) as caught:
+        load(text, hosts=["ok.example"])
+    assert "p12345678" not in str(caught.value)
+
+
+@pytest.mark.proves("rag.sources.tenants")
+def test_an_app_has_no_database_of_the_operator_for_its_vectors() -> None:
+    text = "vector_stores: {v: {type: pgvector, database: main}}\ndocument_stores: {d: " + API % "" + "}"
+    with pytest.raises(InvalidConfig, match="there is no database 'main'"):
+        load(OWN_MODEL + text, hosts=["ok.example"])
+
+
+@pytest.mark.proves("rag.sources.tenants")
+@pytest.mark.parametrize("name", ["../default/docs", "..", "/etc", "a/b", "a\\b"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "document_stores: {d: {source: {type: collection, collection: '%s'}}}",
+        "vector_stores: {v: {collection: '%s'}}\ndocument_stores: {d: " + API % "" + "}",
+        "document_stores: {d: " + API % ", collection: '%s'" + "}",
+    ],
+)
+def test_no_name_of_a_collection_leads_to_the_index_of_another_app(text: str, name: str) -> None:
+    with pytest.raises(InvalidConfig, match="signs that are not possible"):
+        load(OWN_MODEL + text.replace("%s", name), hosts=["ok.example"])

@@ -21,7 +21,7 @@ from hector.store import Store, open_store
 from hector.store.apps import AppStatus, Draft
 from hector.tools.catalog import Catalog
 
-PATIENCE = 10.0
+PATIENCE = 40.0
 CONFIG = HectorConfig.model_validate({"llms": {"default": {"provider": "scripted", "rules": [{"text": "x"}]}}})
 TEXT = "llms: {m: {rules: [{text: %s}]}}\n"
 

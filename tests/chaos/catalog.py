@@ -62,6 +62,10 @@ def _everywhere(name: str, run: Run, many: int = 3) -> Iterator[Entry]:
 def _entries() -> Iterator[Entry]:
     for point in matrix.POINTS:
         yield from _everywhere(f"crash:{point.name}", partial(matrix.crash, point=point))
+    for point in matrix.PLANNED:
+        yield Entry(f"crash in a plan:{point.name}", "sqlite", 1, partial(matrix.crash, point=point, planned=True))
+    planned = partial(matrix.crash, point=matrix.PLANNED[-1], planned=True)
+    yield Entry(f"crash in a plan:{matrix.PLANNED[-1].name}", "postgres", 3, planned)
     yield from _everywhere("crash:migration.applying", partial(matrix.migration, passage=1))
     yield from _everywhere("crash:migration.applying:2", partial(matrix.migration, passage=2))
     yield from _everywhere("crash:migration.applying:3", partial(matrix.migration, passage=3))

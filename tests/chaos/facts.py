@@ -52,6 +52,11 @@ class Event:
     body: dict[str, Any]
 
     @property
+    def aside(self) -> bool:
+        """Whether it is work on the answer, rather than part of it."""
+        return "aside" in (self.body.get("metadata") or {})
+
+    @property
     def role(self) -> str:
         """Of the message."""
         return str(self.body["message"]["role"])
@@ -113,15 +118,15 @@ class Facts:
         return [event for event in self.events if event.task == task.key]
 
     @cached_property
-    def turns(self) -> set[tuple[str, int]]:
-        """Run and step of every model turn that is stored."""
-        found = set()
+    def turns(self) -> dict[tuple[str, int], Event]:
+        """Run and step of every model turn that is stored -> its event."""
+        found = {}
         names = {task.key: name for name, task in self.runs.items()}
         steps: dict[int, int] = {}
         for event in self.events:
             if event.role == "assistant" and event.task in names and event.body["message"]["parts"]:
                 step = steps[event.task] = steps.get(event.task, -1) + 1
-                found.add((names[event.task], step))
+                found[names[event.task], step] = event
         return found
 
     @cached_property

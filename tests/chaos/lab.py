@@ -147,8 +147,14 @@ def _traceback(log: str) -> str:
     return next((line for line in after[1:] if line and not line.startswith(" ")), after[0])
 
 
-def configuration(outside: str, **queue: Any) -> dict[str, Any]:
-    """One agent with the four tools of the victim; a short lease, quick retries."""
+_PLANS: Final = {
+    "chaos": {"type": "sequential", "sub_agents": ["rounds"]},
+    "rounds": {"type": "loop", "sub_agents": ["worker"], "max_iterations": 1},
+}
+
+
+def configuration(outside: str, *, planned: bool = False, **queue: Any) -> dict[str, Any]:
+    """One agent with the four tools of the victim, or it as a step within plans; a short lease, quick retries."""
     tools: dict[str, Any] = {name: {"type": "function", "handler": name} for name in ("put", "pay", "send", "guard")}
     tools["put"]["on_unknown"] = "retry"
     tools["pay"]["on_unknown"] = "ask"
@@ -162,14 +168,14 @@ def configuration(outside: str, **queue: Any) -> dict[str, Any]:
         "name": "chaos",
         "llms": {"m": model | {"retry": {"max_attempts": 1}}},
         "tools": tools,
-        "agents": {"chaos": agent},
+        "agents": {**_PLANS, "worker": agent} if planned else {"chaos": agent},
         "server": {"queue": defaults | queue},
     }
 
 
 @contextlib.asynccontextmanager
 async def lab(
-    cell: Cell, engines: Engines, folder: Path, *, arguments: Sequence[str] = (), **queue: Any
+    cell: Cell, engines: Engines, folder: Path, *, arguments: Sequence[str] = (), planned: bool = False, **queue: Any
 ) -> AsyncIterator[Lab]:
     """Set one up for a cell; nothing is started yet. Everything that runs is killed at the end."""
     began = time.monotonic()
@@ -177,7 +183,7 @@ async def lab(
     dsn = engines.fresh(engine, folder)
     async with Outside() as outside, client() as one:
         path = folder / "chaos.yaml"
-        path.write_text(json.dumps(configuration(outside.url, **queue)), encoding="utf-8")
+        path.write_text(json.dumps(configuration(outside.url, planned=planned, **queue)), encoding="utf-8")
         given = ["--config", str(path), "--database", dsn, *arguments]
         victims = [Victim(folder, f"server-{number}", given, outside.url) for number in range(cell.processes)]
         try:

@@ -47,9 +47,16 @@ POINTS: Final = (
 )
 
 
-async def crash(cell: Cell, engines: Engines, folder: Path, point: Point) -> None:
-    """Kill the first server at the point while runs of every kind are on their way; everything must end well."""
-    async with lab(cell, engines, folder) as one:
+PLANNED: Final = (Point("model.after", 4), Point("tool.effect", 2), Point("run.written", 2))
+"""Those at which agents die that work as steps of plans."""
+
+
+async def crash(cell: Cell, engines: Engines, folder: Path, point: Point, *, planned: bool = False) -> None:
+    """Kill the first server at the point while runs of every kind are on their way; everything must end well.
+
+    With `planned`, all of them are steps of plans.
+    """
+    async with lab(cell, engines, folder, planned=planned) as one:
         await one.start([f"{point.name}:{point.passage}"])
         over = asyncio.Event()
         async with asyncio.TaskGroup() as group:

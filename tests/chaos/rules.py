@@ -62,7 +62,13 @@ def doubled(seen: Witness) -> Iterator[str]:
 def _final_answers(facts: Facts) -> Iterator[str]:
     names = {task.key: name for name, task in facts.runs.items()}
     for event in facts.events:
-        if event.role == "assistant" and event.text and not any(event.parts("tool_call")) and event.task in names:
+        if (
+            event.role == "assistant"
+            and event.text
+            and not any(event.parts("tool_call"))
+            and event.task in names
+            and not event.aside
+        ):
             yield names[event.task]
 
 

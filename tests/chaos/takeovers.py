@@ -1,6 +1,7 @@
 """A server that is alive but was taken for dead, and servers that are asked to stop."""
 
 import asyncio
+import itertools
 import signal
 import sys
 from pathlib import Path
@@ -33,7 +34,8 @@ async def zombie(cell: Cell, engines: Engines, folder: Path, copies: int = 3) ->
             await until(lambda: len(one.recovery(moment, left)) >= count // 2, "the other one takes over", 6 * LEASE)
         finally:
             frozen.signal(signal.SIGCONT)
-        await until(lambda: one.client.send(frozen.url, "awake", "put say", wait=True), "the zombie works again", 15)
+        names = (f"awake{number}" for number in itertools.count())
+        await until(lambda: one.client.send(frozen.url, next(names), "put say", wait=True), "the zombie works", 15)
         facts = await one.settle(30)
         cell.recovery = one.recovery(moment, left)
         _only_the_heir(one, facts)
@@ -58,11 +60,10 @@ def _is_there(one: Lab, run: str) -> bool:
 
 def _only_the_heir(one: Lab, facts: Facts) -> None:
     """A turn that both have asked for is stored as the heir got it."""
-    again = {asked.run for asked in one.outside.asked if asked.number == 2}
-    names = {task.key: name for name, task in facts.runs.items()}
-    for event in facts.events:
-        if event.role == "assistant" and names.get(event.task) in again and event.text.endswith("#1"):
-            one.cell.findings.append(f"{names[event.task]} holds the answer that the zombie got")
+    again = {(asked.run, asked.step) for asked in one.outside.asked if asked.number == 2}
+    for turn, event in facts.turns.items():
+        if turn in again and event.text.endswith("#1"):
+            one.cell.findings.append(f"{turn[0]} holds the answer that the zombie got")
 
 
 async def pill(cell: Cell, engines: Engines, folder: Path) -> None:

@@ -18,7 +18,7 @@ from hector.tasks.worker import Worker
 from hector.tools.catalog import Catalog
 from tests.tasks.conftest import configure
 
-PATIENCE = 20.0
+PATIENCE = 40.0
 ANA = Caller(user="ana")
 
 

@@ -199,7 +199,7 @@ async def test_other_messages_of_the_conversation_do_not_touch_the_task_that_wai
 async def ended(service: TaskService, task: Task) -> Task:
     """The task once it has ended."""
     with suppress(NotSupported):  # it has ended
-        async with asyncio.timeout(10), aclosing(await service.subscribe(ANA, "helper", task.id)) as updates:
+        async with asyncio.timeout(25), aclosing(await service.subscribe(ANA, "helper", task.id)) as updates:
             async for _ in updates:
                 pass
     return await service.get(ANA, "helper", task.id)

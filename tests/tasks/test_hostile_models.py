@@ -68,13 +68,14 @@ async def over(path: Path, model: Recorded, **agent: Any) -> AsyncIterator[TaskS
     agents = {
         name: Agent(one.id, lambda: model, one.prompt, one.tools, one.output, max_iterations=one.max_iterations)
         for name, one in made.agents.items()
+        if isinstance(one, Agent)
     }
     agents["other"] = Agent("other", lambda: model, made.agents["helper"].prompt)
     config = made.config.model_copy(update={"agents": {**made.config.agents, "other": made.config.agents["helper"]}})
     store = await open_store(f"sqlite://{path / 'hector.db'}")
     try:
         apps = Apps(App("default", config, agents, models, structured=made.structured))
-        async with asyncio.timeout(10), TaskService(apps, store, SystemClock(), ONCE) as service:
+        async with asyncio.timeout(25), TaskService(apps, store, SystemClock(), ONCE) as service:
             yield service
     finally:
         await store.aclose()

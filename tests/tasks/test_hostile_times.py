@@ -16,7 +16,7 @@ from hector.core.errors import NotFound, NotSupported, StoreUnavailable, TaskNot
 from hector.core.ports import ToolOutput
 from hector.core.task import StatusUpdate, Task, TaskQuery, TaskState
 from hector.store import Store
-from hector.store.database import Work
+from hector.store.database import Shortcut, Work
 from hector.store.sqlite import SqliteDatabase
 from hector.tasks.service import SendOptions, TaskService
 from hector.tools.catalog import Catalog
@@ -52,7 +52,7 @@ class SlowSqlite(SqliteDatabase):
         self.reached.clear()
         return list(self.held)
 
-    def write(self, work: Work[T], key: Hashable = None) -> Awaitable[T]:
+    def write(self, work: Work[T], key: Hashable = None, shortcut: Shortcut[T] | None = None) -> Awaitable[T]:
         if self.away:
             self.away -= 1
             raise StoreUnavailable("the database is away")
