@@ -12,6 +12,7 @@ class Access(StrEnum):
 
     PUBLIC = "public"
     AGENTS = "agents"
+    METRICS = "metrics"
     APP = "app"
     OPERATOR = "operator"
     ADMIN = "admin"
@@ -20,6 +21,7 @@ class Access(StrEnum):
 WORDS: Final[Mapping[Access, str]] = {
     Access.PUBLIC: "health, agent cards of public agents, schema, public keys",
     Access.AGENTS: "talk to agents, and see and steer one's own tasks",
+    Access.METRICS: "figures for Prometheus: of one's own app, or of the server for those bound to none",
     Access.APP: "look after an app: its configuration, sessions, approvals, usage",
     Access.OPERATOR: "look after the server: queue, dead letters, switches, the list of apps",
     Access.ADMIN: "everything: apps and their tokens, keys, the audit log, reload",
@@ -29,8 +31,8 @@ WORDS: Final[Mapping[Access, str]] = {
 _EVERYBODY: Final = frozenset({Access.PUBLIC, Access.AGENTS})
 _MAY: Final[Mapping[Role, frozenset[Access]]] = {
     Role.USER: _EVERYBODY,
-    Role.APP: _EVERYBODY | {Access.APP},
-    Role.OPERATOR: _EVERYBODY | {Access.APP, Access.OPERATOR},
+    Role.APP: _EVERYBODY | {Access.APP, Access.METRICS},
+    Role.OPERATOR: _EVERYBODY | {Access.APP, Access.METRICS, Access.OPERATOR},
     Role.ADMIN: frozenset(Access),
 }
 

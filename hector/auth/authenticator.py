@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final
 from hector.auth.attempts import Attempts
 from hector.auth.secrets import Key, digest, matches, same
 from hector.auth.tokens import Tokens
-from hector.config.auth import ApiKey, Auth
+from hector.config.auth import Auth
 from hector.core.clock import Clock
-from hector.core.errors import StoreError, StoreUnavailable, Unauthenticated
+from hector.core.errors import HectorError, StoreError, StoreUnavailable, Unauthenticated
 from hector.core.identity import DEFAULT_APP, Principal, Role, Via
 from hector.core.record import dataclass
 from hector.store.credentials import ADMIN_ID, CHANNEL, Aside, Credential, Credentials, Kind
@@ -23,6 +23,7 @@ from hector.store.database import Database
 
 if TYPE_CHECKING:
     from hector.auth.provider import Provider
+    from hector.config.apikeys import ApiKey
 
 log = logging.getLogger("hector.auth")
 KEY: Final = "hk"
@@ -94,6 +95,23 @@ class Authenticator:
         if seen == self._changes:  # else what was found may be revoked by now: it holds for this request alone
             self._known[_name(credential)] = _Known(principal, until)
         return principal
+
+    async def is_revoked(self, credential: str, address: str) -> bool:
+        """Whether a credential that was good is so no more, for streams that it has opened.
+
+        A token that has grown old meanwhile was not revoked: what it began may end.
+        """
+        if self.known(credential):
+            return False
+        try:
+            await self.check(credential, address)
+        except Unauthenticated as error:
+            from hector.auth.checking import EXPIRED  # noqa: PLC0415 - loaded by the first that is refused
+
+            return str(error) != EXPIRED
+        except HectorError:  # nobody can tell now
+            return False
+        return False
 
     async def unlock(self, code: str, address: str, aside: Aside | None = None) -> tuple[str, float]:
         """Take a one-time code for a session: its text, and for how many seconds it is good.
@@ -239,7 +257,7 @@ def _fixed(settings: Auth) -> list[tuple[str, Principal]]:
     return found + [(one.hash or digest(one.key or ""), _of_key(one)) for one in settings.api_keys]
 
 
-def _of_key(key: ApiKey) -> Principal:
+def _of_key(key: "ApiKey") -> Principal:
     role = Role(key.role)
     everywhere = role in (Role.ADMIN, Role.OPERATOR) and key.app is None
     app = None if everywhere else key.app or DEFAULT_APP

@@ -16,8 +16,9 @@ LONGEST: Final = 16_384
 """Characters of a token."""
 _KINDS: Final = frozenset({"jwt", "at+jwt", "application/at+jwt"})
 """Types of tokens that stand for a caller. Others (for logouts, for proofs of possession) were made for other ends."""
+EXPIRED: Final = "the token has expired"
 _REASONS: Final[tuple[tuple[type[Exception], str], ...]] = (
-    (jwt.ExpiredSignatureError, "the token has expired"),
+    (jwt.ExpiredSignatureError, EXPIRED),
     (jwt.ImmatureSignatureError, "the token is not valid yet"),
     (jwt.InvalidAudienceError, "the token is for another audience"),
     (jwt.InvalidIssuerError, "the token is of another issuer"),

@@ -9,7 +9,7 @@ from hector.core.errors import Unauthenticated
 from hector.core.identity import DEFAULT_APP, OPEN, Principal, Role, Via
 
 _LONGEST: Final = 256
-_OWN: Final = ("@", "oidc:")
+_OWN: Final = ("@", "oidc:", "webhook:")
 """How users begin that are not the provider's; theirs are told apart from them."""
 
 

@@ -176,7 +176,10 @@ async def _get(url: str) -> JsonObject:
     """A JSON object. Raises ValueError and NetError."""
     parts = urlsplit(url)
     try:
-        caller = open_caller(CallerOptions(f"{parts.scheme}://{parts.netloc}", connect_timeout=5.0, read_timeout=5.0))
+        options = CallerOptions(
+            f"{parts.scheme}://{parts.netloc}", connect_timeout=5.0, read_timeout=5.0, purpose="identity"
+        )
+        caller = open_caller(options)
     except ConfigError as error:
         raise ValueError(str(error)) from None
     try:

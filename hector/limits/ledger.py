@@ -27,7 +27,7 @@ class MemoryLedger:
     """Counters of this process, at most so many: those of few uses are forgotten first."""
 
     def __init__(self, most: int) -> None:
-        self._most = most
+        self.most = most
         self._standings: dict[Key, Standing] = {}
         self._ends: dict[Key, int] = {}
         self._held: dict[str, tuple[Want, ...]] = {}
@@ -42,7 +42,7 @@ class MemoryLedger:
             self._ends[want.counter.key] = want.counter.ends
         if ask.id and answer.verdict is Verdict.GRANTED:
             self._held[ask.id] = ask.wants
-        while len(self._standings) > self._most:
+        while len(self._standings) > self.most:
             self._make_room()
         return answer
 

@@ -5,19 +5,19 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from hector.config.limits import Limits as Settings
-from hector.config.limits import RateLimiting
 from hector.config.root import HectorConfig
 from hector.core.clock import Clock
 from hector.core.errors import StoreError
 from hector.core.event import Event
 from hector.core.task import Caller
 from hector.limits.ledger import MemoryLedger, SharedLedger
-from hector.limits.switches import AGAIN, Pause, Switchboard
+from hector.limits.switches import AGAIN, SOON, Pause, Switchboard
 from hector.store import Store
 from hector.store.counters import Charge
 
 if TYPE_CHECKING:  # loaded where something is limited
+    from hector.config.limits import Limits as Settings
+    from hector.config.limits import RateLimiting
     from hector.limits.caps import Caps
     from hector.limits.meter import RunMeter, Subject
     from hector.limits.rates import Rates
@@ -37,7 +37,7 @@ class Limits:
     """What is in force. Where nothing is configured, all parts but the switchboard are None and cost nothing."""
 
     def __init__(
-        self, store: Store, clock: Clock, config: HectorConfig | None = None, flags: RateLimiting | None = None
+        self, store: Store, clock: Clock, config: HectorConfig | None = None, flags: "RateLimiting | None" = None
     ) -> None:
         """`flags` are rate limits that stand above those of the configuration."""
         from hector.limits.folding import Folding  # noqa: PLC0415 - its neighbours are loaded on first use
@@ -60,15 +60,15 @@ class Limits:
 
     def configure(self, config: HectorConfig) -> None:
         """Take up a configuration, perhaps in place of another one; what was counted stays."""
-        limits = config.limits or Settings()
+        limits = config.limits
         rating = self._flags or config.rate_limiting
         self._kept = config.storage.retention.usage
-        self.streams = limits.streams_per_user
+        self.streams = limits.streams_per_user if limits else 0
         self.rates = self._rates(rating) if rating is not None and rating.rules else None
-        self.caps = self._caps(limits)
+        self.caps = self._caps(limits) if limits else None
         self.spending = self._spending(config, limits)
 
-    def _rates(self, settings: RateLimiting) -> "Rates":
+    def _rates(self, settings: "RateLimiting") -> "Rates":
         from hector.limits.rates import Rates, settled  # noqa: PLC0415 - loaded on first use
 
         rules = settled(settings.rules, settings.scope)
@@ -76,9 +76,10 @@ class Limits:
             return Rates(rules, self._shared, self._clock)
         if self._memory is None:
             self._memory = MemoryLedger(settings.most_subjects)
+        self._memory.most = settings.most_subjects
         return Rates(rules, self._memory, self._clock)
 
-    def _caps(self, settings: Settings) -> "Caps | None":
+    def _caps(self, settings: "Settings") -> "Caps | None":
         runs = settings.runs
         if not (runs.per_app or runs.per_agent or runs.per_user):
             return None
@@ -89,11 +90,11 @@ class Limits:
             return self.caps
         return Caps(runs, self._shared, self._store.counters, self.folding)
 
-    def _spending(self, config: HectorConfig, settings: Settings) -> "Spending | None":
-        usage = bool(config.prices or config.budgets) if settings.usage is None else settings.usage
-        repeated = settings.repeated_calls
+    def _spending(self, config: HectorConfig, settings: "Settings | None") -> "Spending | None":
+        wished, repeated = (settings.usage, settings.repeated_calls) if settings else (None, None)
+        usage = bool(config.prices or config.budgets) if wished is None else wished
         tokens = self.rates is not None and bool(self.rates.tokens)
-        if not (usage or tokens or config.budgets or repeated.refuse_after or repeated.fail_after):
+        if not (usage or tokens or config.budgets or (repeated and (repeated.refuse_after or repeated.fail_after))):
             return None
         from hector.limits.spending import Policy, Spending  # noqa: PLC0415 - loaded on first use
 
@@ -111,7 +112,10 @@ class Limits:
     def pause(self, app: str, agent: str) -> Pause | None:
         """Why a run of an agent must rest, if it must."""
         switch = self.switches.why(app, agent)
-        return None if switch is None else Pause(switch.reason or "switched off", self._clock.now() + AGAIN)
+        if switch is None:
+            return None
+        now = self._clock.now()
+        return Pause(switch.reason or "switched off", now + AGAIN, switch.scope, now + SOON)
 
     async def hold_up(self, caller: Caller, agent: str, task: str) -> Pause | None:
         """Why a run that waited must go on waiting; None: it may run, and has its place. Raises StoreError."""

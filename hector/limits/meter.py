@@ -3,22 +3,22 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from itertools import takewhile
 from typing import Final
 
 from hector.core.content import ToolCall
 from hector.core.errors import BudgetExceeded
-from hector.core.event import Event
+from hector.core.event import Delta, Event
 from hector.core.ids import new_id
-from hector.core.ports import ModelReply, ModelRequest
+from hector.core.ports import BY_ID, ModelReply, ModelRequest
 from hector.core.quota import Ask
 from hector.core.record import dataclass
 from hector.core.task import Caller
 from hector.core.usage import Usage
 from hector.limits.ledger import Ledger, MemoryLedger
-from hector.limits.prices import Model, cost
-from hector.limits.repeats import in_a_row
+from hector.limits.prices import Model, cost, dearest
+from hector.limits.repeats import refusals
 from hector.limits.spending import Spending, Wanted, wants
+from hector.limits.told import announced, answered, seconds, since_last_turn
 from hector.store.counters import Charge
 from hector.store.usage import DAY_MS, Amounts, Place
 
@@ -31,13 +31,17 @@ _SHORT: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whose run it is; `model` gives provider/model and the longest answer (0: unknown) of an agent's model."""
+    """Whose run it is.
+
+    `models` gives provider/model and the longest answer (0: unknown) of the models that an agent may ask, in order; or
+    of the one that has answered, if its id is given as well.
+    """
 
     caller: Caller
     agent: str
     session: str
     task: str
-    model: Callable[[str], tuple[str, int]]
+    models: Callable[[str, str], Sequence[tuple[str, int]]]
 
 
 @dataclass(slots=True)
@@ -46,25 +50,34 @@ class ModelPermit:
 
     meter: "RunMeter"
     agent: str
+    asked: str
     model: Model
     foreseen: Usage
     began: float
     holdings: "list[Holding]"
     open: bool = True
+    heard: int = 0
+
+    def hear(self, deltas: Sequence[Delta]) -> None:
+        self.heard += 1 + sum(len(delta.text) for delta in deltas)
 
     def settle(self, reply: ModelReply | None) -> None:
         if not self.open:
             return
         self.open = False
-        if reply is None:
+        now = self.meter.spending.clock.now()
+        if reply is not None:
+            model = self.meter.model(self.asked, reply.usage.model) if reply.usage.model else self.model
+            usage = model.used(reply, self.foreseen, now - self.began)
+        elif self.heard:
+            model, usage = self.model, self.model.broken_off(self.foreseen, self.heard)
+        else:
             self.meter.give_back(self.holdings)
             return
-        now = self.meter.spending.clock.now()
-        usage = self.model.used(reply, self.foreseen, now - self.began)
-        money = cost(usage, self.model.rate)
+        money = cost(usage, model.rate)
         amounts = {"tokens": usage.total, "money": money, _WALL: self.meter.elapsed(now)}
         kept = Amounts(1, usage.input, usage.output, usage.cache_read, usage.reasoning, 0, money)
-        self.meter.pay(self.holdings, amounts, self.agent, self.model.label, kept, now)
+        self.meter.pay(self.holdings, amounts, self.agent, model.label, kept, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,24 +101,26 @@ class RunMeter:
         self._taken: list[str] = []
         self._open: list[ModelPermit] = []
         self._mark = spending.clock.now()
-        self._before = _seconds(spent)
+        self._before = seconds(spent)
         self._recall(spent)
 
     def _recall(self, spent: Iterable[Event]) -> None:
         """What this run has used before it went on here, as its events tell."""
         now, events = self.spending.clock.now(), list(spent)
-        counted = _announced(events) | _answered(events)
+        counted = announced(events) | answered(events)
         for event in events:
             if event.usage is None:
                 continue
-            model = self._model(event.author)
+            model = self.model(event.author, event.usage.model)
             money = cost(event.usage, model.rate)
             tools = sum((event.branch, call.id) in counted for call in event.message.tool_calls)
             amounts = {"tokens": event.usage.total, "money": money, "tools": tools}
             self._own.settle("", [one.want for one in self._wants(self._own, amounts, event.author, now)])
 
-    async def before_model(self, agent: str, request: ModelRequest) -> ModelPermit:
-        model = self._model(agent)
+    async def before_model(self, agent: str, request: ModelRequest, llm: str = "") -> ModelPermit:
+        asked = f"{BY_ID}{llm}" if llm else agent
+        models = [self.spending.model(*facts) for facts in self.subject.models(asked, "")]
+        model = dearest(models, request)
         foreseen = model.estimate(request)
         amounts = {
             "tokens": foreseen.total,
@@ -113,46 +128,26 @@ class RunMeter:
             _WALL: round(model.seconds * 1000),
         }
         holdings = await self._hold(agent, amounts)
-        permit = ModelPermit(self, agent, model, foreseen, self.spending.clock.now(), holdings)
+        permit = ModelPermit(self, agent, asked, model, foreseen, self.spending.clock.now(), holdings)
         self._open = [one for one in self._open if one.open] + [permit]
         return permit
 
     async def before_tools(
         self, agent: str, invocation: str, calls: Sequence[ToolCall], events: Sequence[Event]
     ) -> Mapping[str, str]:
-        refused = self._repeated(agent, invocation, calls, events)
-        paid = {call for _, call in _announced(_since_last_turn(events))}
+        refused = refusals(self.spending.repeated, calls, events, agent, invocation)
+        paid = {call for _, call in announced(since_last_turn(events))}
         count = sum(call.id not in refused and call.id not in paid for call in calls)
         if count and (self.spending.usage or "tools" in self.spending.kinds):
             holdings = await self._hold(agent, {"tools": count})
-            label = self._model(agent).label
+            label = self.model(agent).label
             now = self.spending.clock.now()
             self.pay(holdings, {"tools": count}, agent, label, Amounts(tools=count), now)
         return refused
 
-    def _repeated(
-        self, agent: str, invocation: str, calls: Sequence[ToolCall], events: Sequence[Event]
-    ) -> dict[str, str]:
-        settings = self.spending.repeated
-        if not settings.refuse_after and not settings.fail_after:
-            return {}
-        rows = in_a_row(events, agent, invocation)
-        longest = max((rows.get(call.id, 0) for call in calls), default=0)
-        if settings.fail_after and longest > settings.fail_after:
-            name = next(call.name for call in calls if rows.get(call.id) == longest)
-            raise BudgetExceeded(
-                f"agent {agent!r} called {name} {longest} times in a row with the same arguments "
-                f"(limits.repeated_calls.fail_after is {settings.fail_after})"
-            )
-        return {
-            call.id: f"{call.name} has been called {rows[call.id] - 1} times in a row with exactly these arguments and "
-            "was not called again: its results are above. Use them, call it with other arguments, or answer now."
-            for call in calls
-            if settings.refuse_after and rows.get(call.id, 0) > settings.refuse_after
-        }
-
-    def _model(self, agent: str) -> Model:
-        return self.spending.model(*self.subject.model(agent))
+    def model(self, agent: str, answered: str = "") -> Model:
+        """The model that has answered an agent, by its id; its first one where that is not known."""
+        return self.spending.model(*self.subject.models(agent, answered)[0])
 
     def _wants(self, ledger: Ledger, amounts: dict[str, int], agent: str, now: float) -> list[Wanted]:
         subject = self.subject
@@ -259,28 +254,3 @@ class RunMeter:
             await self.spending.settle(left, [] if written else [one for one in self._taken if one not in paid])
         elif self._taken:
             self.spending.note()
-
-
-def _announced(events: Iterable[Event]) -> set[tuple[str, str]]:
-    """Calls (branch, id) that were let in by a decision: they are paid for in the write that says that they begin."""
-    return {(event.branch, call) for event in events if event.message.role == "tool" for call in event.started}
-
-
-def _since_last_turn(events: Sequence[Event]) -> Iterable[Event]:
-    """What came after the model's last turn: models use the ids of calls again."""
-    return takewhile(lambda event: not event.message.tool_calls, reversed(events))
-
-
-def _answered(events: Iterable[Event]) -> set[tuple[str, str]]:
-    """Calls (branch, id) that have a result. Others are yet to be made, and are counted by then."""
-    return {(event.branch, result.call_id) for event in events for result in event.tool_results}
-
-
-def _seconds(events: Iterable[Event]) -> float:
-    """How long a run took so far: from step to step, but not while it waited for people."""
-    total, before = 0.0, None
-    for event in events:
-        if before is not None and before.control is None:
-            total += max(0.0, event.at - before.at)
-        before = event
-    return total

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from hector.config.budgets import Price
 from hector.core.content import Media, Message, Text, ToolCall, ToolResult
-from hector.core.ports import ModelReply, ModelRequest
+from hector.core.ports import ModelReply, ModelRequest, ToolSpec, once
 from hector.core.record import dataclass
 from hector.core.usage import Usage
 
@@ -83,11 +83,31 @@ class Model:
         self.slowest = max(self.slowest, seconds)
         return usage
 
+    def broken_off(self, foreseen: Usage, heard: int) -> Usage:
+        """What a call has used that failed after so many characters: providers ask for those and for the question."""
+        return Usage(input=foreseen.input, output=heard // _PER_TOKEN + 1)
+
+
+def dearest(models: Sequence[Model], request: ModelRequest) -> Model:
+    """The one whose answer may cost most, in money, or else in tokens: that much is held, whichever answers."""
+    if len(models) == 1:
+        return models[0]
+
+    def worth(model: Model) -> tuple[int, int]:
+        foreseen = model.estimate(request)
+        return cost(foreseen, model.rate), foreseen.total
+
+    return max(models, key=worth)
+
 
 def _tokens(request: ModelRequest) -> int:
-    tools = sum(len(tool.name) + len(tool.description) + len(str(tool.parameters)) for tool in request.tools)
+    tools = once(request.tools, "characters", lambda: sum(map(_characters, request.tools)))
     said = sum(map(_message_tokens, request.messages))
     return (len(request.system) + tools) // _PER_TOKEN + said + 16
+
+
+def _characters(tool: ToolSpec) -> int:
+    return len(tool.name) + len(tool.description) + len(str(tool.parameters))
 
 
 def _message_tokens(message: Message) -> int:

@@ -15,6 +15,8 @@ from hector.limits.windows import counter, subject, subject_of
 
 REQUESTS: Final = frozenset(("user", "app", "address"))
 """Scopes that are known as soon as a request has come in; the others wait until its message has been read."""
+_MOST_ASKS: Final = 1024
+_NOTHING: Final = (Ask(()), 0, 0)
 _WORDS: Final = {"count": "requests", "token": "tokens"}
 
 
@@ -65,7 +67,9 @@ class Tally:
         """The rule of which the smallest share is left; the reset as seconds since the epoch."""
         if not self.readings:
             return ()
-        tightest = min(self.readings, key=lambda one: (one.remaining / one.rule.limit, -one.resets))
+        tightest = self.readings[0]
+        if len(self.readings) > 1:
+            tightest = min(self.readings, key=lambda one: (one.remaining / one.rule.limit, -one.resets))
         return (
             (b"x-ratelimit-limit", b"%d" % tightest.rule.limit),
             (b"x-ratelimit-remaining", b"%d" % tightest.remaining),
@@ -83,7 +87,10 @@ def settled(rules: Iterable[RateRule], scope: Scope) -> list[Rule]:
 
 
 class Rates:
-    """All rules of a server over one ledger."""
+    """All rules of a server over one ledger.
+
+    `on_requests`: whether any counts requests, rather than messages; `by_address`: whether any goes by addresses.
+    """
 
     def __init__(self, rules: Sequence[Rule], ledger: Ledger, clock: Clock) -> None:
         counts = [rule for rule in rules if rule.type == "count"]
@@ -92,11 +99,16 @@ class Rates:
         self._of_requests = tuple(rule for rule in counts if rule.scope in REQUESTS)
         self._of_messages = (*(rule for rule in counts if rule.scope not in REQUESTS), *self.tokens)
         self._clock = clock
+        self._asks: dict[tuple[tuple[Rule, ...], tuple[str, ...]], tuple[Ask, int, int]] = {}
 
-    @property
-    def on_requests(self) -> bool:
-        """Whether any rule counts requests, rather than messages."""
-        return bool(self._of_requests)
+        self.on_requests = bool(self._of_requests)
+        self.by_address = any(rule.scope == "address" for rule in self._of_requests)
+
+    def begin(self) -> Tally:
+        """What the request that is being answered will have been counted for."""
+        tally = Tally()
+        CURRENT.set(tally)
+        return tally
 
     async def request(self, caller: Caller, address: str) -> None:
         """Count a request. Raises RateLimited."""
@@ -109,24 +121,36 @@ class Rates:
 
     async def message(self, caller: Caller, agent: str, session: str | None) -> None:
         """Count a message to an agent, and look whether tokens are left for it. Raises RateLimited."""
+        if not self._of_messages:
+            return
         now = self._clock.now()
         subjects = [_subject(rule, caller, agent, session) for rule in self._of_messages]
         await self._count(self._of_messages, subjects, now)
 
-    async def _count(self, rules: Sequence[Rule], subjects: Sequence[str], now: float) -> None:
-        if not rules:
-            return
-        wants = [_want(rule, name, now) for rule, name in zip(rules, subjects, strict=True)]
-        answer = await self.ledger.ask(Ask(tuple(wants)))
+    async def _count(self, rules: tuple[Rule, ...], subjects: Sequence[str], now: float) -> None:
+        ask = self._asked(rules, tuple(subjects), now)
+        answer = await self.ledger.ask(ask)
         readings = [
             Reading(rule, used, want.counter.ends)
-            for rule, want, (used, _) in zip(rules, wants, answer.standings, strict=True)
+            for rule, want, (used, _) in zip(rules, ask.wants, answer.standings, strict=True)
         ]
         if (tally := CURRENT.get()) is not None:
             tally.readings += readings
         refused = _refused(readings, answer)
         if refused is not None:
             raise _error(refused, readings, now)
+
+    def _asked(self, rules: tuple[Rule, ...], subjects: tuple[str, ...], now: float) -> Ask:
+        """What is asked for these subjects: the same until the first of its windows is over."""
+        ask, begins, ends = self._asks.get((rules, subjects), _NOTHING)
+        if not begins <= now * 1000 < ends:
+            wants = tuple(_want(rule, name, now) for rule, name in zip(rules, subjects, strict=True))
+            ask = Ask(wants)
+            begins, ends = max(one.counter.period for one in wants), min(one.counter.ends for one in wants)
+            if len(self._asks) >= _MOST_ASKS:
+                self._asks.clear()
+            self._asks[rules, subjects] = ask, begins, ends
+        return ask
 
 
 def _subject(rule: Rule, caller: Caller, agent: str, session: str | None) -> str:

@@ -4,7 +4,9 @@ import json
 from collections.abc import Sequence
 from typing import TypeAlias
 
+from hector.config.limits import RepeatedCalls
 from hector.core.content import ToolCall
+from hector.core.errors import BudgetExceeded
 from hector.core.event import Event
 
 Same: TypeAlias = tuple[str, str]
@@ -34,3 +36,28 @@ def in_a_row(events: Sequence[Event], author: str, invocation: str) -> dict[str,
             found[call.id] = now[kind]
         rows = now
     return found
+
+
+def refusals(
+    settings: RepeatedCalls, calls: Sequence[ToolCall], events: Sequence[Event], agent: str, invocation: str
+) -> dict[str, str]:
+    """Which calls are not carried out since they go round in circles, by id, and what the model is told instead.
+
+    Raises BudgetExceeded where that has not helped.
+    """
+    if not settings.refuse_after and not settings.fail_after:
+        return {}
+    rows = in_a_row(events, agent, invocation)
+    longest = max((rows.get(call.id, 0) for call in calls), default=0)
+    if settings.fail_after and longest > settings.fail_after:
+        name = next(call.name for call in calls if rows.get(call.id) == longest)
+        raise BudgetExceeded(
+            f"agent {agent!r} called {name} {longest} times in a row with the same arguments "
+            f"(limits.repeated_calls.fail_after is {settings.fail_after})"
+        )
+    return {
+        call.id: f"{call.name} has been called {rows[call.id] - 1} times in a row with exactly these arguments and "
+        "was not called again: its results are above. Use them, call it with other arguments, or answer now."
+        for call in calls
+        if settings.refuse_after and rows.get(call.id, 0) > settings.refuse_after
+    }

@@ -74,7 +74,7 @@ class Policy(NamedTuple):
     budgets: Sequence[Budget]
     prices: Sequence[Price]
     usage: bool
-    repeated: RepeatedCalls
+    repeated: RepeatedCalls | None = None
 
 
 class Spending:
@@ -91,7 +91,7 @@ class Spending:
     ) -> None:
         self.clock = clock
         self.usage = policy.usage
-        self.repeated = policy.repeated
+        self.repeated = policy.repeated or RepeatedCalls()
         self.note = folding.note
         self.hurry = folding.hurry
         self._shared = shared

@@ -16,6 +16,8 @@ LOOK: Final = 2.0
 """Seconds between two looks, for what was not heard of."""
 AGAIN: Final = 60.0
 """Seconds after which a paused run is looked at again, in case nobody woke it."""
+SOON: Final = 0.2
+"""The same for one whose switch turns out to be on again."""
 SERVER: Final = "server"
 
 
@@ -31,10 +33,16 @@ def agent_scope(app: str, agent: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Why a run may not go on now, and when (epoch) it is to be looked at again."""
+    """Why a run may not go on now, and when (epoch) it is to be looked at again.
+
+    `scope` is of the switch that stops it, if one does; `soon` is when to look again (epoch) should that one be on by
+    now, which this process has then not heard yet.
+    """
 
     reason: str
     until: float
+    scope: str = ""
+    soon: float = 0.0
 
 
 class Switchboard:

@@ -4,11 +4,15 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import field
 from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
-import hector
 from hector.core.record import dataclass
 from hector.net.errors import ProtocolViolation
+from hector.version import __version__
+
+if TYPE_CHECKING:
+    from hector.net.egress import Policy
+    from hector.net.policy import Purpose
 
 BODY_LIMIT: Final = 256 * 1024 * 1024
 """Bytes that `Answer.read` takes by default."""
@@ -16,7 +20,11 @@ BODY_LIMIT: Final = 256 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class CallerOptions:
-    """One server to call. Times in seconds; `read_timeout` is the longest silence, not the length of a call."""
+    """One server to call. Times in seconds; `read_timeout` is the longest silence, not the length of a call.
+
+    `purpose` is what it is called for, as the egress policy (server.egress) tells it. `outside` is given where somebody
+    else than the operator has chosen the address, and says which private ones are open to them.
+    """
 
     base_url: str
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -25,6 +33,8 @@ class CallerOptions:
     connect_timeout: float = 10.0
     read_timeout: float = 120.0
     write_timeout: float = 60.0
+    purpose: "Purpose" = "other"
+    outside: "Policy | None" = None
 
 
 class Body(Protocol):
@@ -114,7 +124,7 @@ class Caller(Protocol):
 
 def default_headers() -> dict[str, str]:
     """What every request carries. No compression: on small JSON and on streams it costs more than it saves."""
-    return {"user-agent": f"hector/{hector.__version__}", "accept": "*/*", "accept-encoding": "identity"}
+    return {"user-agent": f"hector/{__version__}", "accept": "*/*", "accept-encoding": "identity"}
 
 
 class _Inflater:

@@ -11,7 +11,9 @@ from urllib.parse import urlsplit
 
 from hector.core.errors import ConfigError
 from hector.net.call import Answer, Caller, CallerOptions, default_headers
+from hector.net.dial import Way
 from hector.net.http1 import encode_head
+from hector.net.outbound import judged
 from hector.net.pool import Origin, Pool, Timeouts
 from hector.net.proxy import proxy_for
 
@@ -20,7 +22,10 @@ _CACHED_HEADS: Final = 64
 
 
 def open_caller(options: CallerOptions) -> Caller:
-    """A caller for one server; opens no connection yet. Raises ConfigError for a URL, proxy or CA bundle of no use."""
+    """A caller for one server; opens no connection yet.
+
+    Raises ConfigError for a URL, proxy or CA bundle of no use, EgressRefused for a URL that is plainly not `outside`.
+    """
     proxy = proxy_for(options.base_url, options.proxy, os.environ)
     if proxy is None:
         return _LeanCaller(options)
@@ -50,8 +55,10 @@ class _LeanCaller:
     """Straight to the server. Encoded heads are remembered: calls to one model differ in little but their body."""
 
     def __init__(self, options: CallerOptions) -> None:
+        if options.outside is not None:
+            judged(options.outside, options.purpose, options.base_url)
         origin = origin_of(options.base_url)
-        self._pool = Pool(origin, options.ca_bundle)
+        self._pool = Pool(origin, options.ca_bundle, way=Way(options.purpose, options.outside))
         self._timeouts = Timeouts(options.connect_timeout, options.read_timeout, options.write_timeout)
         self._prefix = urlsplit(options.base_url).path.rstrip("/")
         self._headers = {"host": _host_header(origin), **default_headers()}

@@ -6,13 +6,13 @@ connects to the very address that was judged here, so that a second look-up cann
 Ranges: IANA's registries of special-purpose addresses (RFC 6890), and the metadata services of the common clouds.
 """
 
-import re
 from collections.abc import Sequence
 from enum import Enum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
+from hector.core.pattern import pattern
 from hector.core.record import dataclass
 from hector.net.errors import NetError
 
@@ -21,9 +21,9 @@ Network: TypeAlias = IPv4Network | IPv6Network
 
 LONGEST_URL: Final = 2048
 _PORTS: Final = {"http": 80, "https": 443}
-_VISIBLE: Final = re.compile(r"[!-~]+")
-_NAME: Final = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
-_NUMBER: Final = re.compile(r"\d+|0x[0-9a-f]*")
+_VISIBLE: Final = pattern(r"[!-~]+")
+_NAME: Final = pattern(r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
+_NUMBER: Final = pattern(r"\d+|0x[0-9a-f]*")
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 
 
@@ -37,9 +37,16 @@ class Reach(Enum):
 
 
 class EgressRefused(NetError):  # noqa: N818 - a decision
-    """The policy forbids this destination; trying again changes nothing. The text never shows the URL's path."""
+    """The policy forbids this destination; trying again changes nothing. The text never shows the URL's path.
+
+    `place` is host and port, where the URL could be read.
+    """
 
     retryable = False
+
+    def __init__(self, message: str, place: tuple[str, int] | None = None) -> None:
+        super().__init__(message)
+        self.place = place
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +121,13 @@ def judge(address: Address) -> tuple[str, Reach]:
 
 
 class Policy:
-    """What is open beyond the internet. `allow` lists names, `*.` and a domain, addresses and networks."""
+    """What is open beyond the internet. `allow` lists names, `*.` and a domain, addresses and networks.
 
-    def __init__(self, allow: Sequence[str] = (), *, allow_private: bool = False) -> None:
+    `setting` is where `allow` stands in the configuration, for the refusal; empty where whoever reads it has no say.
+    """
+
+    def __init__(self, allow: Sequence[str] = (), *, allow_private: bool = False, setting: str = "") -> None:
+        self._remedy = f"its operator can open it {f'with {setting}' if setting else _SOMEWHERE}"
         self._names: set[str] = set()
         self._networks: list[Network] = []
         self._private = allow_private
@@ -129,10 +140,14 @@ class Policy:
     def target(self, url: str) -> Target:
         """Take a URL apart. Raises EgressRefused for what is plainly forbidden; looks no name up."""
         target = _parse(url)
-        if target.address is not None:
-            self.check(target.host, target.address)
-        elif _is_local(target.host) and not (self._private or self._is_named(target.host)):
-            raise EgressRefused(f"the host {target.host} is this machine: {_REMEDY}")
+        try:
+            if target.address is not None:
+                self.check(target.host, target.address)
+            elif _is_local(target.host) and not (self._private or self._is_named(target.host)):
+                raise EgressRefused(f"the host {target.host} is this machine: {self._remedy}")
+        except EgressRefused as error:
+            error.place = (target.host, target.port)
+            raise
         return target
 
     def check(self, host: str, address: Address) -> None:
@@ -145,7 +160,7 @@ class Policy:
         place = str(address) if host == str(address) else f"{host} ({address})"
         if reach is Reach.NEVER:
             raise EgressRefused(f"requests to {place} are never sent: it is {what}")
-        raise EgressRefused(f"requests to {place} are not sent: it is {what}; {_REMEDY}")
+        raise EgressRefused(f"requests to {place} are not sent: it is {what}; {self._remedy}")
 
     def _is_named(self, host: str) -> bool:
         labels = host.split(".")
@@ -155,7 +170,7 @@ class Policy:
         return any(address.version == network.version and address in network for network in self._networks)
 
 
-_REMEDY: Final = "its operator can open it in the server's configuration"
+_SOMEWHERE: Final = "in the server's configuration"
 
 
 def _is_local(host: str) -> bool:

@@ -4,12 +4,12 @@ Responses are parsed by llhttp (httptools), in its strict mode: what would be am
 bytes is refused. Here is what llhttp leaves to its user: heads for which no body comes, limits, and what may follow.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
 from httptools import HttpParserError, HttpResponseParser
 
+from hector.core.pattern import pattern
 from hector.core.record import dataclass
 from hector.net.errors import BadRequestHead, ProtocolViolation
 
@@ -17,9 +17,9 @@ HEAD_LIMIT: Final = 64 * 1024
 """Bytes that may come in a row without a byte of body: heads (interim ones too), chunk extensions, trailers. Checked
 after each read, so a connection never holds more of them than this and one read."""
 
-_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
-_VALUE: Final = re.compile(r"[^\0\r\n]*\Z")
-_TARGET: Final = re.compile(r"[!-~]+\Z")
+_TOKEN: Final = pattern(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
+_VALUE: Final = pattern(r"[^\0\r\n]*\Z")
+_TARGET: Final = pattern(r"[!-~]+\Z")
 _FRAMING: Final = frozenset({"content-length", "transfer-encoding"})
 
 

@@ -5,28 +5,30 @@ A connection for each request: receivers are many and notifications to one of th
 
 import asyncio
 import os
+import socket
 import ssl
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from hector.core.record import dataclass
 from hector.net.call import default_headers
 from hector.net.connection import Connection
-from hector.net.egress import Address, Policy, Target, parse_address
+from hector.net.dial import Way, dial
+from hector.net.egress import EgressRefused, Policy, Target
 from hector.net.errors import ConnectFailed, NetError, NetTimeout, TlsFailed
+from hector.net.gate import Resolve, current
 from hector.net.http1 import encode_head
-from hector.net.resolver import Resolver
 from hector.net.tls import context_for
+
+if TYPE_CHECKING:
+    from hector.net.policy import Purpose
 
 SECONDS: Final = 20.0
 """How long a request may take in all."""
 _BODY_LIMIT: Final = 64 * 1024
 """Bytes of a response that are read, and thrown away; a server that sends more is hung up on."""
 _BODY_SECONDS: Final = 1.0
-_MOST_ADDRESSES: Final = 4
-Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
-"""The addresses of a name. Raises OSError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +43,22 @@ class Outbound:
     """A client for destinations of others. `resolve` stands in for the system's resolver, in tests of rebinding."""
 
     def __init__(
-        self, policy: Policy, *, resolve: Resolve | None = None, seconds: float = SECONDS, ca_bundle: str | None = None
+        self,
+        policy: Policy,
+        *,
+        resolve: Resolve | None = None,
+        seconds: float = SECONDS,
+        ca_bundle: str | None = None,
+        purpose: "Purpose" = "push",
     ) -> None:
+        self._way = Way(purpose, policy, resolve)
         self._policy = policy
-        self._resolve = resolve or Resolver()
         self._seconds = seconds
         self._ca_bundle = ca_bundle
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Outcome:
         """One POST; whatever status comes back is an outcome. Raises NetError, EgressRefused among them."""
-        target = self._policy.target(url)
+        target = judged(self._policy, self._way.purpose, url)
         try:
             async with asyncio.timeout(self._seconds):
                 return await self._exchange(target, self._request(target, body, headers))
@@ -63,6 +71,7 @@ class Outbound:
 
     async def _exchange(self, target: Target, request: bytes) -> Outcome:
         connection = await self._connect(target)
+        current().traffic(self._way.purpose, target.host, target.port).call(len(request))
         try:
             connection.write(request, bodyless=False, read_timeout=self._seconds, write_timeout=self._seconds)
             head = await connection.read_head()
@@ -74,56 +83,40 @@ class Outbound:
             await connection.lost()
         return Outcome(head.status, _seconds(head.headers.get("retry-after", "")))
 
-    async def _addresses(self, target: Target) -> Sequence[Address]:
-        """All addresses of the target, every one of them judged: one that is forbidden spoils the whole answer."""
-        if target.address is not None:
-            return (target.address,)  # judged with the URL
-        try:
-            found = await self._resolve(target.host, target.port)
-        except OSError as error:
-            raise ConnectFailed(f"the name of {target} cannot be resolved: {error.strerror or error}") from None
-        addresses = tuple(dict.fromkeys(parse_address(text) for text in found))
-        for address in addresses:
-            self._policy.check(target.host, address)
-        if not addresses:
-            raise ConnectFailed(f"the name of {target} has no address")
-        return addresses[:_MOST_ADDRESSES]
-
     async def _connect(self, target: Target) -> Connection:
-        """To the first judged address that answers; the name is only for TLS and for the receiver."""
+        """To a judged address; the name is only for TLS and for the receiver."""
         tls = context_for(self._ca_bundle) if target.scheme == "https" else None
-        addresses = await self._addresses(target)
-        share = self._seconds / (len(addresses) + 1)
-        for address in addresses[:-1]:
-            try:
-                async with asyncio.timeout(share):
-                    return await _open(target, address, tls)
-            except (TimeoutError, ConnectFailed):
-                continue
-        return await _open(target, addresses[-1], tls)
+        try:
+            _, connection = await dial(self._way, target.host, target.port, tls, lambda: Connection(str(target)))
+        except ssl.SSLCertVerificationError as error:
+            raise TlsFailed(f"the certificate of {target} is not trusted: {error.verify_message}") from None
+        except ssl.SSLError as error:
+            raise TlsFailed(f"TLS with {target} failed: {error.reason or error}") from None
+        except socket.gaierror as error:
+            raise ConnectFailed(f"the name of {target} cannot be resolved: {error.strerror or error}") from None
+        except OSError as error:
+            reason = os.strerror(error.errno).lower() if error.errno else str(error) or "no address of it answers"
+            raise ConnectFailed(f"cannot connect to {target}: {reason}") from None
+        return connection
+
+
+def judged(policy: Policy, purpose: "Purpose", url: str) -> Target:
+    """A URL that somebody else has written, taken apart and judged as far as that goes without looking a name up.
+
+    Raises EgressRefused.
+    """
+    try:
+        return policy.target(url)
+    except EgressRefused as error:
+        if error.place is not None:
+            current().refuse(purpose, *error.place, str(error))
+        raise
 
 
 async def _drain(connection: Connection) -> None:
     size = 0
     while size <= _BODY_LIMIT and (data := await connection.read()):
         size += len(data)
-
-
-async def _open(target: Target, address: Address, tls: ssl.SSLContext | None) -> Connection:
-    loop = asyncio.get_running_loop()
-    name = target.host if tls is not None else None
-    try:
-        _, connection = await loop.create_connection(
-            lambda: Connection(str(target)), str(address), target.port, ssl=tls, server_hostname=name
-        )
-    except ssl.SSLCertVerificationError as error:
-        raise TlsFailed(f"the certificate of {target} is not trusted: {error.verify_message}") from None
-    except ssl.SSLError as error:
-        raise TlsFailed(f"TLS with {target} failed: {error.reason or error}") from None
-    except OSError as error:
-        reason = os.strerror(error.errno).lower() if error.errno else "no address of it answers"
-        raise ConnectFailed(f"cannot connect to {target}: {reason}") from None
-    return connection
 
 
 def _seconds(text: str) -> float | None:

@@ -8,8 +8,11 @@ from typing import Final
 
 from hector.core.record import dataclass
 from hector.net.connection import Connection
+from hector.net.dial import OPERATOR, Way, dial
 from hector.net.errors import ConnectFailed, ConnectionLost, NetTimeout, TlsFailed
+from hector.net.gate import current
 from hector.net.http1 import Head
+from hector.net.ledger import Traffic
 from hector.net.tls import context_for
 
 IDLE_LIMIT: Final = 64
@@ -17,8 +20,6 @@ IDLE_LIMIT: Final = 64
 
 IDLE_SECONDS: Final = 30.0
 """How long a connection may be idle; below the limits at which common servers and load balancers hang up."""
-
-_HAPPY_EYEBALLS_DELAY: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +46,10 @@ class Timeouts:
 class Exchange:
     """A response whose head has come. `read` until b"", or `close`."""
 
-    __slots__ = ("_connection", "_pool", "head")
+    __slots__ = ("_connection", "_pool", "_traffic", "head")
 
-    def __init__(self, head: Head, connection: Connection, pool: "Pool") -> None:
+    def __init__(self, head: Head, connection: Connection, pool: "Pool", traffic: Traffic) -> None:
+        self._traffic = traffic
         self.head = head
         self._connection: Connection | None = connection
         self._pool = pool
@@ -57,6 +59,7 @@ class Exchange:
         if self._connection is None:
             return b""
         body = await self._connection.read()
+        self._traffic.received += len(body)
         if not body:
             self.close()
         return body
@@ -75,8 +78,16 @@ class Exchange:
 class Pool:
     """Connections to one origin. The most recently used one is taken first, so that a quiet time lets the rest go."""
 
-    def __init__(self, origin: Origin, ca_bundle: str | None = None, *, idle_seconds: float = IDLE_SECONDS) -> None:
+    def __init__(
+        self,
+        origin: Origin,
+        ca_bundle: str | None = None,
+        *,
+        idle_seconds: float = IDLE_SECONDS,
+        way: Way = OPERATOR,
+    ) -> None:
         self.origin = origin
+        self._way = way
         self._tls = context_for(ca_bundle) if origin.scheme == "https" else None
         self._idle_seconds = idle_seconds
         self._idle: list[Connection] = []
@@ -97,7 +108,8 @@ class Pool:
             except ConnectionLost as error:
                 if error.answered:
                     raise
-        return await self._converse(await self._connect(timeouts.connect), request, timeouts, bodyless=bodyless)
+        connection = await self._connect(timeouts.connect)
+        return await self._converse(connection, request, timeouts, bodyless=bodyless)
 
     def give_back(self, connection: Connection) -> None:
         """End of an exchange: keep the connection if it can be used again."""
@@ -127,9 +139,11 @@ class Pool:
     async def _converse(
         self, connection: Connection, request: bytes, timeouts: Timeouts, *, bodyless: bool
     ) -> Exchange:
+        traffic = current().traffic(self._way.purpose, self.origin.host, self.origin.port)
+        traffic.call(len(request))
         try:
             connection.write(request, bodyless=bodyless, read_timeout=timeouts.read, write_timeout=timeouts.write)
-            return Exchange(await connection.read_head(), connection, self)
+            return Exchange(await connection.read_head(), connection, self, traffic)
         except BaseException:
             self._open.discard(connection)
             connection.abort()
@@ -145,15 +159,13 @@ class Pool:
         return None
 
     async def _connect(self, seconds: float) -> Connection:
-        loop, origin = asyncio.get_running_loop(), self.origin
+        origin = self.origin
         if self._closed:
             raise ConnectFailed(f"the client for {origin} is closed")
         factory: Callable[[], Connection] = lambda: Connection(str(origin))  # noqa: E731
         try:
             async with asyncio.timeout(seconds):
-                transport, connection = await loop.create_connection(
-                    factory, origin.host, origin.port, ssl=self._tls, happy_eyeballs_delay=_HAPPY_EYEBALLS_DELAY
-                )
+                transport, connection = await dial(self._way, origin.host, origin.port, self._tls, factory)
         except TimeoutError as error:
             raise NetTimeout(f"no connection to {origin} within {seconds:g} seconds", phase="connect") from error
         except ssl.SSLCertVerificationError as error:
@@ -190,7 +202,7 @@ class Pool:
             self._reaper = loop.call_at(keep[0].idle_since + self._idle_seconds, self._reap)
 
 
-def _distrust(origin: Origin, error: ssl.SSLCertVerificationError) -> str:
+def _distrust(origin: Origin, error: "ssl.SSLCertVerificationError") -> str:
     return (
         f"the certificate of {origin} is not trusted: {error.verify_message}. If a company proxy or a server of your "
         "own signs it, set ca_bundle (or SSL_CERT_FILE) to a PEM file with that authority's certificate"

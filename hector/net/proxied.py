@@ -7,6 +7,7 @@ import httpx
 
 from hector.net.call import Answer, CallerOptions
 from hector.net.client import open_client
+from hector.net.egress import EgressRefused
 from hector.net.errors import (
     BadRequestHead,
     ConnectionLost,
@@ -16,6 +17,7 @@ from hector.net.errors import (
     ProxyFailed,
     TlsFailed,
 )
+from hector.net.transport import Refused
 
 
 class ProxiedCaller:
@@ -23,6 +25,8 @@ class ProxiedCaller:
 
     def __init__(self, options: CallerOptions, proxy: str) -> None:
         self._client = open_client(
+            purpose=options.purpose,
+            outside=options.outside,
             base_url=options.base_url,
             headers=options.headers,
             proxy=proxy,
@@ -64,6 +68,8 @@ class _Body:
 def _net_errors(*, answered: bool) -> Iterator[None]:
     try:
         yield
+    except Refused as error:
+        raise EgressRefused(str(error)) from error
     except httpx.TransportError as error:
         raise _translated(error, answered=answered) from error
     except (httpx.InvalidURL, httpx.StreamError) as error:

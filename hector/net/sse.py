@@ -6,7 +6,7 @@ megabytes costs more than a look at each new byte. Line ends may be LF, CRLF or 
 
 from typing import Final, NamedTuple
 
-from hector.net.errors import ProtocolViolation
+from hector.net.held import Held
 
 EVENT_LIMIT: Final = 128 * 1024 * 1024
 """Bytes of one event."""
@@ -25,15 +25,15 @@ _make: Final = tuple.__new__
 """SseEvent(...) without the call in between: this runs once per token."""
 
 
-class SseDecoder:
+class SseDecoder(Held):
     """One stream. `feed` it, then `finish` when the stream has ended."""
 
-    __slots__ = ("_held", "_limit", "_pieces", "_size", "_started")
+    __slots__ = ("_held", "_started")
+
+    unit = "event"
 
     def __init__(self, *, limit: int = EVENT_LIMIT) -> None:
-        self._pieces: list[bytes] = []
-        self._size = 0
-        self._limit = limit
+        super().__init__(limit)
         self._held = False
         self._started = False
 
@@ -49,29 +49,14 @@ class SseDecoder:
         if end == 0:
             self._keep(data)
             return []
-        block = data[:end]
-        if self._pieces:
-            block = b"".join([*self._pieces, block])
-            self._pieces.clear()
-            self._size = 0
+        block = self._with_held(data[:end])
         if end < len(data):
             self._keep(data[end:])
         return _events(block)
 
     def finish(self) -> list[SseEvent]:
         """The last event, when the server has left out the blank line after it."""
-        rest = b"".join(self._pieces)
-        self._pieces.clear()
-        self._size = 0
-        return _events(rest)
-
-    def _keep(self, data: bytes) -> None:
-        if not data:
-            return
-        self._pieces.append(data)
-        self._size += len(data)
-        if self._size > self._limit:
-            raise ProtocolViolation(f"one event of the stream is over {self._limit} bytes", answered=True)
+        return _events(self._with_held(b""))
 
     def _line_feeds(self, data: bytes) -> bytes:
         """LF in place of CRLF and CR. A CR at the end counts at once; an LF right after it is then dropped."""
@@ -84,9 +69,7 @@ class SseDecoder:
 
     def _without_mark(self, data: bytes) -> bytes:
         """Drop a byte order mark at the very start, even one that comes in pieces."""
-        data = b"".join([*self._pieces, data])
-        self._pieces.clear()
-        self._size = 0
+        data = self._with_held(data)
         if len(data) < len(_BOM) and _BOM.startswith(data):
             if data:
                 self._pieces.append(data)

@@ -8,7 +8,7 @@ from pathlib import Path
 from hector.core.errors import ConfigError
 
 
-def context_for(ca_bundle: str | None = None) -> ssl.SSLContext:
+def context_for(ca_bundle: str | None = None) -> "ssl.SSLContext":
     """A verifying client context.
 
     `ca_bundle` is a PEM file or a folder of hashed certificates. Without it SSL_CERT_FILE and SSL_CERT_DIR count, then
@@ -24,14 +24,14 @@ def context_for(ca_bundle: str | None = None) -> ssl.SSLContext:
 
 
 @functools.cache
-def _default() -> ssl.SSLContext:
+def _default() -> "ssl.SSLContext":
     import certifi  # noqa: PLC0415 - loaded on first use
 
     return _finish(ssl.create_default_context(cafile=certifi.where()))
 
 
 @functools.cache
-def _custom(path: str, source: str) -> ssl.SSLContext:
+def _custom(path: str, source: str) -> "ssl.SSLContext":
     place = Path(path).expanduser()
     if not place.exists():
         raise ConfigError(f"{source} points to {path}, which does not exist: give a PEM file with CA certificates")
@@ -43,6 +43,6 @@ def _custom(path: str, source: str) -> ssl.SSLContext:
         raise ConfigError(f"{source} points to {path}, which holds no readable PEM certificate: {error}") from error
 
 
-def _finish(context: ssl.SSLContext) -> ssl.SSLContext:
+def _finish(context: "ssl.SSLContext") -> "ssl.SSLContext":
     context.set_alpn_protocols(["http/1.1"])
     return context

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 
 import httpx
 
+from hector.net.dial import OPERATOR, Way
+from hector.net.egress import EgressRefused
 from hector.net.errors import ConnectFailed, ConnectionLost, NetError, NetTimeout, ProtocolViolation
 from hector.net.http1 import encode_head
 from hector.net.pool import IDLE_SECONDS, Exchange, Origin, Pool, Timeouts
@@ -12,18 +14,25 @@ from hector.net.pool import IDLE_SECONDS, Exchange, Origin, Pool, Timeouts
 _PORTS = {"http": 80, "https": 443}
 
 
+class Refused(httpx.ConnectError):
+    """The egress policy, or that for addresses that others choose, forbids it; trying again changes nothing."""
+
+
 class LeanTransport(httpx.AsyncBaseTransport):
     """HTTP/1.1 only. Raises httpx's own exceptions; leaves Content-Encoding, redirects and cookies to httpx."""
 
-    def __init__(self, *, ca_bundle: str | None = None, idle_seconds: float = IDLE_SECONDS) -> None:
+    def __init__(
+        self, *, ca_bundle: str | None = None, idle_seconds: float = IDLE_SECONDS, way: Way = OPERATOR
+    ) -> None:
         self._ca_bundle = ca_bundle
+        self._way = way
         self._idle_seconds = idle_seconds
         self._pools: dict[Origin, Pool] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         body = await request.aread()
         timeouts = _timeouts(request)
-        with _httpx_errors(request):
+        with httpx_errors(request):
             head = encode_head(request.method, request.url.raw_path.decode("ascii"), _headers(request, len(body)))
             exchange = await self._pool(request.url).exchange(
                 b"".join((head, b"\r\n", body)), timeouts, bodyless=request.method == "HEAD"
@@ -44,7 +53,7 @@ class LeanTransport(httpx.AsyncBaseTransport):
         origin = Origin(url.scheme, url.raw_host.decode("ascii").strip("[]"), url.port or _PORTS[url.scheme])
         pool = self._pools.get(origin)
         if pool is None:
-            pool = self._pools[origin] = Pool(origin, self._ca_bundle, idle_seconds=self._idle_seconds)
+            pool = self._pools[origin] = Pool(origin, self._ca_bundle, idle_seconds=self._idle_seconds, way=self._way)
         return pool
 
 
@@ -56,7 +65,7 @@ class _Stream(httpx.AsyncByteStream):
         self._request = request
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        with _httpx_errors(self._request):
+        with httpx_errors(self._request):
             while data := await self._exchange.read():
                 yield data
 
@@ -91,7 +100,8 @@ def _timeouts(request: httpx.Request) -> Timeouts:
 
 
 @contextmanager
-def _httpx_errors(request: httpx.Request) -> Iterator[None]:
+def httpx_errors(request: httpx.Request) -> Iterator[None]:
+    """NetError turned into httpx's own exceptions."""
     try:
         yield
     except NetError as error:
@@ -101,6 +111,8 @@ def _httpx_errors(request: httpx.Request) -> Iterator[None]:
 def _translated(error: NetError, request: httpx.Request) -> httpx.TransportError:
     text = str(error)
     match error:
+        case EgressRefused():
+            return Refused(text, request=request)
         case NetTimeout(phase="connect"):
             return httpx.ConnectTimeout(text, request=request)
         case NetTimeout(phase="write"):

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Final, Literal
 from hector.observe.redact import redact
 
 ROOT: Final = "hector"
+_ACTIVE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Line breaks, what steers a terminal, and what turns text around."""
 _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
@@ -23,8 +26,8 @@ def _time(record: logging.LogRecord) -> str:
 
 
 def _one_line(value: object) -> str:
-    """A value without line breaks, so that nobody's error text can pass for a log line of ours."""
-    return str(value).replace("\r", "\\r").replace("\n", "\\n")
+    """A value without signs that do something, so that nobody's error text passes for a line of ours, or hides one."""
+    return _ACTIVE.sub(lambda sign: sign[0].encode("unicode_escape").decode(), str(value))
 
 
 class TextFormatter(logging.Formatter):

@@ -14,7 +14,9 @@ from hector.core.errors import StoreError
 from hector.observe.log import JsonFormatter
 from hector.store import Store, open_store
 from hector.store.audit import MOST_NOTED, MOST_NOTED_OF_ONE, AuditLog, Filter
-from hector.store.audit_chain import BATCH, CUT, GENESIS, Anchor, Chain, ChainKeeper, anchors_in, digest
+from hector.store.audit_chain import BATCH, CUT, Chain
+from hector.store.audit_keeper import ChainKeeper
+from hector.store.audit_proof import GENESIS, Anchor, anchors_in, digest
 from hector.store.codec import loads
 from hector.store.database import Connection
 
@@ -233,7 +235,7 @@ def test_anchors_are_read_from_whatever_holds_them() -> None:
         f"12:{one}\nnothing\n2026-01-01T00:00:00Z INFO    audit log seq=13 hash={one}\n"
         f'{{"message":"audit log","seq": 14, "hash": "{one}"}}\n{{"seq":15,"at":"x","hash":"{one}"}}\n'
     )
-    assert anchors_in(text) == [Anchor(seq, one) for seq in (12, 13, 14, 15)]
+    assert list(anchors_in(text.splitlines())) == [Anchor(seq, one) for seq in (12, 13, 14, 15)]
 
 
 async def aged(store: Store, clock: FakeClock, count: int) -> None:
@@ -355,6 +357,6 @@ async def test_a_keeper_chains_cuts_and_writes_anchors(store: Store, caplog: pyt
         await running
     assert loads(found[0].detail)["first"] == 5
     lines = [JsonFormatter().format(record) for record in caplog.records]
-    anchors = anchors_in("\n".join(lines))
+    anchors = list(anchors_in(lines))
     assert anchors[0].seq >= 4
     assert (await Chain(store.database, clock).verify(anchors)).flaw is None

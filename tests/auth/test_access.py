@@ -8,9 +8,9 @@ from hector.auth.access import Access, allows, may, sees, table
 from hector.core.identity import OPEN, Principal, Role, Via
 
 RIGHTS = {
-    Role.ADMIN: {Access.PUBLIC, Access.AGENTS, Access.APP, Access.OPERATOR, Access.ADMIN},
-    Role.OPERATOR: {Access.PUBLIC, Access.AGENTS, Access.APP, Access.OPERATOR},
-    Role.APP: {Access.PUBLIC, Access.AGENTS, Access.APP},
+    Role.ADMIN: {Access.PUBLIC, Access.AGENTS, Access.METRICS, Access.APP, Access.OPERATOR, Access.ADMIN},
+    Role.OPERATOR: {Access.PUBLIC, Access.AGENTS, Access.METRICS, Access.APP, Access.OPERATOR},
+    Role.APP: {Access.PUBLIC, Access.AGENTS, Access.METRICS, Access.APP},
     Role.USER: {Access.PUBLIC, Access.AGENTS},
 }
 

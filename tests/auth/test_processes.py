@@ -1,5 +1,6 @@
 """Whole servers: what the first start prints, what a restart keeps, and what two processes on one database agree on."""
 
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -92,6 +93,10 @@ def test_keys_are_made_and_revoked_beside_a_server(hector: Hector, tmp_path: Pat
         eventually_refused(agents, key)
         assert "revoked" in hector.run("key", "list", "--config", config).stdout
         assert hector.run("key", "revoke", "nothing", "--config", config).returncode == 1
+        assert hector.run("secret", "link", "--config", config).returncode == 0
+        noted = json.loads(hector.run("audit", "list", "--config", config, "--json").stdout)["entries"]
+        found = {one["action"]: (one["actor"].split()[0], one["app"]) for one in noted if one["via"] == "cli"}
+        assert found == {"key.create": ("cli", "default"), "key.revoke": ("cli", "default"), "secret.link": ("cli", "")}
 
 
 @pytest.mark.proves("auth.weak-secret")

@@ -79,9 +79,12 @@ async def refused(checks: Provider, token: str) -> bool:
 
 
 @pytest.mark.proves("auth.rotation")
-async def test_a_new_key_of_the_provider_is_found_and_an_old_one_goes(issuer: Issuer) -> None:
+@pytest.mark.parametrize(("settings", "kept"), [({}, 900), ({"refresh_interval": 60}, 60)])
+async def test_a_new_key_of_the_provider_is_found_and_an_old_one_goes(
+    issuer: Issuer, settings: dict[str, Any], kept: int
+) -> None:
     clock = FakeClock(SystemClock().now())
-    checks = provider(issuer, clock)
+    checks = provider(issuer, clock, **settings)
     old = issuer.token()
     await checks.verify(old)
     issuer.add("two", "ES256")
@@ -89,7 +92,7 @@ async def test_a_new_key_of_the_provider_is_found_and_an_old_one_goes(issuer: Is
     await checks.verify(issuer.token("two"))
     del issuer.keys["one"]
     await checks.verify(old)
-    clock._now += 900
+    clock._now += kept
     assert await refused(checks, old)
     await checks.verify(issuer.token("two", exp=int(clock.now()) + 60))
 

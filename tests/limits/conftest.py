@@ -34,9 +34,9 @@ class Process:
     store: Store
     limits: Limits
 
-    async def send(self, text: str = "go", caller: Caller = ANA, **options: Any) -> Task:
-        """A message to the agent `helper`, and the task that came of it."""
-        answer = await self.service.send(caller, "helper", said(text), SendOptions(**options))
+    async def send(self, text: str = "go", caller: Caller = ANA, agent: str = "helper", **options: Any) -> Task:
+        """A message to an agent, and the task that came of it."""
+        answer = await self.service.send(caller, agent, said(text), SendOptions(**options))
         assert isinstance(answer, Task)
         return answer
 
@@ -59,8 +59,9 @@ def text_of(task: Task) -> str:
 def settings(*rules: dict[str, Any], **blocks: Any) -> HectorConfig:
     """One scripted agent `helper` without retries, and whatever blocks are given."""
     llm = {"provider": "scripted", "rules": list(rules), "retry": {"max_attempts": 1}, "max_tokens": 50}
+    llms = blocks.pop("llms", {"default": llm})
     agents = blocks.pop("agents", {"helper": {"instruction": "Help."}})
-    config = HectorConfig.model_validate({"llms": {"default": llm}, "agents": agents, **blocks})
+    config = HectorConfig.model_validate({"llms": llms, "agents": agents, **blocks})
     queue = Queue().with_changes(initial_delay=0.01, max_delay=0.02, stale_threshold=1.0)
     return config.with_changes(server=config.server.with_changes(queue=queue))
 
@@ -79,7 +80,7 @@ async def process(dsn: str, config: HectorConfig, functions: tuple[Any, ...] = (
         await store.aclose()
 
 
-async def until(wanted: Any, seconds: float = 10.0) -> None:
+async def until(wanted: Any, seconds: float = 40.0) -> None:
     """Wait until `await wanted()` is true; nothing announces it."""
     async with asyncio.timeout(seconds):
         while not await wanted():  # noqa: ASYNC110 - it is a database that is looked at

@@ -12,9 +12,11 @@ from hector.core.content import Message, Text, ToolCall
 from hector.core.errors import RateLimited
 from hector.core.event import Event
 from hector.core.ids import new_id
+from hector.core.ports import ModelRequest
 from hector.core.task import Caller, ClientMessage, Task, TaskState
 from hector.core.usage import Usage
 from hector.limits.meter import Subject
+from hector.limits.prices import Model, Rate, dearest
 from hector.store.counters import Charge
 from hector.store.usage import UsageQuery
 from hector.tasks.service import SendOptions
@@ -103,7 +105,7 @@ async def test_a_call_that_was_paid_for_when_it_began_is_not_paid_for_again(
     before = [turn, Event("e2", "i", "helper", 1.0, Message("tool", ()), started=announced)]
     async with process(dsn, settings(ANSWER, limits={"usage": True})) as server:
         charges: list[Charge] = []
-        subject = Subject(ANA, "helper", "s", "t", lambda _: ("scripted/x", 50))
+        subject = Subject(ANA, "helper", "s", "t", lambda _agent, _answered: [("scripted/x", 50)])
         meter = server.limits.meter(subject, charges, before)
         assert meter is not None
         assert await meter.before_tools("helper", "i", [call], before) == {}
@@ -113,7 +115,7 @@ async def test_a_call_that_was_paid_for_when_it_began_is_not_paid_for_again(
 @pytest.mark.proves("limits.budget")
 async def test_a_run_that_takes_too_long_is_ended(dsn: str) -> None:
     config = settings({"text": "late", "delay": 30}, budgets=[{"per": "run", "time": 0.2}])
-    async with process(dsn, config) as server, asyncio.timeout(10):
+    async with process(dsn, config) as server, asyncio.timeout(25):
         task = await server.send()
         assert text_of(task) == "the budget of this run is used up: 0.2 s of time (budgets)"
 
@@ -175,6 +177,29 @@ async def test_a_call_that_fails_gives_back_what_it_held(dsn: str) -> None:
         await until(lambda: _held(server, 0))
 
 
+@pytest.mark.proves("limits.budget", "limits.usage")
+async def test_an_answer_that_is_broken_off_is_paid_as_far_as_it_came(dsn: str) -> None:
+    slow = {"text": WORDS, "pace": 0.05}
+    config = settings(slow, prices=PRICES, budgets=[{"per": "run", "time": 0.5}, {"per": "app", "tokens": 10_000}])
+    async with process(dsn, config) as server:
+        task = await server.send(return_immediately=True)
+
+        async def failed() -> bool:
+            found = await server.service.get(ANA, None, task.id, history_length=0)
+            return found.status.state is TaskState.FAILED
+
+        async def paid() -> bool:
+            return (await server.usage()).calls == 1
+
+        await until(failed)
+        await until(paid)
+        total = await server.usage()
+        assert 0 < total.output < CALL, "the words that came"
+        assert total.input > 0
+        assert total.money == total.input * 1_000 + total.output * 10_000
+        await until(lambda: _held(server, 0))
+
+
 async def _held(server: Any, count: int) -> bool:
     await server.limits.folding.fold()
 
@@ -232,20 +257,25 @@ async def test_200_clients_at_once_overspend_by_one_call_at_most(
 
 @pytest.mark.proves("limits.runs-at-once")
 async def test_no_more_runs_at_once_than_allowed(dsn: str) -> None:
-    config = settings({"text": "hi", "delay": 1.5}, limits={"runs": {"per_app": 3, "per_user": 2}})
+    agents = {"helper": {"instruction": "Help."}, "other": {"instruction": "Help."}}
+    limits = {"runs": {"per_app": 3, "per_user": 2, "per_agent": 2}}
+    config = settings({"text": "hi", "delay": 1.5}, agents=agents, limits=limits)
     async with process(dsn, config) as server:
         async with asyncio.TaskGroup() as group:
-            sending = [group.create_task(_try(server, f"u{number % 5}")) for number in range(10)]
+            sending = [
+                group.create_task(_try(server, f"u{number % 5}", agent)) for agent in agents for number in range(5)
+            ]
         found = [task.result() for task in sending]
         assert found.count(TaskState.COMPLETED) == 3
         assert found.count(RateLimited) == 7
+        assert found[:5].count(TaskState.COMPLETED) in (1, 2), "of one agent"
         for _ in range(3):  # one after the other
             assert await _try(server, "u1") is TaskState.COMPLETED
 
 
-async def _try(server: Any, user: str) -> Any:
+async def _try(server: Any, user: str, agent: str = "helper") -> Any:
     try:
-        task = await server.send(caller=Caller(user=user))
+        task = await server.send(caller=Caller(user=user), agent=agent)
     except RateLimited:
         return RateLimited
     return task.status.state
@@ -293,3 +323,30 @@ async def test_what_a_called_agent_uses_counts_for_the_run_and_for_that_agent(ds
         task = await server.send()
         assert task.status.state is TaskState.FAILED
         assert "the budget of this run is used up" in text_of(task)
+
+
+@pytest.mark.proves("models.fallback")
+async def test_the_model_that_answered_is_paid(dsn: str) -> None:
+    """The first model is a scripted one that fails, the second one costs a hundred times as much."""
+    failing = {"provider": "scripted", "model": "cheap", "rules": [{"error": {"status": 503}}], "max_tokens": 50}
+    llms = {"cheap": failing, "dear": {"provider": "scripted", "model": "dear", "rules": [ANSWER], "max_tokens": 50}}
+    prices = [
+        {"model": "scripted/cheap", "input": 1, "output": 1},
+        {"model": "scripted/dear", "input": 1_000, "output": 10_000},
+    ]
+    agents = {"helper": {"instruction": "Help.", "llm": ["cheap", "dear"]}}
+    config = settings(prices=prices, budgets=[{"per": "run", "money": 5}], llms=llms, agents=agents)
+    async with process(dsn, config) as server:
+        task = await server.send()
+        assert task.status.state is TaskState.COMPLETED, text_of(task)
+        lines = (await server.usage()).money
+        assert lines == 48 * 10_000 + 2 * 1_000
+
+
+@pytest.mark.proves("models.fallback")
+def test_the_dearest_of_several_is_held() -> None:
+    models = [Model("a", Rate(1, 1), 50), Model("b", Rate(1, 90), 50), Model("c", Rate(1, 2), 500)]
+    request = ModelRequest("", ())
+    assert dearest(models, request).label == "b"
+    free = [Model("a", Rate(), 50), Model("c", Rate(), 500), Model("b", Rate(), 100)]
+    assert dearest(free, request).label == "c"

@@ -9,8 +9,10 @@ import pytest
 from hector.config.environment import Environment
 from hector.config.findings import InvalidConfig
 from hector.config.load import parse_config
+from hector.config.root import HectorConfig
 from hector.config.startup import Startup, add_serve_arguments, merge
-from hector.core.task import TaskState
+from hector.core.task import Caller, TaskState
+from hector.limits.ledger import MemoryLedger
 from tests.limits.conftest import process, settings
 
 MODEL = "llms: {default: {provider: scripted}}\n"
@@ -37,6 +39,13 @@ def test_flags_and_variables_stand_above_the_file() -> None:
     off = settle(file, {"HECTOR_RATE_LIMIT_ENABLED": "false"}).rate_limiting
     assert off is not None
     assert off.rules == ()
+
+
+@pytest.mark.proves("limits.flags", "limits.address")
+def test_flags_are_judged_together_with_the_file() -> None:
+    file = "rate_limiting: {enabled: true, limits: [{type: token, limit: 5}]}\n"
+    with pytest.raises(InvalidConfig, match="tokens cannot be counted by address"):
+        settle(file, {}, "--rate-limit-scope", "address")
 
 
 @pytest.mark.proves("limits.flags", "limits.address")
@@ -77,6 +86,23 @@ async def test_other_limits_are_taken_up_while_the_server_runs(tmp_path: Path) -
         assert (await server.send()).status.state is TaskState.COMPLETED
         server.limits.configure(settings(answer))
         assert (await server.send()).status.state is TaskState.COMPLETED
+
+
+@pytest.mark.proves("limits.reload")
+async def test_a_reload_bounds_the_counters_anew(tmp_path: Path) -> None:
+    def block(most: int) -> HectorConfig:
+        rules = [{"limit": 5, "scope": "user"}]
+        return settings({"text": "hi"}, rate_limiting={"enabled": True, "limits": rules, "most_subjects": most})
+
+    async with process(f"sqlite://{tmp_path}/hector.db", block(1500)) as server:
+        for most, expected in ((1500, 1200), (1000, 1000)):
+            server.limits.configure(block(most))
+            rates = server.limits.rates
+            assert rates is not None
+            assert isinstance(rates.ledger, MemoryLedger)
+            for number in range(1200):
+                await rates.request(Caller("default", f"user-{number}"), "")
+            assert len(rates.ledger) == expected
 
 
 @pytest.mark.proves("limits.flags")

@@ -1,6 +1,7 @@
 """What operators see and do: usage, and the switches, over the Admin API and on the command line."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,17 @@ def test_the_command_works_beside_a_server(tmp_path: Path, capsys: pytest.Captur
         assert run(["status", "--json", *place]) == 0
         assert [one["scope"] for one in json.loads(capsys.readouterr().out)["off"]] == ["server"]
         assert json.loads(said.partition("\n")[2])["off"][0]["reason"] == "the audit"
+        new = {"id": "shop", "name": "Shop"}
+        server.client.post("/admin/apps", json=new, headers=AS_ADMIN).raise_for_status()
+        body = {"status": "suspended"}
+        server.client.post("/admin/apps/shop/status", json=body, headers=AS_ADMIN).raise_for_status()
+        assert run(["status", *place]) == 0
+        assert re.search(r"Apps that rest\n  shop +suspended +for ", shown := capsys.readouterr().out)
+        assert re.search(r"Audit log\n  \d+ in the chain, \d+ waiting", shown)
+        assert run(["status", "--json", *place]) == 0
+        facts = json.loads(capsys.readouterr().out)
+        assert [(one["id"], one["status"]) for one in facts["resting_apps"]] == [("shop", "suspended")]
+        assert facts["audit"]["seq"] + facts["audit"]["waiting"] > 0
         server.call(server.tasks.limits.switches.look)
         assert server.client.post("/agents/helper/message:send", json={"message": user()}).status_code == 503
         assert run(["switch", "on", "server", *place]) == 0

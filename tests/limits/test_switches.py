@@ -94,7 +94,7 @@ async def test_a_switch_survives_a_restart_and_what_rests_with_it(dsn: str) -> N
     async with process(dsn, config, (note,)) as server:
         task = await begun(server, done)
         await off(server, SERVER)
-        await until(lambda: _rests(server, task), 5.0)
+        await until(lambda: _rests(server, task))
     async with process(dsn, config, (note,)) as server:
         with pytest.raises(SwitchedOff):
             await server.send()
@@ -150,7 +150,7 @@ async def test_who_waits_for_a_task_that_rests_waits_on_and_gets_its_answer(dsn:
         await off(server, SERVER)
         await until(lambda: _idle(server), 5.0)
         await server.store.switches.on(SERVER)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(25):
             assert (await sending).status.state is TaskState.COMPLETED
 
 
