@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 
-from hector import __version__
+from hector.version import __version__
 
 TYPE_CHECKING = False  # importing typing would cost `hector version` a quarter of its time
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
+
+
+BOXED = {
+    "boxed-command": "hector.tools.boxed.launcher",
+    "boxed-reader": "hector.tools.web_reader",
+    "boxed-extractor": "hector.rag.extract.process",
+    "boxed-embedder": "hector.rag.embedders.worker",
+}
+"""The small programs that the server starts for work that it keeps apart from itself, and their modules."""
 
 
 def main(argv: Sequence[str] | None = None, *, tools: Sequence[Callable[..., Any]] = ()) -> int:
@@ -20,6 +30,9 @@ def main(argv: Sequence[str] | None = None, *, tools: Sequence[Callable[..., Any
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments in (["version"], ["--version"]):
         sys.stdout.write(f"hector {__version__}\n")
+        return 0
+    if arguments and arguments[0] in BOXED:
+        import_module(BOXED[arguments[0]]).main()
         return 0
     from hector.cli.main import run  # noqa: PLC0415 - `version` answers without loading anything
 

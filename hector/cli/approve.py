@@ -2,14 +2,14 @@
 
 import argparse
 import asyncio
-import getpass
 import sys
 from collections.abc import Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from hector.cli.byhand import user
 from hector.cli.layout import Style, as_json, count, listing, plain, span
-from hector.cli.servers import who_goes_on
+from hector.cli.servers import servers, who_goes_on
 from hector.config.flags import add_place_arguments
 from hector.core.clock import SystemClock
 from hector.core.errors import RequestError, StartupError
@@ -118,11 +118,11 @@ async def _decide(store: "Store", arguments: argparse.Namespace, place: "Place")
         print("nothing was decided", file=sys.stderr)
         return 1
     state = ApprovalState.DENIED if arguments.deny else ApprovalState.APPROVED
-    decisions = decide(chosen, state, f"hector approve, {_me()}", arguments.comment)
+    decisions = decide(chosen, state, f"hector approve, {user()}", arguments.comment)
     offer = continuation(chosen, decisions, SystemClock().now())
     await store.tasks.accept(replace(offer, max_attempts=place.config.server.queue.max_retries + 1))
     if arguments.json:
-        print(as_json({word: [shown(one) for one in chosen]}))
+        print(as_json({word: [shown(one) for one in chosen], "servers": await servers(store, place)}))
     else:
         print("\n".join(f"{word} {one.tool} {plain(redact(_text(one)))}" for one in chosen))
         print(await who_goes_on(store, place))
@@ -153,13 +153,6 @@ def _agreed(chosen: "Sequence[Approval]", arguments: argparse.Namespace) -> bool
         print(f"{plain(redact(one.prompt))}\n  {one.tool} {plain(redact(_text(one)))}")
     verb = "Deny" if arguments.deny else "Approve"
     return input(f"{verb} {count(len(chosen), 'call')}? [y/N] ").strip().lower() in {"y", "yes"}
-
-
-def _me() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # an account without a name, as in some containers
-        return "unknown"
 
 
 def _text(one: "Approval") -> str:

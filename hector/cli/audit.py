@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hector.cli.place import Place
     from hector.store import Store
     from hector.store.audit import Chained
-    from hector.store.audit_chain import Anchor, Verdict
+    from hector.store.audit_proof import Anchor, Verdict
 
 _PAGE = 50
 
@@ -104,17 +104,17 @@ async def _verify(store: "Store", arguments: argparse.Namespace) -> int:
 
 
 def _anchors(arguments: argparse.Namespace) -> "list[Anchor]":
-    from hector.store.audit_chain import anchors_in  # noqa: PLC0415
+    from hector.store.audit_proof import anchors_in  # noqa: PLC0415
 
-    found = anchors_in("\n".join(arguments.anchor))
+    found = list(anchors_in(arguments.anchor))
     if len(found) != len(arguments.anchor):
         raise StartupError("--anchor wants SEQ:HASH, as `hector audit verify` prints it")
     if arguments.anchors:
         try:
-            text = Path(arguments.anchors).read_text(encoding="utf-8", errors="replace")
+            with Path(arguments.anchors).open(encoding="utf-8", errors="replace") as file:
+                read = list(anchors_in(file))
         except OSError as error:
             raise StartupError(f"cannot read {arguments.anchors}: {error.strerror}") from None
-        read = anchors_in(text)
         if not read:
             raise StartupError(f"{arguments.anchors} holds no anchor: neither SEQ:HASH nor rows of an export or log")
         found += read

@@ -150,6 +150,8 @@ class Talk:
         """Id of the task that waits for the user's answer."""
         self.ballot: Ballot | None = None
         """What the user has to approve, where that is what the task waits for."""
+        self.choices: tuple[str, ...] = ()
+        """What is an answer to what is asked, if not everything is."""
         self.interrupted = False
         """The last answer was stopped by Ctrl-C."""
 
@@ -196,6 +198,7 @@ class Talk:
                         if isinstance(piece, Asked):
                             self.waiting = reader.task_id
                             self.ballot = Ballot.of(piece.calls) if piece.calls else None
+                            self.choices = piece.choices
                         answered = isinstance(piece, Ended) and piece.state == "COMPLETED"
             if not reader.over:
                 view.complain("the server ended the answer before its end; the task may still be running")
@@ -227,6 +230,8 @@ def _ask_once(talk: Talk) -> int:
     answered = talk.say(text, view)
     if talk.interrupted:
         return 130
+    if talk.waiting and not talk.json:
+        view.complain(f"to answer, say it to the same agent with --task {talk.waiting}")
     return 0 if answered else 1
 
 
@@ -260,7 +265,7 @@ def _converse(talk: Talk, agents: Sequence[AgentInfo], place: str) -> int:
 def _label(talk: Talk) -> str:
     if talk.ballot is not None:
         return talk.ballot.question()
-    return "your answer" if talk.waiting else talk.agent
+    return " or ".join(talk.choices) or "your answer" if talk.waiting else talk.agent
 
 
 def _vote(talk: Talk, ballot: Ballot, line: str, screen: Screen) -> None:

@@ -41,7 +41,7 @@ class Client:
         remember(token)
         headers = {"authorization": f"Bearer {token}"} if token else {}
         self._caller = open_caller(
-            CallerOptions(self.url, headers, connect_timeout=connect_timeout, read_timeout=_SILENCE)
+            CallerOptions(self.url, headers, connect_timeout=connect_timeout, read_timeout=_SILENCE, purpose="console")
         )
 
     async def agents(self) -> list[AgentInfo]:

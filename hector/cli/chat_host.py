@@ -37,6 +37,7 @@ def hosted(environment: Environment, catalog: Catalog, loaded: Loaded, startup: 
     """
     set_up("error", file=Path(startup.log_file) if startup.log_file else None)
     logging.getLogger("hector.server").setLevel(logging.ERROR)
+    logging.getLogger("hector.mcp").setLevel(logging.WARNING)  # an agent without its tools would only seem dull
     begun: Future[tuple[str, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
     def run() -> None:
@@ -67,7 +68,7 @@ async def _serve(
 ) -> None:
     stop = asyncio.Event()
     with bind("127.0.0.1", 0) as listener:
-        settings = loaded.config.server.with_changes(auth=startup.auth, host="127.0.0.1")
+        settings = loaded.config.server.with_changes(auth=startup.auth, host="127.0.0.1", egress=startup.egress)
         async with Instance.open(startup.database, environment, catalog, loaded, settings) as instance:
             instance.auth.let_in(token, Principal("chat", Role.USER, Via.SECRET))
             web = instance.web()

@@ -89,13 +89,14 @@ class Wanted:
 class Asked:
     """The task waits for the user: for the approval of `calls`, if there are any.
 
-    `auth`: for credentials, which arrive by another way. `agent`: as `Called.by`.
+    `auth`: for credentials, which arrive by another way. `agent`: as `Called.by`. `choices`: what is an answer.
     """
 
     prompt: str
     auth: bool = False
     calls: tuple[Wanted, ...] = ()
     agent: str = ""
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +152,8 @@ class Reader:
         message = _object(status, "message")
         if state in _ASKING:
             self.over = True
-            yield Asked(_text(message), state == "AUTH_REQUIRED", tuple(_wanted(message)), _author(message))
+            asked = (tuple(_wanted(message)), _author(message), _choices(message))
+            yield Asked(_text(message), state == "AUTH_REQUIRED", *asked)
         elif state in _TERMINAL:
             yield from self._finish(state, _text(message))
         else:
@@ -198,6 +200,11 @@ def _wanted(message: JsonObject) -> Iterator[Wanted]:
                 str(data.get("expires_at") or ""),
                 str(data.get("agent") or ""),
             )
+
+
+def _choices(message: JsonObject) -> tuple[str, ...]:
+    found = [_object(part, "metadata").get("choices") for part in _objects(message, "parts")]
+    return next((tuple(map(str, one)) for one in found if isinstance(one, list)), ())
 
 
 def _author(message: JsonObject) -> str:

@@ -11,7 +11,6 @@ from hector.config.findings import Finding, InvalidConfig
 from hector.config.flags import DEFAULT_PATH
 from hector.config.load import Loaded, load_config
 from hector.config.startup import config_path
-from hector.core.errors import ConfigError
 from hector.core.record import dataclass
 
 if TYPE_CHECKING:
@@ -48,23 +47,7 @@ def load(arguments: argparse.Namespace) -> tuple[Path, Loaded]:
         hint = "name a file, or make one with: hector init"
         raise InvalidConfig([Finding("file", "there is no configuration", (), DEFAULT_PATH, hint=hint)])
     loaded = load_config(path, environment, handlers=Handlers(getattr(arguments, "registered_tools", ())))
-    _check_schemas(loaded)
+    from hector.apps.schemas import check_schemas  # noqa: PLC0415 - loaded on first use
+
+    check_schemas(loaded)
     return path, loaded
-
-
-def _check_schemas(loaded: Loaded) -> None:
-    """What the loader cannot judge: whether the shape of an answer is a JSON Schema."""
-    asked = {name: agent.structured_output for name, agent in loaded.config.agents.items() if agent.structured_output}
-    if not asked:
-        return
-    from hector.agents.structured import check_schema  # noqa: PLC0415 - brings the validator
-
-    findings: list[Finding] = []
-    for name, output in asked.items():
-        try:
-            check_schema(output.json_schema)
-        except ConfigError as error:
-            where = ("agents", name, "structured_output", "schema")
-            findings.append(Finding("type", str(error), where, str(loaded.path or "")))
-    if findings:
-        raise InvalidConfig(findings)

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from hector.cli.layout import Style, as_json, columns, count, listing, moment, plain, shorten, span
-from hector.cli.servers import who_goes_on
+from hector.cli.servers import servers, who_goes_on
 from hector.config.flags import add_place_arguments
 from hector.core.clock import SystemClock, iso
 from hector.core.errors import InvalidRequest, NotFound, StartupError
@@ -120,7 +120,10 @@ async def _change(store: "Store", arguments: argparse.Namespace, place: "Place")
         return 1
     done, errors = await _each(lambda key: change(key, _noted(store, arguments.action, key)), keys, word)
     if arguments.json:
-        print(as_json({word: done, "errors": errors}))
+        told: dict[str, Any] = {word: done, "errors": errors}
+        if arguments.action == "requeue":
+            told["servers"] = await servers(store, place)
+        print(as_json(told))
     else:
         for key, error in errors.items():
             print(f"hector: {key}: {error}", file=sys.stderr)
@@ -132,9 +135,9 @@ async def _change(store: "Store", arguments: argparse.Namespace, place: "Place")
 
 def _noted(store: "Store", action: str, key: int) -> "Work[None]":
     """What the audit log is told in the transaction of the change."""
-    from hector.core.audit import Entry  # noqa: PLC0415 - loaded on first use
+    from hector.cli.byhand import entry  # noqa: PLC0415 - loaded on first use
 
-    return store.audit.aside(Entry(f"dead_letter.{action}", f"job:{key}", actor="hector dlq", via="cli"))
+    return store.audit.aside(entry(f"dead_letter.{action}", f"job:{key}"))
 
 
 async def _each(

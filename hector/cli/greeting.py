@@ -6,13 +6,14 @@ import socket
 import sys
 from collections.abc import Iterator
 
-from hector import __version__
-from hector.apps.build import model_of
+from hector.apps.choice import models_of
 from hector.auth.opening import NewSecret
+from hector.config.agents import LlmAgent
 from hector.config.root import HectorConfig
 from hector.config.startup import Startup
 from hector.core.record import dataclass
 from hector.observe.redact import remember
+from hector.version import __version__
 
 log = logging.getLogger("hector.server")
 DEFAULT_URL = "http://127.0.0.1:8080"
@@ -78,8 +79,9 @@ def _lines(
         yield f"            {DIM}lost it? `hector secret rotate` makes another one{RESET}"
     yield "  agents"
     for name, agent in config.agents.items():
-        llm = config.llms[model_of(agent, config)]
-        yield f"    {name:<16} {llm.provider} {llm.model}  {DIM}{address.url}/agents/{name}{RESET}"
+        llms = [config.llms[one] for one in models_of(agent, config)] if isinstance(agent, LlmAgent) else []
+        what = ", ".join(" ".join(dict.fromkeys((llm.provider, llm.model))) for llm in llms) or agent.type
+        yield f"    {name:<16} {what}  {DIM}{address.url}/agents/{name}{RESET}"
     yield f"\n  {DIM}talk to it:{RESET}  hector chat{_chat_flags(address, config)}"
     yield f"  {DIM}Ctrl+C stops the server{RESET}\n"
 

@@ -10,6 +10,7 @@ from typing import Any, Final, cast
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from hector.config.transport import Heads
+from hector.web.asgi import COMPLETE
 
 TOO_LARGE: Final = "431 Request Header Fields Too Large"
 TOO_SLOW: Final = "408 Request Timeout"
@@ -107,6 +108,11 @@ class BoundedHttp(HttpToolsProtocol):
             self._refusal = TOO_LARGE
             raise HeadRefusedError
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """All of the request is there: whoever reads it need not wait."""
+        self.scope[COMPLETE] = True  # type: ignore[typeddict-unknown-key]
+        super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         """What uvicorn calls when the parser gave up, which it also did if we have refused."""

@@ -2,11 +2,13 @@
 
 import argparse
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 if TYPE_CHECKING:
     from hector.config.agents import Agent
+    from hector.config.command import CommandTool
     from hector.config.root import HectorConfig
+    from hector.config.toolbase import ToolBase
 
 _WIDEST: Final = 40
 """Characters of a column; longer cells stand out of it, instead of pushing all others away."""
@@ -20,7 +22,9 @@ def add_parser(commands: Any) -> None:
         description="Show the models, agents, tools and the database of a configuration, or one agent.",
     )
     parser.add_argument("agent", nargs="?", metavar="AGENT", help="show only this agent, in full")
-    parser.add_argument("-c", "--config", metavar="FILE", help="configuration (HECTOR_CONFIG; .hector/config.yaml)")
+    parser.add_argument(
+        "-c", "--config", metavar="FILE", help="configuration (HECTOR_CONFIG; .hector/config.yaml, hector.yaml)"
+    )
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.set_defaults(run=run)
 
@@ -65,7 +69,8 @@ def overview(config: "HectorConfig", arguments: argparse.Namespace) -> dict[str,
         "agents": [
             {
                 "id": name,
-                "llm": agent.llm,
+                "type": agent.type if agent.type != "llm" else "",
+                "llm": ", ".join(getattr(agent, "llms", ())),
                 "visibility": agent.visibility,
                 "tools": list(tools_of(config, agent)),
                 "description": agent.description,
@@ -73,18 +78,35 @@ def overview(config: "HectorConfig", arguments: argparse.Namespace) -> dict[str,
             for name, agent in config.agents.items()
         ],
         "tools": [
-            {"id": name, "type": tool.type, "handler": tool.handler, "enabled": tool.enabled}
+            {
+                "id": name,
+                "type": tool.type,
+                "handler": getattr(tool, "handler", ""),
+                "address": hide_userinfo(getattr(tool, "address", "")),
+                "sandbox": sandbox_of(tool),
+                "enabled": tool.enabled,
+            }
             for name, tool in config.tools.items()
         ],
     }
 
 
+def sandbox_of(tool: "ToolBase") -> str:
+    """How far a tool's commands are kept from everything else on this machine; empty for tools that run none."""
+    if tool.type != "command":
+        return ""
+    from hector.tools.sandbox import sandbox_here  # noqa: PLC0415 - loaded where there is a command tool
+
+    return sandbox_here(cast("CommandTool", tool).sandbox)
+
+
 def tools_of(config: "HectorConfig", agent: "Agent") -> tuple[str, ...]:
     """The tools that an agent really has: those it names, or every enabled one."""
     enabled = tuple(name for name, tool in config.tools.items() if tool.enabled)
-    if agent.tools is None:
+    named = getattr(agent, "tools", ())
+    if named is None:
         return enabled
-    return tuple(name for name in agent.tools if name in enabled or name not in config.tools)
+    return tuple(name for name in named if name in enabled or name not in config.tools)
 
 
 def one_agent(config: "HectorConfig", name: str) -> dict[str, Any]:
@@ -98,9 +120,10 @@ def one_agent(config: "HectorConfig", name: str) -> dict[str, Any]:
         names = ", ".join(config.agents)
         hint = suggest(name, config.agents)
         raise InvalidConfig([Finding("reference", f"there is no agent {name!r}", allowed=names, hint=hint)])
-    llm = config.llms[agent.llm]
+    llms = [config.llms[one] for one in getattr(agent, "llms", ()) if one in config.llms]
     shown: dict[str, Any] = masked(agent.model_dump(mode="json", by_alias=True, exclude_none=True))
-    facts = {"id": name, **shown, "model": f"{llm.provider} {llm.model}", "tools": list(tools_of(config, agent))}
+    model = ", ".join(f"{llm.provider} {llm.model}" for llm in llms)
+    facts = {"id": name, **shown, "model": model, "tools": list(tools_of(config, agent))}
     return {key: value for key, value in facts.items() if value not in ("", [], {})}
 
 

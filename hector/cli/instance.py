@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import replace
-from typing import Any, Final
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import field, replace
+from typing import TYPE_CHECKING, Any, Final
 
+from hector.apps.app import App, Shelves
 from hector.apps.build import build
 from hector.apps.precedence import FileConfig, explain, settle, sync
 from hector.apps.registry import Apps
@@ -14,11 +15,13 @@ from hector.apps.stored import StoredApps
 from hector.auth.authenticator import Authenticator
 from hector.auth.opening import open_authenticator
 from hector.cli.lean import settle as settle_memory
+from hector.cli.place import governed
 from hector.config.environment import Environment
 from hector.config.findings import Finding
-from hector.config.limits import RateLimiting
 from hector.config.load import Loaded, load_config
+from hector.config.own import own_files
 from hector.config.root import HectorConfig
+from hector.config.secrets import password_of, secrets_of
 from hector.config.server import Server
 from hector.core.audit import FAILED, OK, Entry
 from hector.core.clock import SystemClock
@@ -26,14 +29,20 @@ from hector.core.errors import ConfigError, HectorError, StoreError
 from hector.core.identity import DEFAULT_APP
 from hector.core.record import dataclass
 from hector.limits.limits import Limits
+from hector.observe import metrics
 from hector.observe.redact import remember
 from hector.store import Store, open_store
 from hector.tasks.service import TaskService
 from hector.tools.catalog import Catalog
 from hector.web.app import create_app
 
+if TYPE_CHECKING:
+    from hector.config.limits import RateLimiting
+    from hector.config.observability import Metrics as MetricsSettings
+    from hector.web.metrics import Watched
+
 log = logging.getLogger("hector.server")
-FIXED: Final = ("server", "databases", "storage", "logger")
+FIXED: Final = ("server", "databases", "storage", "logger", "observability")
 """Blocks that are read at the start only."""
 RELOAD: Final = "config.reload"
 _FIRST_REQUESTS: Final = 0.1
@@ -53,6 +62,8 @@ class Instance:
     settings: Server
     auth: Authenticator
     syncs: bool = False
+    shelves: Shelves = field(default_factory=Shelves)
+    watched: "Watched | None" = None
 
     @classmethod
     @asynccontextmanager
@@ -63,33 +74,41 @@ class Instance:
         catalog: Catalog,
         loaded: Loaded,
         settings: Server | None = None,
-        rates: RateLimiting | None = None,
+        rates: "RateLimiting | None" = None,
         *,
         syncs: bool = False,
+        watch: "MetricsSettings | None" = None,
     ) -> AsyncIterator["Instance"]:
         """Build the app, open the database, take up work. Raises ConfigError, StartupError, StoreError.
 
         `settings` and `rates` are those of the file with what flags and variables changed. With `syncs`, the database
-        takes over what the file says.
+        takes over what the file says; with `watch`, figures are counted.
         """
         _note(loaded)
         settings = settings or loaded.config.server
-        remember(*settings.auth.secrets)
-        app, file = build(loaded.config, catalog), FileConfig(loaded)
-        store = await open_store(dsn)
-        source = StoredApps(store.apps, lambda: file.loaded, environment, catalog)
-        apps = Apps(app, source, loaded.config.tenants.max_loaded)
-        try:
-            if syncs:
-                await sync(store.apps, loaded)
-            await settle(store.apps, apps, loaded)
-            auth = open_authenticator(settings, store, SystemClock())
-            limits = Limits(store, SystemClock(), loaded.config, rates)
-            async with TaskService(apps, store, SystemClock(), settings, limits) as tasks:
-                yield cls(environment, catalog, file, store, apps, tasks, settings, auth, syncs)
-        finally:
-            await apps.aclose()
-            await store.aclose()
+        remember(*settings.auth.secrets, *password_of(dsn))
+        catalog.own = own_files(loaded, dsn)
+        with _watched(watch) as watched, governed(settings.egress):
+            app, file = _built(loaded, catalog), FileConfig(loaded)
+            store = await open_store(dsn)
+            source = StoredApps(store.apps, lambda: file.loaded, environment, catalog)
+            apps = Apps(app, source, loaded.config.tenants.max_loaded)
+            shelves = Shelves(settings.readers, lambda: file.loaded.config, source)
+            try:
+                if syncs:
+                    await sync(store.apps, loaded)
+                await settle(store.apps, apps, loaded)
+                auth = open_authenticator(settings, store, SystemClock())
+                limits = Limits(store, SystemClock(), loaded.config, rates)
+                apps.attach(shelves.take, shelves.remove)
+                if watched is not None:
+                    watched.follow(apps)
+                async with TaskService(apps, store, SystemClock(), settings, limits) as tasks:
+                    yield cls(environment, catalog, file, store, apps, tasks, settings, auth, syncs, shelves, watched)
+            finally:
+                await apps.aclose()
+                await shelves.aclose()
+                await store.aclose()
 
     @property
     def loaded(self) -> Loaded:
@@ -103,7 +122,9 @@ class Instance:
 
     def web(self) -> Any:
         """The ASGI application."""
-        return create_app(self.tasks, self.apps, self.store, self.settings, auth=self.auth, reload=self.renew)
+        return create_app(
+            self.tasks, self.apps, self.store, self.settings, auth=self.auth, reload=self.renew, watched=self.watched
+        )
 
     async def start(self) -> None:
         """Bring up the processes that the models in use need."""
@@ -114,18 +135,21 @@ class Instance:
         await asyncio.sleep(_FIRST_REQUESTS)
         await self.apps.current.prepare()
         await self.auth.warm_up()
-        settle_memory()
+        settle_memory()  # nothing else goes on while it does: before anything is indexed
+        self.shelves.start()
 
     async def tidy(self) -> None:
         """Remove what nobody has used for long, a little now and then. The settings are those of the start."""
         kept = self.config.storage.retention
         await asyncio.sleep(_FIRST_REQUESTS)
-        from hector.store.audit_chain import ChainKeeper  # noqa: PLC0415 - nobody waits for it
+        from hector.store.audit_keeper import ChainKeeper  # noqa: PLC0415 - nobody waits for it
+        from hector.store.egress import EgressKeeper  # noqa: PLC0415 - likewise
         from hector.store.retention import Policy, Retention  # noqa: PLC0415 - likewise
 
         policy = Policy(kept.sessions, kept.jobs, kept.dead_letters)
         async with asyncio.TaskGroup() as group:
             group.create_task(Retention(self.store.database, SystemClock(), policy).run())
+            group.create_task(EgressKeeper(self.store.egress, self.store.audit, SystemClock()).run())
             group.create_task(ChainKeeper(self.store.audit, self.store.database, SystemClock(), kept.audit).run())
 
     async def keep_apps(self) -> None:
@@ -173,7 +197,8 @@ class Instance:
 
     async def _take_up(self, loaded: Loaded) -> None:
         before = self.config
-        build(loaded.config, self.catalog)
+        self.catalog.own = own_files(loaded, self.store.dsn)
+        _built(loaded, self.catalog)
         if self.syncs:
             await sync(self.store.apps, loaded)
         self.file.loaded = loaded
@@ -200,9 +225,33 @@ class Instance:
             await self.reload()
 
 
+@contextmanager
+def _watched(settings: "MetricsSettings | None") -> Iterator["Watched | None"]:
+    """Have everything counted meanwhile, if that is wanted."""
+    if settings is None:
+        yield None
+        return
+    from hector.web.metrics import Watched  # noqa: PLC0415 - only with metrics
+
+    watched = Watched.of(settings)
+    with metrics.counting(watched.metrics):
+        yield watched
+
+
+def _built(loaded: Loaded, catalog: Catalog) -> App:
+    """Raises ConfigError, with the line of the file where that can be told."""
+    try:
+        return build(loaded.config, catalog)
+    except ConfigError:
+        from hector.apps.schemas import check_schemas  # noqa: PLC0415 - hardly ever
+
+        check_schemas(loaded)
+        raise
+
+
 def _note(loaded: Loaded) -> None:
     """Keep secrets out of everything that is written, and pass on what the loader warns of."""
-    remember(*(key for llm in loaded.config.llms.values() if (key := getattr(llm, "api_key", ""))))
+    remember(*secrets_of(loaded.config))
     for finding in loaded.warnings:
         log.warning("%s", _line(finding))
 

@@ -5,7 +5,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from hector.cli.layout import as_json, columns, moment
-from hector.config.flags import add_place_arguments
+from hector.config.flags import add_action_arguments
 from hector.core.clock import SystemClock, iso
 from hector.core.errors import StartupError
 from hector.core.identity import Role
@@ -31,10 +31,7 @@ def add_parser(commands: Any) -> None:
     actions.add_parser("list", help="show all keys, revoked ones included")
     revoke = actions.add_parser("revoke", help="end a key for good; servers refuse it within seconds")
     revoke.add_argument("key", metavar="ID", help="as `list` shows it")
-    for action in actions.choices.values():
-        add_place_arguments(action)
-        action.add_argument("--json", action="store_true", help="as JSON")
-        action.set_defaults(run=run)
+    add_action_arguments(actions, run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -43,24 +40,23 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _run(arguments: argparse.Namespace) -> int:
+    from hector.cli.byhand import entry  # noqa: PLC0415 - likewise
     from hector.cli.place import find_place, visit  # noqa: PLC0415 - loaded on first use
-    from hector.core.audit import Entry  # noqa: PLC0415 - likewise
 
     made = _new(arguments) if arguments.action == "create" else None
     async with visit(find_place(arguments)) as store:
         if made is not None:
             row = made[0]
             detail = {"name": row.name, "role": row.role.value, "user": row.user}
-            entry = Entry(
-                "key.create", f"key:{row.id}", actor="hector key", via="cli", app=row.app or "", detail=detail
-            )
-            await store.credentials.add(row, store.audit.aside(entry))
+            aside = store.audit.aside(entry("key.create", f"key:{row.id}", row.app or "", **detail))
+            await store.credentials.add(row, aside)
             _show_new(*made, json=arguments.json)
         elif arguments.action == "list":
             _show(await _all(store.credentials), json=arguments.json)
         else:
-            entry = Entry("key.revoke", f"key:{arguments.key}", actor="hector key", via="cli")
-            found = await store.credentials.revoke(arguments.key, aside=store.audit.aside(entry))
+            known = await store.credentials.find(arguments.key)
+            aside = store.audit.aside(entry("key.revoke", f"key:{arguments.key}", (known and known.app) or ""))
+            found = await store.credentials.revoke(arguments.key, aside=aside)
             print(as_json({"revoked": found.id}) if arguments.json else f"revoked {found.id} ({found.name})")
     return 0
 

@@ -20,7 +20,8 @@ _STYLES: Final = {
     "bold": "\033[1m",
 }
 _ESCAPES: Final = re.compile(r"\033\[[0-9;]*m")
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+"""Also what turns the order of letters around, which makes a name look like another one."""
 _BESIDE: Final = 40
 """Columns that a long text wants to have beside others; with less it goes below them."""
 _STEPS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))

@@ -1,20 +1,29 @@
 """Which command runs, and what its errors look like: one line on standard error, never a traceback."""
 
 import argparse
+import gc
 import importlib
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, Final, NoReturn
 
-from hector import __version__
 from hector.cli.lean import hurry
 from hector.core.errors import ConfigError, HectorError, StartupError, StoreError
+from hector.version import __version__
 
-COMMANDS: Final = (
-    "serve", "chat", "validate", "init", "info", "schema",
-    "approve", "status", "dlq", "backup", "restore", "migrate", "retention", "audit", "secret", "key", "switch",
-)  # fmt: skip
-_WITH_ACTIONS: Final = ("dlq", "audit", "secret", "key", "switch")
+GROUPS: Final = (
+    ("run agents", ("serve", "chat", "mcp", "approve")),
+    ("write a configuration", ("init", "validate", "info", "schema", "doctor")),
+    ("documents", ("index", "search", "rag")),
+    ("look after a server", ("status", "switch", "dlq", "audit", "retention")),
+    ("credentials", ("secret", "key")),
+    ("the database", ("backup", "restore", "migrate")),
+)
+"""What commands are for -> their names, as `hector --help` shows them."""
+COMMANDS: Final = tuple(name for _, names in GROUPS for name in names)
+_WITH_ACTIONS: Final = ("dlq", "audit", "secret", "key", "switch", "mcp", "rag")
 _MOVABLE: Final = ("-c", "--config", "--database", "--storage", "--storage-db")
 """Flags with a value that say where a command works."""
 
@@ -24,6 +33,8 @@ def run(argv: Sequence[str], tools: Sequence[Callable[..., Any]] = ()) -> int:
     hurry()
     arguments = _parse(in_order(argv))
     arguments.registered_tools = tuple(tools)
+    if arguments.command != "serve":  # which says itself when its start is over
+        gc.enable()
     try:
         code: int = arguments.run(arguments)
     except (ConfigError, StartupError, StoreError) as error:
@@ -43,11 +54,35 @@ def _complain(error: HectorError, code: int) -> int:
     return code
 
 
+class _Formatter(argparse.HelpFormatter):
+    """As wide as the terminal, which argparse would look up for each argument, with a module of its own."""
+
+    def __init__(self, prog: str, **settings: Any) -> None:
+        super().__init__(prog, **{"width": _columns() - 2, **settings})
+
+
+class _Unfilled(_Formatter, argparse.RawDescriptionHelpFormatter):
+    """Leaves the lines of the description as they are."""
+
+
+@cache
+def _columns() -> int:
+    """Columns of the terminal: as COLUMNS says, or the terminal, or 80."""
+    try:
+        return int(os.environ["COLUMNS"])
+    except (KeyError, ValueError):
+        pass
+    try:
+        return os.get_terminal_size(1).columns or 80
+    except OSError:
+        return 80
+
+
 class _Parser(argparse.ArgumentParser):
     """Takes no abbreviations, which a later flag could give another meaning, and says where help is."""
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(**{**settings, "allow_abbrev": False})
+        super().__init__(**{"formatter_class": _Formatter, **settings, "allow_abbrev": False})
 
     def error(self, message: str) -> NoReturn:
         super().error(f"{message}\n`{self.prog} --help` shows what there is")
@@ -93,16 +128,29 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
 
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     """All commands by name; only the one that is asked for brings its arguments."""
-    parser = _Parser(prog="hector", description="AI agent runtime: one executable, one YAML file.")
-    parser.add_argument("--version", action="version", version=f"hector {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    parser = _Parser(prog="hector", usage="hector [-h] [--version] command ...", formatter_class=_Unfilled)
+    parser.add_argument("--version", action="version", version=f"hector {__version__}", help="print the version")
+    commands = parser.add_subparsers(
+        prog="hector", dest="command", required=True, metavar="command", help=argparse.SUPPRESS
+    )
     wanted = next((word for word in argv if not word.startswith("-")), None)
     for name in COMMANDS if wanted not in COMMANDS else (wanted,):
         module = importlib.import_module(f"hector.cli.{name}")
         module.add_parser(commands)
     if wanted not in COMMANDS:
-        commands.add_parser("version", help="print the version").set_defaults(run=_version)
+        commands.add_parser("version").set_defaults(run=_version)
+        about = {one.dest: one.help for one in commands._choices_actions}
+        parser.description = "\n".join(["AI agent runtime: one executable, one YAML file.", *_overview(about)])
     return parser
+
+
+def _overview(about: Mapping[str, str | None]) -> Iterator[str]:
+    """All commands with what they do, by what they are for."""
+    for purpose, names in GROUPS:
+        yield f"\n{purpose}:"
+        for name in names:
+            yield f"  {name:<10} {about[name]}"
+    yield "\n`hector COMMAND --help` shows the flags of a command."
 
 
 def _version(arguments: argparse.Namespace) -> int:

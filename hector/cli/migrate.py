@@ -5,11 +5,11 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from hector import __version__
 from hector.cli.layout import Style, as_json, columns, count, moment
 from hector.config.flags import add_place_arguments
 from hector.core.clock import iso
 from hector.core.errors import StartupError
+from hector.version import __version__
 
 if TYPE_CHECKING:
     from hector.store.migrations import Step

@@ -5,7 +5,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from hector.cli.layout import as_json, moment
-from hector.config.flags import add_place_arguments
+from hector.config.flags import add_action_arguments
 from hector.core.clock import SystemClock, iso
 from hector.core.errors import StartupError
 
@@ -32,10 +32,7 @@ def add_parser(commands: Any) -> None:
     actions.add_parser("rotate", help="make a new one; the old one ends within seconds, with its links and sessions")
     link = actions.add_parser("link", help="make a link that lets one browser in, once, within 15 minutes")
     link.add_argument("--url", metavar="URL", help="the server (as configured; http://127.0.0.1:8080)")
-    for action in actions.choices.values():
-        add_place_arguments(action)
-        action.add_argument("--json", action="store_true", help="as JSON")
-        action.set_defaults(run=run)
+    add_action_arguments(actions, run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -73,24 +70,23 @@ async def _origin(place: "Place", credentials: "Credentials") -> dict[str, str]:
 async def _rotate(place: "Place", store: "Store") -> dict[str, str]:
     """Raises StartupError where the secret is not ours to change."""
     from hector.auth.opening import new_secret  # noqa: PLC0415 - loaded on first use
-    from hector.core.audit import Entry  # noqa: PLC0415 - likewise
+    from hector.cli.byhand import entry  # noqa: PLC0415 - likewise
 
     if place.startup.auth.secret is not None:
         raise StartupError(_GIVEN)
-    entry = Entry("secret.rotate", "admin", actor="hector secret", via="cli")
-    made = await new_secret(store.credentials, SystemClock(), "hector secret rotate", store.audit.aside(entry))
+    aside = store.audit.aside(entry("secret.rotate", "admin"))
+    made = await new_secret(store.credentials, SystemClock(), "hector secret rotate", aside)
     return {"admin secret": made.secret, "shown": "this once; the old one ends within seconds"}
 
 
 async def _link(arguments: argparse.Namespace, place: "Place", store: "Store") -> dict[str, str]:
     from hector.auth.opening import LINK_SECONDS, one_time_code  # noqa: PLC0415 - loaded on first use
+    from hector.cli.byhand import entry  # noqa: PLC0415 - likewise
     from hector.cli.greeting import Address, unlock_link  # noqa: PLC0415 - likewise
-    from hector.core.audit import Entry  # noqa: PLC0415 - likewise
 
     server = place.config.server
     url = arguments.url or server.public_url or Address(place.startup.host, place.startup.port).url
     clock = SystemClock()
-    entry = Entry("secret.link", "admin", actor="hector secret", via="cli")
-    code = await one_time_code(store.credentials, clock, store.audit.aside(entry))
+    code = await one_time_code(store.credentials, clock, store.audit.aside(entry("secret.link", "admin")))
     until = moment(clock.now() + LINK_SECONDS)
     return {"one-time link": unlock_link(url.rstrip("/"), code), "good until": f"{until}, for one use"}

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import logging
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -39,6 +40,23 @@ def run(arguments: argparse.Namespace) -> int:
     environment = Environment()
     catalog = Catalog(arguments.registered_tools)
     loaded, notes = configuration(arguments, environment, catalog)
+    return _run(arguments, environment, catalog, loaded, notes)
+
+
+def serve(flags: Sequence[str], environment: Environment, catalog: Catalog, loaded: Loaded) -> int:
+    """The same for a program that has the configuration in its hands, with flags of the command."""
+    parser = argparse.ArgumentParser("serve", description="Start the server.", allow_abbrev=False)
+    add_serve_arguments(parser)
+    return _run(parser.parse_args(list(flags)), environment, catalog, loaded, ())
+
+
+def _run(
+    arguments: argparse.Namespace,
+    environment: Environment,
+    catalog: Catalog,
+    loaded: Loaded,
+    notes: tuple[str, ...],
+) -> int:
     startup = merge(arguments, environment, loaded.config, loaded.path)
     _start_log(startup)
     tls = _tls(loaded.config.server)
@@ -95,11 +113,17 @@ async def _serve(
     notes: tuple[str, ...],
 ) -> None:
     settings = loaded.config.server.with_changes(
-        queue=startup.queue, auth=startup.auth, host=startup.host, trusted_proxies=startup.trusted_proxies
+        queue=startup.queue,
+        auth=startup.auth,
+        host=startup.host,
+        trusted_proxies=startup.trusted_proxies,
+        egress=startup.egress,
     )
     warn(startup.auth)
     rates = startup.rate_limiting
-    opening = Instance.open(startup.database, environment, catalog, loaded, settings, rates, syncs=startup.sync)
+    opening = Instance.open(
+        startup.database, environment, catalog, loaded, settings, rates, syncs=startup.sync, watch=startup.metrics
+    )
     async with opening as instance:
         address = Address.of(listener, startup.host, secure=tls is not None)
         secret = await first_secret(startup.auth, instance.store.credentials, SystemClock())
@@ -120,6 +144,8 @@ async def _serve(
                     tls.renew()
                 await instance.reload()
 
+            if instance.watched is not None:
+                background.append(group.create_task(instance.watched.keep()))
             if startup.watch:
                 background.append(group.create_task(instance.watch()))
             await server.serve(

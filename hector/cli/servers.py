@@ -18,6 +18,12 @@ async def who_goes_on(store: "Store", place: "Place") -> str:
     return said(await store.instances.alive(place.startup.queue.stale_threshold))
 
 
+async def servers(store: "Store", place: "Place") -> "list[dict[str, str | int]]":
+    """The servers that can go on with it, for programs; without one it waits until one is started."""
+    alive = await store.instances.alive(place.startup.queue.stale_threshold)
+    return [{"host": one.host, "pid": one.pid} for one in alive]
+
+
 def said(alive: "Sequence[Instance]") -> str:
     """For these servers."""
     if not alive:

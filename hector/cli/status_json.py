@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from hector import __version__
 from hector.core.clock import iso
+from hector.version import __version__
 
 if TYPE_CHECKING:
     from hector.cli.status_report import Report
@@ -24,11 +24,32 @@ def facts(report: "Report") -> dict[str, Any]:
         "off": [
             {"scope": one.scope, "reason": one.reason, "author": one.author, "at": iso(one.at)} for one in report.off
         ],
+        "resting_apps": [
+            {"id": one.id, "status": one.status.value, "since": iso(one.updated)} for one in report.resting
+        ],
         "queue": _queue(report),
         "stuck": [_stuck(job) for job in found.stuck],
         "approvals": {"pending": found.approvals, "oldest": [_waiting(one) for one in found.waiting]},
         "dead_letters": [letter(job) for job in report.dead],
         "damage": report.damage or None,
+        "audit": {"seq": report.head.seq, "hash": report.head.hash, "waiting": report.unchained},
+        "egress_refused": [
+            {"purpose": one.purpose, "host": one.host, "port": one.port, "times": one.refused, "why": one.refusal}
+            for one in report.refused
+        ],
+        "document_stores": [
+            {
+                "id": one.store,
+                "state": one.state,
+                "percent": one.percent,
+                "documents": one.documents,
+                "failed": one.failed,
+                "chunks": one.chunks,
+                "pending": one.pending,
+                "trouble": one.trouble,
+            }
+            for one in report.stores
+        ],
         "stored": _stored(found),
         "retention": _retention(report),
     }

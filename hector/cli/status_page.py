@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from hector import __version__
 from hector.cli.layout import Style, columns, count, listing, plain, shorten, size, span
+from hector.version import __version__
 
 if TYPE_CHECKING:
     from hector.cli.status_report import Report
@@ -18,6 +18,8 @@ def page(report: "Report", style: Style) -> Iterator[str]:
     yield from _section("Processes", _processes(report, style), style)
     if report.off:
         yield from _section("Switched off", _off(report, style), style)
+    if report.resting:
+        yield from _section("Apps that rest", _resting(report, style), style)
     yield from _section("Queue", _queue(report, style), style)
     if report.figures.stuck:
         yield from _section("Stuck runs", _stuck(report, style), style)
@@ -27,8 +29,22 @@ def page(report: "Report", style: Style) -> Iterator[str]:
         yield from _section("Dead letters", [style(plain(report.damage), "bad")], style)
     if report.dead:
         yield from _section("Dead letters", _dead(report, style), style)
+    if report.refused:
+        yield from _section("Refused connections", _refused(report, style), style)
+    if report.stores:
+        yield from _section("Document stores", _stores(report, style), style)
     yield from _section("Stored", _stored(report, style), style)
+    yield from _section("Audit log", _audit(report, style), style)
     yield from _section("Retention", _retention(report, style), style)
+
+
+def _stores(report: "Report", style: Style) -> list[str]:
+    rows = []
+    for one in report.stores:
+        share = "" if one.percent is None else f"{one.percent:.0f} %"
+        failed = style(f"{one.failed:,} cannot be read", "warn") if one.failed else ""
+        rows.append((one.store, one.state, share, f"{one.documents:,} documents", f"{one.chunks:,} chunks", failed))
+    return columns(rows, right=(2, 3, 4))
 
 
 def _section(title: str, lines: Sequence[str], style: Style) -> Iterator[str]:
@@ -69,6 +85,30 @@ def _off(report: "Report", style: Style) -> list[str]:
         for one in report.off
     ]
     return [*columns(rows), style("hector switch on TARGET lets it go on", "dim")]
+
+
+def _resting(report: "Report", style: Style) -> list[str]:
+    return columns(
+        [
+            (plain(one.id), style(one.status.value, "warn"), f"for {span(report.now - one.updated)}")
+            for one in report.resting
+        ]
+    )
+
+
+def _refused(report: "Report", style: Style) -> list[str]:
+    last = report.refused[0]
+    times = style(count(sum(one.refused for one in report.refused), "connection"), "warn")
+    where = f"{count(len(report.refused), 'destination')}, such as {plain(last.host)}:{last.port} ({last.purpose})"
+    return [f"{times} to {where}   {style('GET /admin/egress lists them', 'dim')}"]
+
+
+def _audit(report: "Report", style: Style) -> list[str]:
+    """Entries wait for a server, which takes them into the chain within seconds."""
+    late = report.unchained > 0 and not any(map(report.alive, report.instances))
+    more = "hector audit verify reads it" if not late else "a server takes them in once one runs"
+    text = f"{report.head.seq:,} in the chain, {style(f'{report.unchained:,} waiting', *(['warn'] if late else []))}"
+    return [f"{text}   {style(more, 'dim')}"]
 
 
 def _queue(report: "Report", style: Style) -> list[str]:

@@ -2,18 +2,18 @@
 
 import argparse
 import asyncio
-import getpass
 from typing import TYPE_CHECKING, Any
 
+from hector.cli import byhand
 from hector.cli.layout import as_json, listing, moment, plain
-from hector.config.flags import add_place_arguments
-from hector.core.audit import OK, Entry
+from hector.config.flags import add_action_arguments
 from hector.core.clock import SystemClock, iso
 from hector.core.errors import StartupError
 from hector.core.ids import CONFIG_ID
 
 if TYPE_CHECKING:
     from hector.cli.place import Place
+    from hector.core.audit import Entry
     from hector.store import Store
 
 _TARGET = "server, app:ID, agent:ID (of app default) or agent:APP/ID"
@@ -35,10 +35,7 @@ def add_parser(commands: Any) -> None:
     on = actions.add_parser("on", help="let it go on")
     on.add_argument("target", metavar="TARGET", help=_TARGET)
     actions.add_parser("list", help="show what is off")
-    for action in actions.choices.values():
-        add_place_arguments(action)
-        action.add_argument("--json", action="store_true", help="as JSON")
-        action.set_defaults(run=run)
+    add_action_arguments(actions, run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -68,7 +65,11 @@ async def _off(store: "Store", arguments: argparse.Namespace) -> int:
     entry = _entry(scope, state="off", reason=arguments.reason)
     switch = Switch(scope, arguments.reason, entry.actor, SystemClock().now())
     await store.switches.off(switch, store.audit.aside(entry))
-    _say(arguments, {"scope": scope, "state": "off"}, f"{_what(scope)} is switched off")
+    _say(
+        arguments,
+        {"scope": scope, "state": "off"},
+        f"{_what(scope)} is switched off; `hector switch on {arguments.target}` lets it go on",
+    )
     return 0
 
 
@@ -98,15 +99,11 @@ def _say(arguments: argparse.Namespace, facts: dict[str, Any], text: str) -> Non
     print(as_json(facts) if arguments.json else text)
 
 
-def _entry(scope: str, **detail: Any) -> Entry:
+def _entry(scope: str, **detail: Any) -> "Entry":
     from hector.limits.switches import parts_of  # noqa: PLC0415 - loaded on first use
 
     _, app, _ = parts_of(scope)
-    try:
-        name = getpass.getuser()
-    except (OSError, KeyError):  # a user id without a name
-        name = "somebody"
-    return Entry("switch.set", scope, OK, f"cli {name}", "cli", app or "", "", detail)
+    return byhand.entry("switch.set", scope, app or "", **detail)
 
 
 def _what(scope: str) -> str:

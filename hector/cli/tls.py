@@ -6,7 +6,7 @@ import ssl
 from pathlib import Path
 from typing import Final
 
-from hector.config.transport import Tls
+from hector.config.tls import Tls
 from hector.core.errors import StartupError
 
 log = logging.getLogger("hector.server")

@@ -1,8 +1,9 @@
 """Older spellings, turned into ours before anything is checked."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
-from hector.config import databases
+from hector.config import databases, handlers, sourceforms
 from hector.config.document import Document, at, matches
 from hector.config.findings import Where
 from hector.core.record import dataclass
@@ -21,18 +22,34 @@ class Respelled:
     """Values of a key that are written differently now. `to` None leaves the key out."""
 
     pattern: str
-    values: dict[str, str | None]
+    values: Mapping[str, str | None]
 
+
+_VECTOR_STORES: Final = ("chromem", "qdrant", "weaviate", "milvus", "chroma", "pinecone", "pgvector")
+"""In any case of letters."""
+
+_TRIES: Final = ("max_retries", "max_attempts", "initial_delay", "base_delay")
+"""Words of which some blocks know one, and take another."""
+
+HANDLERS: Final[dict[str, str | None]] = {
+    "approvaltool": "request_approval", "str_replace_editor": "text_editor", "editor": "text_editor",
+    "edit": "text_editor", "grep": "grep_search", "todo": "todo_write", "memory": "memory_search",
+    "searchtool": "search",
+}  # fmt: skip
+"""Names of tools."""
 
 KEYS: Final[tuple[Renamed, ...]] = (
     Renamed("agents.*.prompt.system", ("system_prompt",)),
     Renamed("agents.*.system_prompt", ("prompt", "system_prompt")),
+    Renamed("agents.*.workflow", ("type",)),
     Renamed("tools.*.max_execution_time", ("timeout",)),
     Renamed("databases.*.path", ("database",)),
     Renamed("databases.*.dsn", ("database",)),
     Renamed("databases.*.user", ("username",)),
     Renamed("databases.*.sslmode", ("ssl_mode",)),
     Renamed("databases.*.max_open_conns", ("max_conns",)),
+    Renamed("vector_stores.*.dsn", ("url",)),
+    Renamed("vector_stores.*.connection_string", ("url",)),
 )
 
 MOVES: Final[tuple[tuple[Where, Where], ...]] = (
@@ -40,6 +57,10 @@ MOVES: Final[tuple[tuple[Where, Where], ...]] = (
     (("server", "sessions"), ("storage", "sessions")),
     (("server", "storage"), ("storage",)),
     (("server", "rate_limiting"), ("rate_limiting",)),
+    (("server", "memory"), ("storage", "memory")),
+    (("server", "observability"), ("observability",)),
+    (("server", "metrics"), ("observability", "metrics")),
+    (("metrics",), ("observability", "metrics")),
 )
 
 VALUES: Final[tuple[Respelled, ...]] = (
@@ -49,9 +70,21 @@ VALUES: Final[tuple[Respelled, ...]] = (
     Respelled("rate_limiting.scope", {"ip": "address"}),
     Respelled("logger.format", {"simple": "text", "verbose": "text", "custom": "text"}),
     Respelled("logger.level", {"warning": "warn"}),
-    Respelled("tools.*.handler", {"approvaltool": "request_approval"}),
-    Respelled("agents.*.tools.*", {"approvaltool": "request_approval"}),
-    Respelled("agents.*.workflow", {"llm": None, "": None}),
+    Respelled("agents.*.context.strategy", {"sliding_window": "buffer_window", "summary": "summary_buffer"}),
+    Respelled("tools.*.handler", HANDLERS),
+    Respelled("agents.*.tools.*", HANDLERS),
+    Respelled("agents.*.type", {"": None}),
+    Respelled(
+        "vector_stores.*.type",
+        {
+            "embedded": "chromem",
+            "numpy": "chromem",
+            "local": "chromem",
+            "postgres": "pgvector",
+            "postgresql": "pgvector",
+        }
+        | {name: name for name in _VECTOR_STORES},
+    ),
 )
 
 
@@ -67,6 +100,16 @@ def apply(document: Document) -> None:
         for where in list(matches(document.value, respelled.pattern)):
             _respell(document, respelled, where)
     databases.unfold(document)
+    if any(word in document.text for word in _TRIES):
+        from hector.config import retries  # noqa: PLC0415 - most files say nothing of tries
+
+        retries.unfold(document)
+    handlers.unfold(document)
+    sourceforms.unfold(document)
+    if next(matches(document.value, "agents.*.trigger"), None):
+        from hector.config import triggerforms  # noqa: PLC0415 - most files have none
+
+        triggerforms.unfold(document)
 
 
 def _move(document: Document, old: Where, new: Where) -> None:

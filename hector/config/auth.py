@@ -1,40 +1,18 @@
 """Authentication: who may call this server, and how they prove who they are."""
 
-from typing import Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
 
-from hector.config.base import Address, Duration, Names, Section
-from hector.core.ids import CONFIG_ID
+from hector.config.base import Address, Duration, Names, Section, complaint
+from hector.config.later import later
+
+if TYPE_CHECKING:
+    from hector.config.apikeys import ApiKey
+else:
+    ApiKey = later("hector.config.apikeys", "ApiKey")
 
 RoleName: TypeAlias = Literal["admin", "operator", "app", "user"]
-HASH: str = r"^sha256:[0-9a-f]{64}$"
-
-
-def _complaint(message: str, allowed: str) -> PydanticCustomError:
-    return PydanticCustomError("hector", "{message}; allowed: {allowed}", {"message": message, "allowed": allowed})
-
-
-class ApiKey(Section):
-    """A key that is written in the file, or its hash."""
-
-    name: str = Field(
-        min_length=1, max_length=100, description="What it is called in logs, and the user it stands for."
-    )
-    key: str | None = Field(None, min_length=16, description="The key itself, better as ${VARIABLE}.")
-    hash: str | None = Field(None, pattern=HASH, description='Instead of the key: "sha256:" and its SHA-256 in hex.')
-    role: RoleName = Field("user", description="What it may do.")
-    app: str | None = Field(
-        None, pattern=CONFIG_ID.pattern, description="App that it is for. Left out: the default one, or all for admins."
-    )
-    user: str | None = Field(None, min_length=1, max_length=256, description="User it stands for. Left out: its name.")
-
-    @model_validator(mode="after")
-    def _is_one_or_the_other(self) -> Self:
-        if (self.key is None) == (self.hash is None):
-            raise _complaint("an API key is given once", "either `key` or `hash`")
-        return self
 
 
 class Auth(Section):
@@ -51,7 +29,8 @@ class Auth(Section):
     )
     excluded_paths: Names = Field(
         (),
-        description='Paths of agents that take no credential all the same; "/*" at the end: that path and all below.',
+        description="Paths of agents, or of the metrics, that take no credential all the same; "
+        '"/*" at the end: that path and all below.',
     )
     secret: str | None = Field(None, min_length=1, description="The admin secret. Left out: made at the first start.")
     api_keys: tuple[ApiKey, ...] = Field((), description="API keys beside those that are made by `hector key create`.")
@@ -87,26 +66,26 @@ class Auth(Section):
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
         if self.jwks_url and not self.issuer:
-            raise _complaint("`jwks_url` without `issuer`: anybody's tokens would do", "jwks_url, issuer and audience")
+            raise complaint("`jwks_url` without `issuer`: anybody's tokens would do", "jwks_url, issuer and audience")
         if self.issuer and not self.audience:
-            raise _complaint("`issuer` without `audience`: tokens for other services would do", "issuer and audience")
+            raise complaint("`issuer` without `audience`: tokens for other services would do", "issuer and audience")
         if (self.audience or self.client_id) and not self.issuer:
-            raise _complaint("nobody issues tokens", "issuer (and jwks_url) beside audience and client_id")
+            raise complaint("nobody issues tokens", "issuer (and jwks_url) beside audience and client_id")
         return self
 
     @model_validator(mode="after")
     def _excludes_no_more_than_agents(self) -> Self:
         for path in self.excluded_paths:
             if not path.startswith("/") or path == "/*" or path.startswith("/admin"):
-                raise _complaint(f"{path!r} cannot be excluded", "paths such as /agents/helper or /agents/helper/*")
+                raise complaint(f"{path!r} cannot be excluded", "paths such as /agents/helper or /agents/helper/*")
         return self
 
     @model_validator(mode="after")
     def _has_good_seeds(self) -> Self:
         if any(len(seed) < 16 for seed in self.signing_seed):
-            raise _complaint("a signing seed is too short to be secret", "16 characters or more, by chance")
+            raise complaint("a signing seed is too short to be secret", "16 characters or more, by chance")
         if self.signing_seed and self.signing_algorithm != "EdDSA":
-            raise _complaint("signing_seed makes keys for EdDSA only", "signing_algorithm: EdDSA, or keys_folder")
+            raise complaint("signing_seed makes keys for EdDSA only", "signing_algorithm: EdDSA, or keys_folder")
         return self
 
     @property

@@ -3,22 +3,32 @@
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from hector.config import delegation, providers
+from hector.config import delegation, handlers, plans, providers
 from hector.config.document import Document, matches
 from hector.config.environment import Environment
 from hector.config.findings import Where
-from hector.config.planned import HANDLERS, REASON
 from hector.config.shape import peek
-from hector.config.tools import GENERIC_TOOLS
+from hector.config.tools import BUILT_IN, kind_of
 from hector.config.translate import found, suggest
 from hector.core.record import dataclass
 
 _KEY: Final = re.compile(r"[!-~]+")
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE: Final = re.compile(r"[\t -~\xa0-\xff]*")
+_DECLARED: Final = {
+    "handler": "for a function of yours, start the program that registers it instead of hector",
+    "tool": "declare it under tools",
+    "model": "declare it under llms",
+    "agent": "declare it under agents",
+    "document store": "declare it under document_stores",
+    "embedder": "declare it under embedders, or leave the key out",
+    "vector store": "declare it under vector_stores, or leave the key out",
+}
+"""Where that comes from which something refers to."""
 _PATTERNS: Final = ("user", "system", "tool_result_matches")
 
 
@@ -53,7 +63,7 @@ def drop_empty(document: Document) -> None:
     Keys of the top level that begin with `x-` are a place for anchors and say nothing by themselves.
     """
     document.value = {key: value for key, value in document.value.items() if not key.startswith("x-")}
-    for name in ("llms", "agents", "tools"):
+    for name in ("llms", "agents", "tools", "document_stores", "embedders", "vector_stores"):
         block = document.value.get(name)
         if isinstance(block, dict):
             document.value[name] = {key: {} if value is None else value for key, value in block.items()}
@@ -95,13 +105,25 @@ def complete(document: Document, around: Surroundings) -> None:
     for name, llm in blocks(document, "llms").items():
         providers.complete(llm, around.environment)
         _need_key(document, name, llm)
+    plans.settle(document, blocks(document, "agents"))
+    for name, tool in blocks(document, "tools").items():
+        if tool.setdefault("type", kind_of(tool)) == "function" and tool.get("handler") in (None, ""):
+            tool["handler"] = name
+    if any(document.value.get(kind) for kind in ("document_stores", "embedders", "vector_stores")):
+        from hector.config import stores  # noqa: PLC0415 - only where a file has any
+
+        stores.complete(document, around.environment)
 
 
 def settle(document: Document) -> None:
-    """Give every agent that names no model the one that is meant."""
+    """Give every agent that is run by a model, and names none, the one that is meant."""
     fallback = _default_llm(document)
-    for agent in blocks(document, "agents").values():
+    for agent in _with_models(document):
         agent.setdefault("llm", fallback)
+
+
+def _with_models(document: Document) -> list[dict[str, Any]]:
+    return [agent for agent in blocks(document, "agents").values() if plans.type_of(agent) == "llm"]
 
 
 def _need_key(document: Document, name: str, llm: dict[str, Any]) -> None:
@@ -123,14 +145,14 @@ def _need_key(document: Document, name: str, llm: dict[str, Any]) -> None:
     )
 
 
-def _default_llm(document: Document) -> str:
+def _default_llm(document: Document) -> Any:
     chosen = peek(document.value, ("defaults", "llm"))
-    if isinstance(chosen, str) and chosen:
+    if isinstance(chosen, str | list) and chosen:
         return chosen
     ids = declared(document, "llms")
     if "default" in ids or not ids:
         return "default"
-    if len(ids) > 1 and any("llm" not in agent for agent in blocks(document, "agents").values()):
+    if len(ids) > 1 and any("llm" not in agent for agent in _with_models(document)):
         document.report(
             "reference",
             ("llms",),
@@ -145,17 +167,29 @@ def _default_llm(document: Document) -> str:
 def references(document: Document, around: Surroundings) -> None:
     """Every reference must lead to something."""
     llms, tools = declared(document, "llms"), declared(document, "tools")
-    _refer(document, "defaults.llm", "model", llms)
-    _refer(document, "agents.*.llm", "model", llms)
+    for pattern in ("defaults.llm", "agents.*.llm"):
+        _refer(document, pattern, "model", llms)
+        _refer(document, f"{pattern}.*", "model", llms)
+    _refer(document, "agents.*.context.summarizer_llm", "model", llms)
     _refer(document, "storage.*.database", "database", declared(document, "databases"))
+    _refer(document, "storage.memory.embedder", "embedder", (*declared(document, "embedders"), "default", "builtin"))
     agents, known = blocks(document, "agents"), declared(document, "agents")
     for agent in agents:
         _tools_of(document, agent, tools)
     delegation.check(document, agents, known, lambda where, name: _dangling(document, where, name, "agent", known))
+    _refer(document, "mcp_server.agents.*", "agent", known)
+    if document.value.get("document_stores") or any("document_stores" in agent for agent in agents.values()):
+        from hector.config import stores  # noqa: PLC0415 - only where a file has any
+
+        stores.references(document, lambda where, name, noun, ids: _dangling(document, where, name, noun, ids))
+    if document.value.get("vector_stores"):
+        from hector.config import stores  # noqa: PLC0415 - only where a file has any
+
+        stores.servers(document, lambda where, name, noun, ids: _dangling(document, where, name, noun, ids))
     for where in matches(document.value, "tools.*.handler"):
         handler = _text(peek(document.value, where))
-        if handler and handler not in GENERIC_TOOLS and handler not in around.handlers:
-            _dangling(document, where, handler, "handler", {*GENERIC_TOOLS, *around.handlers})
+        if handler and handler not in BUILT_IN and handler not in around.handlers:
+            _dangling(document, where, handler, "handler", {*BUILT_IN, *handlers.KINDS, *around.handlers})
 
 
 def _refer(document: Document, pattern: str, noun: str, known: Collection[str]) -> None:
@@ -176,12 +210,24 @@ def _tools_of(document: Document, agent: str, tools: Collection[str]) -> None:
     names = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else []
     for index, item in enumerate(names):
         step, name = (*where, index) if isinstance(value, list) else where, _text(item).strip()
-        if not name or name in tools or name in GENERIC_TOOLS or name in delegation.FAMILIES:
+        if not name or name in tools or name in BUILT_IN or name in delegation.FAMILIES:
             _warn_if_off(document, step, name)
-        elif name in HANDLERS:
-            document.report("planned", step, f"built-in tool {name!r} {REASON}", hint="remove it from the list")
+        elif _of_a_server(document, name) or handlers.offered(blocks(document, "tools"), name):
+            continue
         else:
-            _dangling(document, step, name, "tool", [*tools, *GENERIC_TOOLS])
+            _dangling(document, step, name, "tool", {*tools, *BUILT_IN, *handlers.KINDS})
+
+
+def _of_a_server(document: Document, name: str) -> bool:
+    """Whether an MCP server may have a tool of that name: its filter says so, or there is none."""
+    for block in blocks(document, "tools").values():
+        if block.get("type") != "mcp":
+            continue
+        given, own = block.get("filter"), name.removeprefix(str(block.get("prefix", "")))
+        patterns = given.split(",") if isinstance(given, str) else given
+        if not isinstance(patterns, list) or any(fnmatchcase(own, str(one).strip()) for one in patterns):
+            return True
+    return False
 
 
 def _text(value: Any) -> str:
@@ -204,7 +250,7 @@ def _dangling(document: Document, where: Where, name: str, noun: str, known: Ite
         f"there is no {noun} {name!r}",
         found=found(document, where),
         allowed=", ".join(ids) or f"nothing, since no {noun} is declared",
-        hint=suggest(name, ids),
+        hint=suggest(name, ids) or _DECLARED.get(noun, ""),
     )
 
 
@@ -212,11 +258,23 @@ def files(document: Document, around: Surroundings) -> None:
     """Read the instruction files and make the other paths absolute; what is missing is reported."""
     for where in matches(document.value, "agents.*.instruction_file"):
         _instruction(document, where, around)
-    for pattern in ("llms.*.ca_bundle", "llms.*.path"):
+    for pattern in (
+        "llms.*.ca_bundle",
+        "llms.*.path",
+        "tools.*.ca_bundle",
+        "agents.*.ca_bundle",
+        "agents.*.agent_card_file",
+        "embedders.*.ca_bundle",
+        "document_stores.*.source.*.ca_bundle",
+    ):
         for where in matches(document.value, pattern):
             path = _existing(document, where, around)
             if path is not None:
                 _holder(document, where)[str(where[-1])] = str(path)
+    if document.value.get("embedders"):
+        from hector.config import stores  # noqa: PLC0415 - only where a file has any
+
+        stores.paths(document, around.folder)
 
 
 def _holder(document: Document, where: Where) -> dict[str, Any]:
@@ -281,12 +339,13 @@ def wire_texts(document: Document) -> None:
             _unsendable(
                 document, where, "the key holds spaces or signs that no key has", "letters, digits and signs of ASCII"
             )
-    for where in matches(document.value, "llms.*.headers.*"):
-        value = peek(document.value, where)
-        if not _HEADER_NAME.fullmatch(str(where[-1])):
-            _unsendable(document, where, "this is no name of a header", "letters, digits and '-'")
-        elif isinstance(value, str) and not _HEADER_VALUE.fullmatch(value):
-            _unsendable(document, where, "a header takes one line without control signs", "one line of Latin text")
+    for pattern in ("llms.*.headers.*", "agents.*.headers.*", "tools.*.headers.*"):
+        for where in matches(document.value, pattern):
+            value = peek(document.value, where)
+            if not _HEADER_NAME.fullmatch(str(where[-1])):
+                _unsendable(document, where, "this is no name of a header", "letters, digits and '-'")
+            elif isinstance(value, str) and not _HEADER_VALUE.fullmatch(value):
+                _unsendable(document, where, "a header takes one line without control signs", "one line of Latin text")
 
 
 def _unsendable(document: Document, where: Where, message: str, allowed: str) -> None:

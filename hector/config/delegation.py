@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from hector.config import plans
 from hector.config.document import Document
 from hector.config.findings import Where
-from hector.core.record import dataclass
+from hector.config.plans import Reference, references
 
 KEYS: Final = ("agent_tools", "sub_agents")
 FAMILIES: Final[Mapping[str, str]] = {"agenttool": "agent_tools", "transfer_to_agent": "sub_agents"}
@@ -13,26 +14,6 @@ FAMILIES: Final[Mapping[str, str]] = {"agenttool": "agent_tools", "transfer_to_a
 HANDOVER: Final = "transfer_to_"
 LONGEST: Final = 64
 """Characters that providers take in the name of a tool."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """An agent names another one."""
-
-    by: str
-    to: str
-    where: Where
-
-
-def references(agents: Mapping[str, Mapping[str, Any]], key: str) -> Iterator[Reference]:
-    """What the agents say under `agent_tools` or `sub_agents`, as far as it can be read."""
-    for by, agent in agents.items():
-        value = agent.get(key)
-        names = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else []
-        for index, name in enumerate(names):
-            where: Where = ("agents", by, key, index) if isinstance(value, list) else ("agents", by, key)
-            if isinstance(name, str) and name.strip():
-                yield Reference(by, name.strip(), where)
 
 
 def check(
@@ -43,16 +24,19 @@ def check(
 ) -> None:
     """Report what is wrong. `known` may be named; `dangling` reports a reference that leads nowhere."""
     ids = set(known)
-    found = {key: list(references(agents, key)) for key in KEYS}
+    models = {name: agent for name, agent in agents.items() if plans.type_of(agent) == "llm"}
+    found = {key: list(references(models, key)) for key in KEYS}
     for one in (*found["agent_tools"], *found["sub_agents"]):
         if one.to not in ids:
             dangling(one.where, one.to)
-    _families(document, agents)
+    steps = plans.check(document, agents, ids, dangling)
+    _families(document, models)
     _itself(document, found["sub_agents"])
     for key in KEYS:
         _twice(document, found[key])
     _circles(document, found["agent_tools"])
-    _names(document, agents, found)
+    plans.circles(document, steps, [*found["agent_tools"], *found["sub_agents"]])
+    _names(document, models, found)
     _silent(document, agents, found)
 
 

@@ -13,11 +13,17 @@ from hector.config.environment import Environment
 from hector.config.findings import Finding, InvalidConfig
 from hector.config.modelfile import find_model
 from hector.config.providers import BY_NAME, address_of, from_keys
-from hector.config.tools import GENERIC_TOOLS
 from hector.config.translate import suggest
 from hector.core.record import dataclass
 
 PROBE_SECONDS: Final = 1.0
+ALL: Final = "all"
+"""In place of names of tools: what `every_tool` gives."""
+_EVERY: Final = (
+    "ask_user", "request_approval", "current_time", "todo_write", "save_artifact", "list_artifacts", "load_artifact",
+    "filetool", "bash", "web_fetch", "web_request",
+)  # fmt: skip
+_SEARCH_KEY: Final = "TAVILY_API_KEY"
 
 Probe = Callable[[str], Sequence[str] | None]
 """Base address of an Ollama server -> its models; None where nothing answers."""
@@ -34,13 +40,15 @@ class Wishes:
     instruction: str = ""
     tools: tuple[str, ...] | None = None
     name: str = ""
+    docs_folder: str = ""
 
     @classmethod
     def of(cls, flags: Any) -> "Wishes":
         """From parsed flags (`add_wish_arguments`)."""
         tools = getattr(flags, "tools", None)
         texts = {
-            name: getattr(flags, name, None) or "" for name in ("model", "api_key", "base_url", "instruction", "name")
+            name: getattr(flags, name, None) or ""
+            for name in ("model", "api_key", "base_url", "instruction", "name", "docs_folder")
         }
         return cls(
             provider=(getattr(flags, "provider", None) or "").strip().lower(),
@@ -68,7 +76,12 @@ class Choice:
 
 def _tool_list(text: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(",") if name.strip())
-    return tuple(GENERIC_TOOLS) if names in {(), ("all",)} else names
+    return names or (ALL,)
+
+
+def every_tool(environment: Environment) -> tuple[str, ...]:
+    """What an assistant can use as it is: no tools of flows, and none that cannot work without more settings."""
+    return (*_EVERY, "web_search") if environment.first([_SEARCH_KEY]) else _EVERY
 
 
 def probe_ollama(address: str) -> Sequence[str] | None:

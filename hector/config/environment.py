@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Final
 
 from hector.config.findings import Finding, Position
+from hector.core.pattern import pattern
 from hector.core.record import dataclass
 
-_LINE: Final = re.compile(r"[ \t]*(?:export[ \t]+)?(?P<name>[A-Za-z_][A-Za-z0-9_.]*)[ \t]*=[ \t]*")
+_LINE: Final = pattern(r"[ \t]*(?:export[ \t]+)?(?P<name>[A-Za-z_][A-Za-z0-9_.]*)[ \t]*=[ \t]*")
 _ESCAPES: Final = {"n": "\n", "r": "\r", "t": "\t"}
-_UNSAFE: Final = re.compile(r"\\(.)", re.DOTALL)
+_UNSAFE: Final = pattern(r"\\(.)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,10 @@
 """What is wrong with a configuration: one value per mistake, and the three ways to print them."""
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
 from hector.core.errors import ConfigError
+from hector.core.pattern import pattern
 from hector.core.record import dataclass
 
 Where: TypeAlias = tuple[str | int, ...]
@@ -20,7 +20,7 @@ Style: TypeAlias = Literal["compact", "verbose", "json"]
 Excerpt: TypeAlias = Callable[["Position"], tuple[str, int] | None]
 """The line at a place, fit to be shown, and the column in it that the place then has."""
 
-_PLAIN: Final = re.compile(r"[A-Za-z0-9_-]+")
+_PLAIN: Final = pattern(r"[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,9 @@ DEFAULT_DATABASE: Final = "sqlite://.hector/hector.db"
 
 def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `serve`. None stands for "not given", so that variables and the file have their say."""
-    parser.add_argument("-c", "--config", metavar="FILE", help=f"configuration (HECTOR_CONFIG; {DEFAULT_PATH})")
+    parser.add_argument(
+        "-c", "--config", metavar="FILE", help=f"configuration (HECTOR_CONFIG; {DEFAULT_PATH}, hector.yaml)"
+    )
     parser.add_argument("--host", help="interface to listen on (HECTOR_HOST; 127.0.0.1)")
     parser.add_argument("--port", help="port to listen on, 0 for any free one (HECTOR_PORT; 8080)")
     parser.add_argument(
@@ -20,6 +22,12 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--log-level", metavar="LEVEL", help="debug, info, warn or error (HECTOR_LOG_LEVEL; info)")
     parser.add_argument("--log-format", metavar="FORMAT", help="text or json (HECTOR_LOG_FORMAT; text)")
     parser.add_argument("--log-file", metavar="FILE", help="append the log to a file (HECTOR_LOG_FILE; standard error)")
+    parser.add_argument(
+        "--metrics",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="serve figures for Prometheus at /metrics (HECTOR_METRICS; off)",
+    )
     parser.add_argument(
         "--sync",
         action=argparse.BooleanOptionalAction,
@@ -32,6 +40,11 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="reload when the configuration changes (HECTOR_WATCH; off)",
     )
+    parser.add_argument(
+        "--egress",
+        metavar="MODE",
+        help="to where connections may be opened: open, listed or none (HECTOR_EGRESS; open)",
+    )
     _add_auth_arguments(parser.add_argument_group("authentication", "who may call, and how they prove who they are"))
     _add_queue_arguments(parser.add_argument_group("queue", "how work is taken up, tried again and taken over"))
     _add_limit_arguments(parser.add_argument_group("rate limits", "how much clients may ask for"))
@@ -42,7 +55,9 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_place_arguments(parser: Any) -> None:
     """The flags of commands that open the database which `serve` would open with the same ones."""
-    parser.add_argument("-c", "--config", metavar="FILE", help=f"configuration (HECTOR_CONFIG; {DEFAULT_PATH})")
+    parser.add_argument(
+        "-c", "--config", metavar="FILE", help=f"configuration (HECTOR_CONFIG; {DEFAULT_PATH}, hector.yaml)"
+    )
     parser.add_argument(
         "--database", metavar="DSN", help=f"where state is kept (HECTOR_DATABASE, DATABASE_URL; {DEFAULT_DATABASE})"
     )
@@ -77,6 +92,14 @@ def _add_auth_arguments(auth: Any) -> None:
         help="secret that the keys for tokens of apps are made from, the same on all instances; several with commas, "
         "the first one signs (HECTOR_AUTH_SIGNING_SEED; keys in files)",
     )
+
+
+def add_action_arguments(actions: Any, run: Any) -> None:
+    """What all actions of a command beside a server take: its database, and whether they answer in JSON."""
+    for action in actions.choices.values():
+        add_place_arguments(action)
+        action.add_argument("--json", action="store_true", help="as JSON")
+        action.set_defaults(run=run)
 
 
 def _add_queue_arguments(queue: Any) -> None:
@@ -121,7 +144,7 @@ def _add_limit_arguments(limits: Any) -> None:
     )
 
 
-WISHES: Final = ("provider", "model", "api_key", "base_url", "instruction", "tools", "name")
+WISHES: Final = ("provider", "model", "api_key", "base_url", "instruction", "tools", "name", "docs_folder")
 
 
 def given_wishes(flags: argparse.Namespace) -> list[str]:
@@ -137,6 +160,15 @@ def add_wish_arguments(parser: Any) -> None:
     parser.add_argument("--base-url", metavar="URL", help="address of the provider")
     parser.add_argument("-i", "--instruction", metavar="TEXT", help="what the agent is told")
     parser.add_argument(
-        "--tools", metavar="LIST", nargs="?", const="all", help="names with commas; all, or nothing, for every built-in"
+        "--tools",
+        metavar="LIST",
+        nargs="?",
+        const="all",
+        help="names with commas; all, or nothing: files, commands, the web, and more",
     )
     parser.add_argument("--name", help="name of the application")
+    parser.add_argument(
+        "--docs-folder",
+        metavar="PATH[:REMOTE]",
+        help="folder of documents that the agent can search; REMOTE is how tools in a container see it",
+    )

@@ -6,19 +6,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from hector.config.detect import Choice, Surroundings, Wishes, choose
+from hector.config.detect import ALL, Choice, Surroundings, Wishes, choose, every_tool
 from hector.config.environment import Environment
 from hector.config.findings import Finding, InvalidConfig
-from hector.config.llms import AnthropicLlm, GeminiLlm, OpenAiLlm
-from hector.config.planned import HANDLERS, REASON
+from hector.config.handlers import KINDS, LOCAL_TOOLS
+from hector.config.llm_anthropic import AnthropicLlm
+from hector.config.llm_gemini import GeminiLlm
+from hector.config.llm_openai import OpenAiLlm
 from hector.config.providers import BY_NAME
 from hector.config.skill import FILE, Skill, read_skill
 from hector.config.source import plain
-from hector.config.tools import GENERIC_TOOLS
+from hector.config.tools import BUILT_IN as FUNCTIONS
+from hector.config.tools import SEARCH
 from hector.config.translate import suggest
 from hector.core.record import dataclass
 
 DEFAULT_INSTRUCTION: Final = "You are a helpful assistant. Answer briefly and to the point."
+BUILT_IN: Final = (*(name for name in FUNCTIONS if name != SEARCH), *KINDS)
+"""All tools that may be asked for by name."""
 DEMO: Final = Path(__file__).with_name("demo.yaml")
 DEFAULT_MODELS: Final = {
     section.model_fields["provider"].default: section.model_fields["model"].default
@@ -28,6 +33,8 @@ REAL: Final = (
     "for real answers set ANTHROPIC_API_KEY, OPENAI_API_KEY or GEMINI_API_KEY, start Ollama, "
     "or name a model file in HECTOR_MODEL_PATH"
 )
+_READING: Final = frozenset(("read_file", "grep_search", "list_files", "web_fetch", "web_search"))
+"""Tools that work without asking."""
 HEADER: Final = """\
 # {made} It is yours now: it is never overwritten, and made anew only when it is gone.
 # `hector validate` checks it, `hector schema` describes it, `hector info` shows what it means.
@@ -65,6 +72,9 @@ def generate(
     wishes = wishes or Wishes()
     environment.read(path.parent)
     choice = choose(wishes, environment, around)
+    if wishes.docs_folder and (choice is None or choice.provider == "scripted"):
+        message = "--docs-folder: there is no language model that could use the documents"
+        raise InvalidConfig([Finding("range", message, hint=REAL)])
     if choice is None:
         hint = (
             "set ANTHROPIC_API_KEY, OPENAI_API_KEY or GEMINI_API_KEY, start Ollama, or name a file in HECTOR_MODEL_PATH"
@@ -91,12 +101,15 @@ def compose(
     """The text of a configuration, and what the user should know about it."""
     skill = read_skill(workspace(path) / FILE)
     notes: list[str] = []
-    tools = _tools(wishes, skill, notes)
+    tools = _tools(wishes, skill, environment, notes)
+    notes += filter(None, [_approvals(tools)])
     lines = [HEADER.format(made=made), f"name: {_quoted(wishes.name or 'hector')}", "", "llms:", "  default:"]
     lines += [f"    {line}" for line in _model(choice, wishes, environment, notes)]
     lines += ["", "agents:", "  assistant:", "    llm: default"]
     lines += [f"    {line}" for line in _agent(path, wishes, skill, notes)]
     lines += [f"    tools: [{', '.join(tools)}]", ""]
+    if wishes.docs_folder:
+        lines += _documents(wishes.docs_folder, notes)
     return "\n".join(lines), tuple(notes)
 
 
@@ -130,26 +143,55 @@ def _agent(path: Path, wishes: Wishes, skill: Skill | None, notes: list[str]) ->
     return ["instruction: |-", *(f"  {line}".rstrip() for line in _escaped(text).splitlines())]
 
 
-def _tools(wishes: Wishes, skill: Skill | None, notes: list[str]) -> Sequence[str]:
+def _tools(wishes: Wishes, skill: Skill | None, environment: Environment, notes: list[str]) -> Sequence[str]:
     """The tools that exist of those that were asked for. A wish for another is an error, a skill's is a note."""
+    if wishes.tools == (ALL,):
+        return every_tool(environment)
     if wishes.tools is not None:
-        findings = [_no_tool(name) for name in wishes.tools if name not in GENERIC_TOOLS]
+        findings = [_no_tool(name) for name in wishes.tools if name not in BUILT_IN]
         if findings:
             raise InvalidConfig(findings)
         return wishes.tools
     wanted = skill.tools or () if skill else ()
-    missing = [name for name in wanted if name not in GENERIC_TOOLS]
+    missing = [name for name in wanted if name not in BUILT_IN]
     if missing:
         notes.append(f"{FILE} allows tools that are not available in this version: {', '.join(missing)}")
-    return [name for name in wanted if name in GENERIC_TOOLS]
+    return [name for name in wanted if name in BUILT_IN]
+
+
+def _documents(wish: str, notes: list[str]) -> list[str]:
+    """The document store that --docs-folder asks for. Raises InvalidConfig for what is no folder."""
+    written, _, remote = wish.partition(":") if not Path(wish).is_dir() else (wish, "", "")
+    folder = Path(written).expanduser()
+    if not folder.is_dir():
+        message = "--docs-folder: there is no such folder"
+        raise InvalidConfig([Finding("file", message, found=repr(written), hint=f"looked for {folder.absolute()}")])
+    notes.append(f"documents in {written} can be searched; `hector index` shows how far that is")
+    lines = ["document_stores:", "  docs:", "    source:", "      type: directory", f"      path: {_quoted(written)}"]
+    lines += ["    chunking:", "      strategy: semantic", "    watch: true", "    incremental_indexing: true"]
+    if remote:
+        notes.append("MCP parsers see the folder elsewhere: name their tools under document_stores.docs.mcp_parsers")
+        lines += ["    # mcp_parsers:", "    #   tool_names: [convert_document_into_docling_document]"]
+        lines += [f"    #   path_prefix: {_quoted(remote)}"]
+    return [*lines, ""]
+
+
+def _approvals(tools: Sequence[str]) -> str:
+    """Which of them ask a person, as the new file leaves it."""
+    each = [name for name in tools if name in KINDS and name not in _READING]
+    files = [name for name in tools if name in LOCAL_TOOLS and name not in _READING]
+    said = [f"before each {' and '.join(each)}"] if each else []
+    said += [f"before {' or '.join(files)} changes a file"] if files else []
+    return f"you are asked {' and '.join(said)}: in `hector chat`, or by `hector approve`" if said else ""
 
 
 def _no_tool(name: str) -> Finding:
-    if name in HANDLERS:
-        return Finding("planned", f"--tools: {name!r} {REASON}", allowed=", ".join(GENERIC_TOOLS))
+    if name == SEARCH:
+        message = "--tools: 'search' needs documents; agents have it by themselves where document_stores has any"
+        return Finding("reference", message, allowed=", ".join(BUILT_IN))
     return Finding(
-        "reference", f"--tools: there is no tool {name!r}", allowed=", ".join(GENERIC_TOOLS),
-        hint=suggest(name, GENERIC_TOOLS),
+        "reference", f"--tools: there is no tool {name!r}", allowed=", ".join(BUILT_IN),
+        hint=suggest(name, BUILT_IN),
     )  # fmt: skip
 
 

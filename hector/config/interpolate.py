@@ -7,9 +7,13 @@ from typing import Any, Final
 
 from hector.config.document import Document
 from hector.config.findings import Where
+from hector.core.pattern import pattern
 from hector.core.record import dataclass
 
-_START: Final = re.compile(r"\$(?:(?P<dollar>\$)|(?P<bare>[A-Za-z_]\w*)|\{(?P<name>[A-Za-z_]\w*)(?=[:}]))")
+_START: Final = pattern(r"\$(?:(?P<dollar>\$)|(?P<bare>[A-Za-z_]\w*)|\{(?P<name>[A-Za-z_]\w*)(?=[:}]))")
+
+_IN_BRACES: Final = pattern(r"\{\{.*?\}\}", re.DOTALL)
+_OF_TEMPLATE: Final = pattern(r"\$(?!\{)")
 
 
 @dataclass(slots=True)
@@ -82,8 +86,15 @@ def _fill(document: Document, value: Any, where: Where, lookup: Callable[[str], 
     if isinstance(value, list):
         return [_fill(document, inner, (*where, index), lookup) for index, inner in enumerate(value)]
     if isinstance(value, str) and "$" in value:
-        return _fill_text(document, value, where, lookup)
+        return _fill_text(document, of_template(value, where), where, lookup)
     return value
+
+
+def of_template(text: str, where: Where) -> str:
+    """A text as it is to be filled in: `$name` in the braces of a template is one of its own variables."""
+    if where[:1] != ("agents",) or where[2:3] != ("trigger",) or "{{" not in text:
+        return text
+    return _IN_BRACES.sub(lambda found: _OF_TEMPLATE.sub("$$", found[0]), text)
 
 
 def _fill_text(document: Document, text: str, where: Where, lookup: Callable[[str], str | None]) -> str:

@@ -7,8 +7,8 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from hector.config import aliases, check, databases, planned
-from hector.config.document import Document
+from hector.config import aliases, check, databases, idle, planned
+from hector.config.document import Document, matches
 from hector.config.environment import Environment
 from hector.config.findings import Finding, InvalidConfig, ordered
 from hector.config.flags import DEFAULT_PATH as DEFAULT_PATH  # re-exported for `serve`
@@ -107,6 +107,7 @@ def _check(document: Document, around: check.Surroundings) -> HectorConfig | Non
     if around.restriction is not None:
         around.restriction.after(document)
     check.idle(document)
+    idle.check(document)
     check.references(document, around)
     check.settle(document)
     check.files(document, around)
@@ -114,6 +115,10 @@ def _check(document: Document, around: check.Surroundings) -> HectorConfig | Non
     check.wire_texts(document)
     check.storage(document)
     databases.check(document)
+    if next(matches(document.value, "agents.*.trigger"), None):
+        from hector.config import triggerforms  # noqa: PLC0415 - most files have none
+
+        triggerforms.check(document)
     try:
         return HectorConfig.model_validate(document.value)
     except ValidationError as error:

@@ -35,62 +35,17 @@ class PlannedValue:
 
 
 _NONE: Final[tuple[Any, ...]] = (None, {}, [])
-_OFF: Final[tuple[Any, ...]] = (None, False)
 
 TOP: Final = (
     Planned("guardrails", "guardrails", _NONE),
-    Planned("vector_stores", "retrieval", _NONE),
-    Planned("embedders", "retrieval", _NONE),
-    Planned("document_stores", "retrieval", _NONE),
-    Planned("observability", "tracing and metrics", _NONE),
+    Planned("observability.tracing", "tracing", (*_NONE, {"enabled": False})),
 )
 
-_CONDITIONAL: Final = "the agent type conditional"
-_REMOTE: Final = "the agent type remote"
-_HISTORY: Final = "shortening of long conversations"
 
 AGENTS: Final = (
-    Planned("agents.*.document_stores", "retrieval", _NONE),
-    Planned("agents.*.include_context", "retrieval", _OFF),
-    *(
-        Planned(f"agents.*.{key}", "retrieval")
-        for key in ("include_context_limit", "include_context_max_length", "search")
-    ),
     Planned("agents.*.guardrails", "guardrails", (None, "")),
-    Planned("agents.*.trigger", "schedules and webhooks", (None, {})),
     Planned("agents.*.notifications", "notifications", _NONE),
-    Planned(
-        "agents.*.max_iterations",
-        "the agent type loop",
-        instead="the limit of an llm agent is reasoning.max_iterations",
-    ),
-    *(
-        Planned(f"agents.*.{key}", _CONDITIONAL)
-        for key in ("condition_agent", "condition_field", "on_true_agent", "on_false_response")
-    ),
-    *(
-        Planned(f"agents.*.{key}", _REMOTE)
-        for key in ("url", "agent_card_url", "agent_card_file", "headers", "timeout", "credentials")
-    ),
-    Planned("agents.*.reasoning.enable_exit_tool", "the agent type loop", _OFF),
-    Planned("agents.*.reasoning.enable_escalate_tool", "the agent type loop", _OFF),
     Planned("agents.*.reasoning.termination_conditions", "choosing when a turn ends", _NONE),
-    *(
-        Planned(f"agents.*.context.{key}", _HISTORY)
-        for key in ("window_size", "budget", "threshold", "target", "preserve_recent", "summarizer_llm")
-    ),
-)
-
-TOOLS: Final = (
-    *(
-        Planned(f"tools.*.{key}", "the tool type mcp")
-        for key in ("url", "transport", "command", "args", "env", "filter", "headers")
-    ),
-    *(
-        Planned(f"tools.*.{key}", "the tool type command")
-        for key in ("allowed_commands", "denied_commands", "working_directory")
-    ),
-    Planned("tools.*.deny_by_default", "the tool type command", _OFF),
 )
 
 OPERATIONS: Final = (
@@ -101,32 +56,17 @@ OPERATIONS: Final = (
     Planned("rate_limiting.sql_database", "a database of its own for counters",
             instead="leave it out: with backend sql they are kept where the sessions are"),
     Planned("server.credentials", "credentials towards other servers"),
-    Planned("storage.memory", "long-term memory", _NONE),
 )  # fmt: skip
 
-KEYS: Final[tuple[Planned, ...]] = (*TOP, *AGENTS, *TOOLS, *OPERATIONS)
-
-HANDLERS: Final = frozenset(
-    ("apply_patch", "bash", "edit", "editor", "execute_command", "exit_loop", "escalate", "grep", "grep_search",
-     "memory", "memory_search", "read_file", "search", "search_replace", "str_replace_editor",
-     "text_editor", "todo", "todo_write", "web_fetch", "web_request", "web_search", "write_file",
-     "filetool", "webtool", "commandtool", "memorytool", "searchtool", "todotool")
-)  # fmt: skip
-"""Built-in tools of later versions."""
+KEYS: Final[tuple[Planned, ...]] = (*TOP, *AGENTS, *OPERATIONS)
 
 VALUES: Final[tuple[PlannedValue, ...]] = (
+    PlannedValue("agents.*.trigger.type", frozenset(("schedule",)), "trigger", whole=True),
     PlannedValue(
-        "agents.*.type", frozenset(("sequential", "parallel", "loop", "conditional", "remote", "runner")), "agent type",
-        whole=True,
+        "storage.memory.vector_provider.type",
+        frozenset(("qdrant", "chroma", "pinecone", "weaviate", "milvus", "pgvector")), "vector store of memories",
+        instead="leave vector_provider out, or use type chromem: their vectors stand beside them, in the database",
     ),
-    PlannedValue("agents.*.workflow", frozenset(("sequential", "parallel", "loop")), "agent type", whole=True),
-    PlannedValue(
-        "agents.*.context.strategy",
-        frozenset(("buffer_window", "token_window", "summary_buffer", "sliding_window", "summary")), "strategy",
-        whole=True,
-    ),
-    PlannedValue("tools.*.type", frozenset(("mcp", "command")), "tool type", whole=True),
-    PlannedValue("tools.*.handler", HANDLERS, "built-in tool", whole=True),
     PlannedValue(
         "llms.*.provider", frozenset(("deepseek", "groq", "mistral", "cohere")), "provider", whole=True,
         instead="use provider openai with the base_url of its compatible interface",

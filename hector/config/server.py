@@ -1,16 +1,30 @@
 """Operations: where the server listens, where state is kept, what is logged. Flags and HECTOR_* variables win."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from hector.config.auth import Auth
 from hector.config.base import Address, Duration, Names, Section, Size
 from hector.config.checkpoint import Checkpoint
-from hector.config.limits import TrustedProxies
+from hector.config.keeping import Artifacts
+from hector.config.later import later
 from hector.config.push import PushNotifications
 from hector.config.retention import Retention
-from hector.config.transport import Cors, Heads, Tls
+from hector.config.transport import Heads
+
+if TYPE_CHECKING:
+    from hector.config.backend import Backend
+    from hector.config.cors import Cors
+    from hector.config.egress import Egress
+    from hector.config.limits import TrustedProxies
+    from hector.config.memory import Memory
+    from hector.config.tls import Tls
+else:
+    Backend, Memory = later("hector.config.backend", "Backend"), later("hector.config.memory", "Memory")
+    Cors, Tls = later("hector.config.cors", "Cors"), later("hector.config.tls", "Tls")
+    Egress = later("hector.config.egress", "Egress")
+    TrustedProxies = later("hector.config.limits", "TrustedProxies")
 
 
 class Queue(Section):
@@ -50,6 +64,7 @@ class Server(Section):
     trusted_proxies: TrustedProxies | None = Field(
         None, description="Proxies whose word about the client's address is taken. Left out: none."
     )
+    openai_api: bool = Field(True, description="Serve the agents as models under /v1, as OpenAI's API has it.")
     legacy_card: bool = Field(False, description="Add the keys of A2A 0.3 to agent cards, for old clients.")
     shutdown_grace: Duration = Field(
         30.0, description="How long running tasks may go on to their next stored step after a signal to stop."
@@ -61,13 +76,14 @@ class Server(Section):
         default_factory=PushNotifications.model_construct,
         description="Updates that the server sends to addresses of its clients.",
     )
-
-
-class Backend(Section):
-    """Where one kind of state is kept."""
-
-    backend: Literal["inmemory", "sql"] = Field("sql", description="inmemory: gone after a stop; sql: a database.")
-    database: str | None = Field(None, description="An id under `databases`. Left out: the default database.")
+    readers: int = Field(
+        0, ge=0, le=256,
+        description="Processes that read documents, for the document stores of all apps together. 0: as many as there "
+        "are processors, 8 at most. Two more are started where a store would otherwise wait for others.",
+    )  # fmt: skip
+    egress: Egress | None = Field(
+        None, description="To which destinations connections may be opened. Left out: to all that are configured."
+    )
 
 
 class Storage(Section):
@@ -80,6 +96,12 @@ class Storage(Section):
     )
     checkpoint: Checkpoint = Field(
         default_factory=Checkpoint.model_construct, description="When the steps of a run are written down."
+    )
+    artifacts: Artifacts = Field(
+        default_factory=Artifacts.model_construct, description="Bounds on the artifacts that agents keep."
+    )
+    memory: Memory | None = Field(
+        None, description="What is remembered of users across their sessions. Left out: nothing."
     )
 
 

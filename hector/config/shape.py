@@ -9,7 +9,9 @@ from pydantic.fields import FieldInfo
 from hector.config.base import Section
 from hector.config.document import at
 from hector.config.findings import Where
+from hector.config.later import Later
 from hector.config.root import HectorConfig
+from hector.config.tagged import ByTag
 
 _UNIONS: Final = (Union, types.UnionType)
 
@@ -47,12 +49,25 @@ def path_of(location: Sequence[str | int], value: Any) -> Where:
 
 
 def _strip(annotation: Any) -> Any:
-    while get_origin(annotation) is Annotated:
-        annotation = get_args(annotation)[0]
-    return annotation
+    while True:
+        if get_origin(annotation) is Annotated:
+            annotation = get_args(annotation)[0]
+        elif isinstance(annotation, type) and issubclass(annotation, Later):
+            annotation = annotation.section()
+        else:
+            return annotation
+
+
+def _tagged(annotation: Any) -> ByTag | None:
+    if isinstance(annotation, type) and issubclass(annotation, Later):
+        annotation = annotation.section()
+    marks = get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
+    return next((mark for mark in marks if isinstance(mark, ByTag)), None)
 
 
 def _members(annotation: Any) -> list[Any]:
+    if (tagged := _tagged(annotation)) is not None:
+        return list(tagged.members())
     annotation = _strip(annotation)
     if get_origin(annotation) not in _UNIONS:
         return [annotation]
@@ -69,7 +84,9 @@ def _is_union(annotation: Any) -> bool:
 
 def _branch(annotation: Any, value: Any) -> Any:
     """The member of a union of sections that the value's tag picks; of other unions the first."""
-    members = _members(annotation)
+    tagged, members = _tagged(annotation), _members(annotation)
+    if tagged is not None:
+        return tagged.chosen(value) or members[0]
     tag = value.get("provider") if isinstance(value, dict) else None
     for member in members:
         field = member.model_fields.get("provider") if _is_section(member) else None
@@ -82,11 +99,17 @@ def _inner(annotation: Any, step: str | int) -> Any:
     annotation = _members(annotation)[0]
     if _is_section(annotation):
         field = _field_of(annotation, step)
-        return field.annotation if field else Any
+        return _annotated(field) if field else Any
     args = get_args(annotation)
     if get_origin(annotation) is dict:
         return args[1]
     return args[0] if get_origin(annotation) is tuple else Any
+
+
+def _annotated(field: FieldInfo) -> Any:
+    """The annotation with the mark of kinds told apart, which pydantic has taken off it."""
+    tagged = next((mark for mark in field.metadata if isinstance(mark, ByTag)), None)
+    return field.annotation if tagged is None else Annotated[field.annotation, tagged]
 
 
 def _field_of(section: type[Section], step: str | int) -> FieldInfo | None:
@@ -128,7 +151,7 @@ def sections(annotation: Any = HectorConfig, where: str = "") -> Iterator[tuple[
             yield where, member
             for name, field in member.model_fields.items():
                 key = field.alias or name
-                yield from sections(field.annotation, f"{where}.{key}" if where else key)
+                yield from sections(_annotated(field), f"{where}.{key}" if where else key)
         elif get_origin(member) is dict:
             yield from sections(get_args(member)[1], f"{where}.<id>")
         elif get_origin(member) is tuple:

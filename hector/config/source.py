@@ -4,7 +4,10 @@ import json
 import re
 from typing import Any, Final
 
-import yaml
+from hector.core.pattern import on_demand, pattern
+
+with on_demand():  # of a dozen, one is of all signs that a text may not hold: 8 ms and half a megabyte
+    import yaml
 
 from hector.config.document import Document
 from hector.config.findings import Finding, Position, Where
@@ -19,11 +22,11 @@ _SUSPICIOUS: Final = 3000
 _NULL: Final = {"", "~", "null", "Null", "NULL"}
 _TRUE: Final = {"true", "True", "TRUE"}
 _FALSE: Final = {"false", "False", "FALSE"}
-_INT: Final = re.compile(r"[-+]?\d+|0x[0-9a-fA-F]+|0o[0-7]+")
-_FLOAT: Final = re.compile(r"[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
-_JSON_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\t', re.DOTALL)
-_JSON_ESCAPE: Final = re.compile(r"\\\\|\\/|(?:\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})")
+_INT: Final = pattern(r"[-+]?\d+|0x[0-9a-fA-F]+|0o[0-7]+")
+_FLOAT: Final = pattern(r"[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_CONTROL: Final = pattern(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
+_JSON_TOKEN: Final = pattern(r'"(?:[^"\\]|\\.)*"|\t', re.DOTALL)
+_JSON_ESCAPE: Final = pattern(r"\\\\|\\/|(?:\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})")
 _TAG: Final = "tag:yaml.org,2002:"
 _TAGS: Final = {_TAG + name for name in ("null", "bool", "int", "float")}
 _PLAIN: Final = "plain"

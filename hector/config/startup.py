@@ -1,9 +1,9 @@
 """What `serve` starts with: flag, then variable, then file, then what is built in."""
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 from pydantic import ValidationError
 
@@ -14,19 +14,25 @@ from hector.config.environment import Environment
 from hector.config.findings import Finding, InvalidConfig
 from hector.config.flags import DEFAULT_DATABASE, DEFAULT_PATH, given_wishes
 from hector.config.flags import add_serve_arguments as add_serve_arguments  # re-exported for `serve`
-from hector.config.limits import RateLimiting, Scope, TrustedProxies, rules_of
 from hector.config.postgres import SCHEMES, is_postgres, parse
 from hector.config.root import HectorConfig
-from hector.config.server import Backend, Queue
+from hector.config.server import Queue
 from hector.config.translate import suggest
 from hector.core.record import dataclass
 
+if TYPE_CHECKING:  # loaded where a file or a flag says anything of them
+    from hector.config.egress import Egress
+    from hector.config.limits import RateLimiting, TrustedProxies
+    from hector.config.observability import Metrics, Observability
+
+VISIBLE_PATH: Final = "hector.yaml"
+"""Where the file may stand as well."""
+_SUFFIXES: Final = (".yaml", ".yml", ".json")
 IN_MEMORY: Final = "sqlite://:memory:"
 LEVELS: Final = ("debug", "info", "warn", "error")
 FORMATS: Final = ("text", "json")
 
 PLANNED_VARIABLES: Final[Mapping[str, str]] = {
-    "HECTOR_METRICS": "metrics",
     "HECTOR_TRACING": "tracing",
 }
 """Beginnings of variables that ask for what this version lacks; ignoring them would be a lie."""
@@ -46,18 +52,29 @@ class Startup:
     watch: bool
     sync: bool
     queue: Queue
-    rate_limiting: RateLimiting | None
+    rate_limiting: "RateLimiting | None"
     """Where flags or variables say anything about it, with what the file says besides."""
-    trusted_proxies: TrustedProxies | None
+    trusted_proxies: "TrustedProxies | None"
     auth: Auth
+    egress: "Egress | None" = None
+    metrics: "Metrics | None" = None
+    """None where nothing is counted."""
 
 
 def config_path(flag: str | None, environment: Environment) -> Path | None:
-    """The file that is named by flag or variable, else the default one if it exists, else None."""
+    """The file that is named by flag or variable, else the first default one that exists, else None."""
     if named := flag or environment.get("HECTOR_CONFIG"):
         return Path(named)
-    candidates = (Path(DEFAULT_PATH).with_suffix(suffix) for suffix in (".yaml", ".yml", ".json"))
-    return next((path for path in candidates if path.exists()), None)
+    return next((path for path in _usual() if path.exists()), None)
+
+
+def passed_over(path: Path | None) -> Path | None:
+    """A file of a usual name that is not read, because another one is, or none."""
+    return next((other for other in _usual() if other != path and other.exists()), None)
+
+
+def _usual() -> Iterator[Path]:
+    return (Path(name).with_suffix(suffix) for name in (DEFAULT_PATH, VISIBLE_PATH) for suffix in _SUFFIXES)
 
 
 def refuse_wishes(flags: argparse.Namespace, path: Path) -> None:
@@ -74,6 +91,13 @@ class _Merge:
     flags: argparse.Namespace
     environment: Environment
     findings: list[Finding]
+
+    def gives(self, *names: str) -> bool:
+        """Whether a flag or a variable says anything of these."""
+        return any(
+            getattr(self.flags, name, None) is not None or self.environment.first(["HECTOR_" + name.upper()])
+            for name in names
+        )
 
     def pick(self, name: str, check: Callable[[Any], Any], allowed: str, default: Any) -> Any:
         """Flag, then HECTOR_ variable, then what the file says; what does not fit is noted."""
@@ -111,6 +135,8 @@ def merge(
         rate_limiting=_rate_limiting(task, config.rate_limiting),
         trusted_proxies=_proxies(task, server.trusted_proxies),
         auth=_auth(task, server.auth),
+        egress=_egress(task, server.egress),
+        metrics=_metrics(task, config.observability),
     )
     task.findings += _planned(environment)
     if task.findings:
@@ -160,8 +186,41 @@ def _auth(task: _Merge, auth: Auth) -> Auth:
         return auth
 
 
-def _rate_limiting(task: _Merge, block: RateLimiting | None) -> RateLimiting | None:
+def _egress(task: _Merge, block: "Egress | None") -> "Egress | None":
+    """The block with another mode for all purposes, if a flag or a variable asks for one; lists that count stay."""
+    if not task.gives("egress"):
+        return block
+    from hector.config.egress import MODES, Egress  # noqa: PLC0415 - most servers are not told
+
+    mode = task.pick("egress", _one_of(MODES), ", ".join(MODES), None)
+    if mode is None:
+        return block
+    block = block or Egress()
+
+    def kept(allow: tuple[str, ...]) -> tuple[str, ...]:
+        return allow if mode == "listed" else ()
+
+    purposes = {name: own.with_changes(mode=None, allow=kept(own.allow)) for name, own in block.purposes.items()}
+    return block.with_changes(mode=mode, allow=kept(block.allow), purposes=purposes)
+
+
+def _metrics(task: _Merge, block: "Observability | None") -> "Metrics | None":
+    """How figures are counted and served; None where they are not."""
+    known = None if block is None else block.metrics
+    wanted = task.pick("metrics", _flag, "true, false", known is not None and known.enabled)
+    if not wanted:
+        return None
+    from hector.config.observability import Metrics  # noqa: PLC0415 - most servers are not told
+
+    return (known or Metrics()).with_changes(enabled=True)
+
+
+def _rate_limiting(task: _Merge, block: "RateLimiting | None") -> "RateLimiting | None":
     """The block with what flags and variables change; None where they change nothing."""
+    if not task.gives("rate_limit_enabled", "rate_limit_scope", "rate_limit_limits"):
+        return None
+    from hector.config.limits import RateLimiting, Scope, rules_of  # noqa: PLC0415 - most servers are not told
+
     shape = 'a JSON list such as [{"type": "count", "window": "minute", "limit": 60}]'
     scopes = get_args(Scope)
     given = {
@@ -170,13 +229,21 @@ def _rate_limiting(task: _Merge, block: RateLimiting | None) -> RateLimiting | N
         "limits": task.pick("rate_limit_limits", rules_of, shape, None),
     }
     changes = {name: value for name, value in given.items() if value is not None}
-    known = (block or RateLimiting()) if changes else None
-    found = known and known.with_changes(**changes)
+    known = block or RateLimiting()
+    try:
+        found = RateLimiting.model_validate(known.model_dump(exclude_unset=True) | changes)
+    except ValidationError as error:
+        task.findings += [Finding("range", f"rate limits: {found['msg']}") for found in error.errors()]
+        return None
     return None if found == known else found
 
 
-def _proxies(task: _Merge, block: TrustedProxies | None) -> TrustedProxies | None:
+def _proxies(task: _Merge, block: "TrustedProxies | None") -> "TrustedProxies | None":
     """Headers of proxies mean nothing where no proxy is trusted."""
+    if not task.gives("rate_limit_ip_headers"):
+        return block
+    from hector.config.limits import TrustedProxies  # noqa: PLC0415 - most servers are not told
+
     known = block or TrustedProxies.model_construct()
     found = task.pick("rate_limit_ip_headers", _words, "names of headers, with commas", known.headers)
     if found != known.headers and not known.networks:
@@ -273,7 +340,7 @@ def dsn(text: str) -> str:
 
 def database_of(config: HectorConfig) -> str:
     """What the blocks `storage` and `databases` ask for, else the default."""
-    side: Backend | None = config.storage.tasks or config.storage.sessions
+    side = config.storage.tasks or config.storage.sessions
     if side is not None and side.backend == "inmemory":
         return IN_MEMORY
     if side is not None and side.database:

@@ -9,18 +9,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from hector.config import planned
+from hector.config import planned, plans
 from hector.config.check import blocks
 from hector.config.document import Document, at, matches
 from hector.config.environment import Environment
 from hector.config.findings import Finding, Where
+from hector.config.handlers import LOCAL_TOOLS
 from hector.config.hosts import host_of, is_listed
-from hector.config.interpolate import interpolate
+from hector.config.interpolate import interpolate, of_template
 from hector.config.llms import CLASSES
 from hector.config.load import Loaded, parse_config
 from hector.config.readback import Written, only
 from hector.config.root import HectorConfig
 from hector.config.shape import keys_of, peek
+from hector.config.sourceforms import address_of_bucket, address_of_repository
+from hector.config.tenancy_web import closed_hosts, opened_hosts
 from hector.config.tenants import Tenants
 from hector.core.record import dataclass
 
@@ -28,7 +31,7 @@ LARGEST: Final = 2**20
 """Characters of a configuration."""
 OWN: Final = frozenset(
     ("version", "name", "description", "defaults", "llms", "agents", "tools", "guardrails", "vector_stores",
-     "embedders", "document_stores")
+     "embedders", "document_stores", "mcp_server")
 )  # fmt: skip
 """Blocks that say what an app does. All others are about the server."""
 
@@ -55,28 +58,49 @@ RULES: Final = (
     Rule("llms.*.proxy", "host", "a proxy"),
     Rule("llms.*.ca_bundle", "file", "certificates"),
     *(Rule(f"llms.*.rules.*.{key}", "pattern", "a rule") for key in ("user", "system", "tool_result_matches")),
+    Rule("agents.*.trigger.response.callback_url", "host", "a callback"),
     Rule("agents.*.instruction_file", "file", "an instruction"),
     Rule("agents.*.agent_card_file", "file", "an agent card"),
     Rule("agents.*.url", "host", "another agent"),
     Rule("agents.*.agent_card_url", "host", "another agent"),
+    Rule("agents.*.proxy", "host", "a proxy"),
+    Rule("agents.*.ca_bundle", "file", "certificates"),
     Rule("agents.*.notifications.*.url", "host", "a receiver"),
     Rule("tools.*.type", "never", _LOCAL, frozenset(("command",))),
     Rule("tools.*.transport", "never", _LOCAL, frozenset(("stdio",))),
     Rule("tools.*.command", "never", _LOCAL),
     Rule("tools.*.args", "never", _LOCAL),
     Rule("tools.*.env", "never", _LOCAL),
-    Rule("tools.*.working_directory", "never", _LOCAL),
+    *(
+        Rule(f"tools.*.{key}", "never", _LOCAL)
+        for key in ("working_directory", "allowed_commands", "denied_commands", "shell", "sandbox")
+    ),
+    Rule("tools.*.cwd", "never", _LOCAL),
+    Rule("tools.*.private_hosts", "never", "reaching the operator's own network"),
+    Rule("tools.*.search.base_url", "host", "a search service"),
     Rule("tools.*.url", "host", "a tool server"),
+    Rule("tools.*.oauth.token_url", "host", "an authorization server"),
+    Rule("tools.*.oauth.issuer", "host", "an authorization server"),
+    Rule("tools.*.proxy", "host", "a proxy"),
+    Rule("tools.*.ca_bundle", "file", "certificates"),
     Rule("guardrails.*.*.*.base_url", "host", "a guard"),
     Rule("embedders.*.base_url", "host", "an embedder"),
+    Rule("embedders.*.model_dir", "never", _SOURCE),
+    Rule("embedders.*.workers", "never", "processes of its own on the server"),
     Rule("vector_stores.*.host", "host", "a vector store"),
-    Rule("vector_stores.*.url", "host", "a vector store"),
+    Rule("vector_stores.*.control_url", "host", "a vector store"),
+    *(Rule(f"{block}.*.proxy", "host", "a proxy") for block in ("embedders", "vector_stores")),
+    *(Rule(f"{block}.*.ca_bundle", "file", "certificates") for block in ("embedders", "vector_stores")),
     Rule("vector_stores.*.persist_path", "never", _SOURCE),
-    Rule("document_stores.*.source.type", "never", _SOURCE, frozenset(("directory", "sql", "blob", "git"))),
+    Rule("document_stores.*.source.type", "never", _SOURCE, frozenset(("directory", "sql"))),
     Rule("document_stores.*.source.path", "never", _SOURCE),
     Rule("document_stores.*.source.sql", "never", _SOURCE),
-    Rule("document_stores.*.source.blob", "never", _SOURCE),
+    Rule("document_stores.*.source.git.token_env", "never", _SOURCE),
+    Rule("document_stores.*.source.blob.credentials_file", "never", _SOURCE),
     Rule("document_stores.*.source.api.url", "host", "a source of documents"),
+    Rule("document_stores.*.search.reranker.base_url", "host", "a reranker"),
+    *(Rule(f"document_stores.*.source.{kind}.proxy", "host", "a proxy") for kind in ("api", "blob", "git")),
+    *(Rule(f"document_stores.*.source.{kind}.ca_bundle", "file", "certificates") for kind in ("api", "blob", "git")),
 )
 """Also for what this version lacks, so that nothing becomes open to apps merely by being built."""
 
@@ -142,6 +166,9 @@ class Policy:
         """Refuse hosts, files and programs, once what was left out is known, and before any file is read."""
         self._blocks(document)
         document.findings = [_own_key(finding) for finding in document.findings]
+        self._tools(document)
+        self._buckets(document)
+        self._unnamed(document)
         for name, llm in blocks(document, "llms").items():
             if not llm.get("base_url") and (address := _address_of(llm)):
                 named = ("llms", name) in document.keys
@@ -150,9 +177,57 @@ class Policy:
         for rule in RULES:
             for where in list(matches(document.value, rule.pattern)):
                 self._judge(document, rule, where)
+        for name, agent in blocks(document, "agents").items():
+            if agent.get("agent_card_file") and not agent.get("url"):
+                message = "a card from a file says by itself where the agent is, which is not open to apps"
+                document.report("policy", ("agents", name, "agent_card_file"), message, hint="add its url")
         for where in list(matches(document.value, "agents.*.structured_output.schema")):
             for inner in _patterns(peek(document.value, where), where):
                 self._pattern(document, inner, "a schema")
+
+    def _tools(self, document: Document) -> None:
+        """Refuse the tools that reach files of the server."""
+        for one in plans.references(blocks(document, "agents"), "tools"):
+            if one.to in LOCAL_TOOLS and one.to not in blocks(document, "tools"):
+                document.report("policy", one.where, f"{one.to} means {_SOURCE}, which is not open to apps")
+        for name, tool in blocks(document, "tools").items():
+            if (tool.get("handler") or name) in LOCAL_TOOLS:
+                document.report("policy", ("tools", name), f"this means {_SOURCE}, which is not open to apps")
+            elif tool.get("type") == "web":
+                self._web(document, name, tool)
+
+    def _web(self, document: Document, name: str, tool: dict[str, Any]) -> None:
+        """What the model may make of a web tool, since it is the model that chooses the addresses."""
+        hosts = self.tenants.hosts
+        for where, host in closed_hosts(tool, hosts):
+            document.report(
+                "policy", ("tools", name, *where), f"web pages at {host} are not open to apps",
+                allowed=", ".join(hosts) or "no hosts", hint="the operator can add it to tenants.hosts",
+            )  # fmt: skip
+        tool["allowed_hosts"] = opened_hosts(tool, hosts)
+
+    def _buckets(self, document: Document) -> None:
+        """Object stores and repositories: folders of the server never, others where their hosts are open to apps."""
+        for kind, address_of in (("blob", address_of_bucket), ("git", address_of_repository)):
+            for where in list(matches(document.value, f"document_stores.*.source.{kind}")):
+                block = peek(document.value, where)
+                address = address_of(block) if isinstance(block, dict) else ""
+                if address:
+                    self._host(document, where, address, "a source of documents")
+                else:
+                    document.report("policy", where, f"this means {_SOURCE}, which is not open to apps")
+
+    def _unnamed(self, document: Document) -> None:
+        """Services of document stores that have an address of their own where none is written."""
+        if document.value.keys() & {"embedders", "vector_stores", "document_stores"}:
+            from hector.config import tenancy_documents as named  # noqa: PLC0415 - only where documents are searched
+
+            for where, address, what in named.unnamed(document):
+                self._host(document, where, address, what)
+            for where, address, other in named.databases(document):
+                self._host(document, where, address, "a vector store")
+                if other:
+                    document.report("policy", where, f"this address is not open to apps: {other}")
 
     def _judge(self, document: Document, rule: Rule, where: Where) -> None:
         value = peek(document.value, where)
@@ -215,7 +290,7 @@ def operators() -> frozenset[str]:
 
 def _texts(value: Any, where: Where = ()) -> list[tuple[Where, str]]:
     if isinstance(value, str):
-        return [(where, value)] if "$" in value else []
+        return [(where, of_template(value, where))] if "$" in value else []
     items: Callable[[], Any] = value.items if isinstance(value, dict) else lambda: enumerate(value)
     if not isinstance(value, dict | list):
         return []
@@ -248,8 +323,8 @@ def _own_key(finding: Finding) -> Finding:
 
 def _address_of(llm: Mapping[str, Any]) -> str:
     """Where a model is reached that names no address."""
-    section = CLASSES.get(str(llm.get("provider")))
-    field = section.model_fields.get("base_url") if section else None
+    load = CLASSES.get(str(llm.get("provider")))
+    field = load().model_fields.get("base_url") if load else None
     return str(field.default) if field is not None and field.default else ""
 
 

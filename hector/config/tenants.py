@@ -19,7 +19,8 @@ class Tenants(Section):
     )
     hosts: Destinations = Field(
         PROVIDER_HOSTS,
-        description="Hosts that they may name as base_url or proxy: names, *.domain, addresses, networks.",
+        description="Hosts that they may name as base_url or proxy, and that their web tools may visit: names, "
+        "*.domain, addresses, networks.",
     )
     functions: Names = Field((), description="Functions registered from Python that they may have as tools.")
     patterns: bool = Field(

@@ -1,6 +1,7 @@
 """The type check, in our own words: every complaint of pydantic becomes a finding at its line."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -38,14 +39,21 @@ def _finding(item: Any, document: Document) -> Finding:
     code: str = item["type"]
     where = path_of(item["loc"], document.value)
     if where[-1:] == ("[key]",):
-        return _bad_id(where[:-1], document)
+        expected = _expected(item.get("ctx", {}))
+        return _bad_key(where[:-1], document, expected) if expected else _bad_id(where[:-1], document)
     if code == "extra_forbidden":
         return _unknown(where, document)
     if code.startswith("union_tag"):
-        where = (*where, "provider")
+        where = (*where, str(item.get("ctx", {}).get("discriminator", "provider")).strip("'"))
     kind, message, allowed = _explain(code, item.get("ctx", {}), field_at(where, document.value))
     if kind == "missing":
         message = f"the key {where[-1]!r} is missing"
+    if code in {"missing", "hector"} and (lost := _lost(where, document)):
+        names = " and ".join(dict.fromkeys(document.unset[path] for path in lost))
+        left = " and ".join(str(path[-1]) for path in lost)
+        message += f": no variable {names}, which {left} would come from"
+        hint = f"set {names} in the environment or in a .env file"
+        return Finding("variable", message, where, document.file, document.place(lost[0]), hint=hint)
     return Finding(
         kind,
         message,
@@ -58,13 +66,18 @@ def _finding(item: Any, document: Document) -> Finding:
     )
 
 
+def _lost(where: Where, document: Document) -> list[Where]:
+    """What is left out there because the variable that it consists of is not set."""
+    return [path for path in document.unset if path[: len(where)] == where]
+
+
 def _explain(code: str, context: Mapping[str, Any], field: FieldInfo | None) -> tuple[Kind, str, str]:
     word = code.split("_", maxsplit=1)[0]
     match code:
         case "missing":
             return "missing", "", describe(field)
         case "literal_error":
-            return "type", "this is not one of the possible values", _choices(field)
+            return "type", "this is not one of the possible values", _choices(field) or ", ".join(_expected(context))
         case "union_tag_invalid":
             tags = str(context.get("expected_tags", "")).replace("'", "")
             return "type", "this is not one of the possible values", tags
@@ -122,6 +135,24 @@ def _bad_id(where: Where, document: Document) -> Finding:
     message = "ids that begin with '_' are reserved" if name.startswith("_") else "this is no valid id"
     place = document.place(where, key=True)
     return Finding("range", message, where, document.file, place, found=repr(name), allowed=_ID_RULE)
+
+
+def _expected(context: Mapping[str, Any]) -> list[str]:
+    """The values that pydantic names in `'a', 'b' or 'c'`."""
+    return re.findall("'([^']*)'", str(context.get("expected", "")))
+
+
+def _bad_key(where: Where, document: Document, known: Sequence[str]) -> Finding:
+    name = str(where[-1])
+    return Finding(
+        "unknown",
+        f"unknown key {name!r}",
+        where,
+        document.file,
+        document.place(where, key=True),
+        allowed=", ".join(known),
+        hint=suggest(name, known),
+    )
 
 
 def _unknown(where: Where, document: Document) -> Finding:

@@ -29,6 +29,7 @@ HectorError
       ContextOverflow    the conversation is too long for the model
     ModelAuthError       key missing or refused
     UnsupportedContent   this provider takes no such part
+    AccountSpent         the account has no credit left
   ToolError              a tool failed in a way that the model should read
   AgentError             a run ended without an answer (iteration cap, template, schema)
     BudgetExceeded       what it may spend is used up, or it runs in circles
@@ -70,6 +71,12 @@ class StoreUnavailable(StoreError):  # noqa: N818 - a state, not a mistake
     """The database is away, busy or full."""
 
     code, http_status, retryable = "store_unavailable", 503, True
+
+
+class ArtifactsFull(StoreError):  # noqa: N818
+    """What a user may keep in all was used up by others meanwhile: the run goes on, and is told so."""
+
+    code, retryable = "artifacts_full", True
 
 
 class SchemaTooNew(StoreError):  # noqa: N818
@@ -232,6 +239,12 @@ class ContextOverflow(ModelRejected):
     """The conversation is longer than the model's context."""
 
     code = "context_overflow"
+
+
+class AccountSpent(ModelRejected):
+    """The account has no credit left."""
+
+    code = "model_account"
 
 
 class ModelAuthError(ModelError):

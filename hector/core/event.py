@@ -41,6 +41,10 @@ class Artifact:
     metadata: JsonObject | None = None
 
 
+DENIED: Final = "denied"
+"""The key of an event's metadata that says which of its results stand for calls that a rule forbade, and which rule."""
+
+
 @dataclass(frozen=True, slots=True)
 class Partial:
     """What came out of the model since the last read of its stream. Never stored."""
@@ -51,7 +55,10 @@ class Partial:
 
 @dataclass(frozen=True, slots=True)
 class BranchPartial:
-    """The same in a branch; `call` names the call of the agent that the branch serves. Never stored."""
+    """The same in a branch; `call` names the call of the agent that the branch serves. Never stored.
+
+    Also what the tool `author` says while it runs, of whose call `call` is the name.
+    """
 
     author: str
     deltas: tuple[Delta, ...]
@@ -73,13 +80,15 @@ class InputRequired:
     """The run pauses until the user answers call `call_id` (see `call_name`).
 
     `agent` and `branch` say who asks, unless that is the task's own agent. In a branch, an event with this control only
-    notes that a question is open; the run pauses with an event of the session itself that asks it.
+    notes that a question is open; the run pauses with an event of the session itself that asks it. `choices`: what
+    is an answer, where not everything is.
     """
 
     call_id: str
     prompt: str
     agent: str = ""
     branch: str = ""
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +141,18 @@ class Transfer:
     request: str
 
 
-Control: TypeAlias = InputRequired | ApprovalRequired | Rejected | DirectReply | Transfer
+@dataclass(frozen=True, slots=True)
+class ExitLoop:
+    """The agent ends the loop that it works in, and its own part where there is none.
+
+    `escalated`: because it cannot go on, for `reason`; otherwise because all is done.
+    """
+
+    reason: str = ""
+    escalated: bool = False
+
+
+Control: TypeAlias = InputRequired | ApprovalRequired | Rejected | DirectReply | Transfer | ExitLoop
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +184,15 @@ class Event:
     def tool_results(self) -> tuple[ToolResult, ...]:
         """The results that this event brings."""
         return tuple(part for part in self.message.parts if isinstance(part, ToolResult))
+
+
+ASIDE: Final = "aside"
+"""The key of an event's metadata that keeps what it says out of the task's answer."""
+
+
+def is_aside(event: Event) -> bool:
+    """Whether what an event says is work on the answer, rather than part of it: a branch, a step before the last."""
+    return bool(event.branch) or (event.metadata is not None and ASIDE in event.metadata)
 
 
 Output: TypeAlias = Partial | BranchPartial | ToolStarted | Event

@@ -1,11 +1,12 @@
 """Identifiers: in order of time, beyond guessing, URL-safe, cheap."""
 
 import os
-import re
 from time import time_ns
 from typing import Final
 
-CONFIG_ID: Final = re.compile(r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")
+from hector.core.pattern import pattern
+
+CONFIG_ID: Final = pattern(r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")
 """Ids of agents, models and tools: usable in URLs and as function names of every provider."""
 
 

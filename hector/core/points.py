@@ -2,7 +2,8 @@
 
 Each name marks a boundary that recovery must get right: `store.accepted`, `job.claimed`, `model.before`,
 `model.streaming`, `model.after`, `tool.intent`, `tool.effect`, `tool.result`, `run.written`, `run.replied`,
-`migration.applying`, `approval.stored`.
+`migration.applying`, `approval.stored`, `step.ended`, `branches.ended`; `flat.written`, `flat.told`, `flat.forgotten`,
+`flat.staged`, `flat.swapped`.
 """
 
 from collections.abc import Callable

@@ -112,7 +112,10 @@ def _verdict(standing: Standing, want: Want, to_hold: bool) -> Verdict:
 
 
 def _standing(standings: Standings, want: Want) -> Standing:
-    return standings.setdefault(want.counter.key, Standing())
+    found = standings.get(want.counter.key)
+    if found is None:
+        found = standings[want.counter.key] = Standing()
+    return found
 
 
 def total(wants: Iterable[Want]) -> list[Want]:

@@ -1,10 +1,10 @@
 """`dataclass` for the values that the whole program is made of, cheap to define and cheap to make.
 
 The standard decorator compiles six methods per class and sets each field of a frozen instance through a function call:
-for two hundred classes that is a seventh of a start, and 1.5 us instead of 0.3 us per value. Here a class
-is taken note of, `__init__` is compiled when the first instance is made, which for most classes a start never does, and
-the rest is shared. What the standard functions (`fields`, `replace`, `asdict`) go by is made by the standard decorator,
-for the few classes that they are used on, when they are. Type checkers see the standard decorator, so that "frozen" is
+for two hundred classes that is a seventh of a start, and 1.5 us instead of 0.3 us per value. Here a class is taken note
+of, `__init__` is compiled when there are more instances than a few, which for most classes a start never makes, and the
+rest is shared. What the standard functions (`fields`, `replace`, `asdict`) go by is made by the standard decorator, for
+the few classes that they are used on, when they are. Type checkers see the standard decorator, so that "frozen" is
 theirs to enforce; nothing is checked at run time.
 """
 
@@ -18,6 +18,7 @@ else:
     from typing import ClassVar
 
     _NONE = dataclasses.MISSING
+    _FEW = 30  # instances that are made field by field, 2 us each; to compile a function for the rest costs 90 us
 
     class _Part:
         """A field: what it is called and annotated with, and what `field(...)` says of it, or its default."""
@@ -41,7 +42,7 @@ else:
             own = {
                 name: _Part(name, annotation, vars(plain).get(name, _NONE), kw_only)
                 for name, annotation in vars(plain).get("__annotations__", {}).items()
-                if annotation is not ClassVar and getattr(annotation, "__origin__", None) is not ClassVar
+                if not _of_the_class(annotation)
             }
             parts = {}
             for base in reversed(plain.__mro__[1:]):
@@ -52,6 +53,12 @@ else:
             return made
 
         return wrap if cls is None else wrap(cls)
+
+    def _of_the_class(annotation):
+        """Whether it says ClassVar, as such or in words."""
+        if isinstance(annotation, str):
+            return "ClassVar" in annotation.partition("[")[0]
+        return annotation is ClassVar or getattr(annotation, "__origin__", None) is ClassVar
 
     def _slotted(plain, own):
         """The class again, with a slot for each of its own fields."""
@@ -81,11 +88,15 @@ else:
         made.__dataclass_params__ = _Standard("__dataclass_params__", made)
         if "__match_args__" not in own:
             made.__match_args__ = tuple([name for name, part in parts.items() if part.init and not part.kw_only])
-        made.__init__ = _first_of(made)
+        if "__init__" not in own:
+            made.__init__ = _first_of(made)
         if "__repr__" not in own:
             made.__repr__ = _repr
         if "__eq__" not in own:
+            hashed = own.get("__hash__")
             made.__eq__, made.__hash__ = _comparison(tuple(parts), frozen=frozen)
+            if hashed is not None:
+                made.__hash__ = hashed
 
     class _Standard:
         """What the standard decorator leaves on a class for its own functions, made when one of them asks for it."""
@@ -97,7 +108,10 @@ else:
         def __get__(self, one, kind):
             made = self.made
             given = [(part.name, part.annotation, _field_of(part)) for part in made.__record__.values()]
-            twin = dataclasses.make_dataclass(made.__name__, given, init=False, eq=False, match_args=False)
+            spared = {"__doc__": " "}  # without a text, the signature would be made into one, which takes milliseconds
+            twin = dataclasses.make_dataclass(
+                made.__name__, given, init=False, eq=False, repr=False, match_args=False, namespace=spared
+            )
             made.__dataclass_fields__, made.__dataclass_params__ = twin.__dataclass_fields__, twin.__dataclass_params__
             return getattr(made, self.name)
 
@@ -107,13 +121,36 @@ else:
         return dataclasses.field(default=part.default, kw_only=part.kw_only)
 
     def _first_of(made):
-        """The `__init__` of a first instance: puts the compiled one in its own place."""
+        """The `__init__` of the first instances, which puts a compiled one in its own place when more are made."""
+        count = 0
 
         def first(self, /, *args, **kwargs):
-            made.__init__ = compiled = _compiled(made)
-            compiled(self, *args, **kwargs)
+            nonlocal count
+            count += 1
+            if count > _FEW or not _filled(self, made.__record__, args, kwargs):
+                made.__init__ = compiled = _compiled(made)
+                compiled(self, *args, **kwargs)
+            elif hasattr(made, "__post_init__"):
+                self.__post_init__()
 
         return first
+
+    def _filled(one, parts, args, kwargs):
+        """Set the fields; False, whatever is set by then, if the arguments are not those of the class."""
+        given = iter(args)
+        taken = 0
+        for name, part in parts.items():
+            value = next(given, _NONE) if part.init and not part.kw_only else _NONE
+            if value is _NONE and part.init and name in kwargs:
+                value = kwargs[name]
+                taken += 1
+            if value is _NONE:
+                value = part.default if part.factory is _NONE else part.factory()
+            if value is not _NONE:
+                setattr(one, name, value)
+            elif part.init:
+                return False
+        return taken == len(kwargs) and next(given, _NONE) is _NONE
 
     def _compiled(made):
         """A function that takes the fields and sets them."""

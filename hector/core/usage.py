@@ -19,13 +19,17 @@ class FinishReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one or more calls. `input` includes what came from or went to a cache; `output` includes reasoning."""
+    """Tokens of one or more calls. `input` includes what came from or went to a cache; `output` includes reasoning.
+
+    `model` is the id of the model that answered, where several could have.
+    """
 
     input: int = 0
     output: int = 0
     cache_read: int = 0
     cache_write: int = 0
     reasoning: int = 0
+    model: str = ""
 
     @property
     def total(self) -> int:
@@ -39,8 +43,9 @@ class Usage:
             self.cache_read + other.cache_read,
             self.cache_write + other.cache_write,
             self.reasoning + other.reasoning,
+            other.model or self.model,
         )
 
     def to_json(self) -> dict[str, int]:
         """All counters by name."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "model"}

@@ -1,13 +1,13 @@
 """Under which address clients see this server."""
 
-import re
 from typing import Final
 
 from starlette.requests import Request
 
 from hector.config.server import Server
+from hector.core.pattern import pattern
 
-_HOST: Final = re.compile(r"[A-Za-z0-9.-]{1,253}(:\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:\d{1,5})?")
+_HOST: Final = pattern(r"[A-Za-z0-9.-]{1,253}(:\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:\d{1,5})?")
 
 
 def base_url(request: Request, server: Server) -> str:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 BODY: Final = 2**20
 """Bytes of the largest body that an endpoint takes, unless the server takes less."""
-ROOTS: Final = ("/admin{rest:rest}", "/openapi.json{end:end}")
+ROOTS: Final = ("/admin{rest:rest}", "/openapi.json{end:end}", "/tasks/{id}/toolCalls{rest:rest}")
 
 
 class _Rest(Convertor[str]):
@@ -52,24 +52,40 @@ def table(parts: Parts) -> "tuple[Endpoint, ...]":
     from hector.web.admin_apps import AppEndpoints  # noqa: PLC0415 - loaded by the first request
     from hector.web.admin_audit import AuditEndpoints  # noqa: PLC0415
     from hector.web.admin_auth import AuthEndpoints  # noqa: PLC0415
+    from hector.web.admin_documents import DocumentEndpoints  # noqa: PLC0415
+    from hector.web.admin_egress import EgressEndpoints  # noqa: PLC0415
+    from hector.web.admin_keeping import KeepingEndpoints  # noqa: PLC0415
     from hector.web.admin_limits import LimitEndpoints  # noqa: PLC0415
+    from hector.web.admin_mcp import McpEndpoints  # noqa: PLC0415
     from hector.web.admin_queue import QueueEndpoints  # noqa: PLC0415
     from hector.web.admin_server import ServerEndpoints  # noqa: PLC0415
     from hector.web.admin_sessions import SessionEndpoints  # noqa: PLC0415
     from hector.web.admin_versions import VersionEndpoints  # noqa: PLC0415
+    from hector.web.admin_webhooks import WebhookEndpoints  # noqa: PLC0415
+    from hector.web.calls import CallEndpoints  # noqa: PLC0415
     from hector.web.openapi import OpenApiEndpoints  # noqa: PLC0415
 
     rows = (
         *AppEndpoints(parts).endpoints(),
         *VersionEndpoints(parts).endpoints(),
+        *WebhookEndpoints(parts).endpoints(),
         *SessionEndpoints(parts).endpoints(),
+        *KeepingEndpoints(parts).endpoints(),
         *QueueEndpoints(parts).endpoints(),
         *ApprovalEndpoints(parts).endpoints(),
         *AuditEndpoints(parts).endpoints(),
         *ServerEndpoints(parts).endpoints(),
+        *EgressEndpoints(parts).endpoints(),
+        *McpEndpoints(parts).endpoints(),
+        *DocumentEndpoints(parts).endpoints(),
         *LimitEndpoints(parts).endpoints(),
         *AuthEndpoints(parts).endpoints(),
+        *CallEndpoints(parts).endpoints(),
     )
+    if parts.watched is not None:
+        from hector.web.metrics import MetricsEndpoint  # noqa: PLC0415 - only with metrics
+
+        rows = (*rows, *MetricsEndpoint(parts.watched, parts.tasks, parts.store).endpoints())
     return (*rows, *OpenApiEndpoints(rows).endpoints())
 
 
@@ -84,9 +100,9 @@ class Admin:
         self._rows: list[Row] = []
         self.gate: Gate | None = None
 
-    def routes(self) -> list[Guarded]:
-        """What leads here."""
-        return [_Entrance(path, self) for path in ROOTS]
+    def routes(self, *more: str) -> list[Guarded]:
+        """What leads here; `more` are further paths."""
+        return [_Entrance(path, self) for path in (*ROOTS, *(f"{path}{{end:end}}" for path in more))]
 
     def rows(self) -> "list[Row]":
         """The table, as routes of which each has its guard."""
@@ -164,7 +180,7 @@ class _Answering:
         from hector.web.endpoints import Ask  # noqa: PLC0415 - loaded by the first request
 
         outcome = FAILED if fault_of(error).status >= 500 else REFUSED
-        ask = Ask(declared, request, principal)
+        ask = Ask(declared, request, principal, self.audit)
         with suppress(StoreError):
             await self.audit.note(ask.entry(ask.thing, principal.app or "", outcome, error=error.code))
 
@@ -175,10 +191,10 @@ class _Answering:
         declared = self.endpoint
         query = read_query(declared.query or Query, request.scope["query_string"])
         body = None if declared.body is None else await read_body(declared.body, exchange, self.most)
-        ask = Ask(declared, request, principal_of(request.scope), query, body)
+        ask = Ask(declared, request, principal_of(request.scope), self.audit, query, body)
         found = await declared.handler(ask)
         if declared.action and not ask.entries:
-            await self.audit.note(ask.entry(ask.thing, ask.principal.app or ""))
+            await ask.note(ask.thing, ask.principal.app or "")
         if isinstance(found, Response):
             return found
         answer = found if isinstance(found, Answer) else Answer(found)

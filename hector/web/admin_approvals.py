@@ -1,7 +1,7 @@
 """The inbox of approvals: what waits for a person, and deciding about it."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -10,22 +10,21 @@ from hector.core.errors import InvalidRequest
 from hector.observe.redact import redact_values
 from hector.store.approvals import Approval, ApprovalState
 from hector.tasks.decisions import WORDS, continuation, decide, shown
-from hector.web.endpoints import Ask, Body, Endpoint, Query, Shape
+from hector.web.endpoints import Ask, Body, Endpoint, PageQuery, PageShape, Shape, cut
 
 if TYPE_CHECKING:
     from hector.web.admin_parts import Parts
 
-MOST: Final = 100
-"""Approvals on one page."""
 
-
-class ApprovalsQuery(Query):
+class ApprovalsQuery(PageQuery):
     """Which approvals."""
 
     state: Literal["pending", "decided"] = Field("pending", description="Those that wait, or those that do no more.")
     app_id: str | None = Field(None, description="Only those of this app.", max_length=128)
     task: str | None = Field(None, description="Only those of this task.", max_length=256)
-    after: int | None = Field(None, ge=0, le=1 << 62, description="Go on behind this key: `next` of the page before.")
+    after: int | None = Field(
+        None, ge=0, le=1 << 62, description="An older way to say `page_token`: `next` of the page before."
+    )
 
 
 class ApprovalShape(Shape):
@@ -51,11 +50,11 @@ class ApprovalShape(Shape):
     comment: str | None = Field(None, description="What whoever decided has said.")
 
 
-class ApprovalsShape(Shape):
+class ApprovalsShape(PageShape):
     """A page of approvals."""
 
     approvals: list[ApprovalShape]
-    next: int | None = Field(description="The `after` of the next page; null on the last one.")
+    next: int | None = Field(description="An older way to say `next_page_token`, for `after`; null on the last page.")
 
 
 class DecisionBody(Body):
@@ -77,50 +76,33 @@ class ApprovalEndpoints:
         """The table."""
         return (
             Endpoint(
-                "GET",
-                "/admin/approvals",
-                Access.APP,
+                "GET", "/admin/approvals", Access.APP,
                 "The calls that wait for a person, the oldest first, or those that were decided, the newest first",
-                self.page,
-                "approvals",
-                ApprovalsShape,
-                query=ApprovalsQuery,
+                self.page, "approvals", ApprovalsShape, query=ApprovalsQuery,
             ),
             Endpoint(
-                "GET",
-                "/admin/approvals/{id}",
-                Access.APP,
-                "One of them, decided or not",
-                self.get,
-                "approvals",
-                ApprovalShape,
-                ids={"id": "approval"},
+                "GET", "/admin/approvals/{id}", Access.APP, "One of them, decided or not", self.get, "approvals",
+                ApprovalShape, ids={"id": "approval"},
             ),
             Endpoint(
-                "POST",
-                "/admin/approvals/{id}",
-                Access.APP,
-                "Approve a call or deny it",
-                self.decide,
-                "approvals",
-                ApprovalShape,
-                body=DecisionBody,
-                ids={"id": "approval"},
-                action="approval.decide",
+                "POST", "/admin/approvals/{id}", Access.APP, "Approve a call or deny it", self.decide, "approvals",
+                ApprovalShape, body=DecisionBody, ids={"id": "approval"}, action="approval.decide",
             ),
-        )
+        )  # fmt: skip
 
     async def page(self, ask: Ask) -> Shape:
         """What waits, the oldest first, or what was decided, the newest first. Raises NotFound."""
         query: ApprovalsQuery = ask.query
-        app = ask.app(query.app_id)
+        app, place, most = ask.app(query.app_id), query.place, query.page_size + 1
+        place = query.after if place is None else place
+        approvals = self._store.approvals
         if query.state == "pending":
-            found = await self._store.approvals.waiting(query.task, after=query.after or 0, limit=MOST + 1, app=app)
+            found = await approvals.waiting(query.task, after=place or 0, limit=most, app=app)
         else:
-            before = 1 << 62 if query.after is None else query.after
-            found = await self._store.approvals.decided(query.task, before=before, limit=MOST + 1, app=app)
-        page = [_shape(one) for one in found[:MOST]]
-        return ApprovalsShape(approvals=page, next=page[-1].key if len(found) > MOST else None)
+            found = await approvals.decided(query.task, before=1 << 62 if place is None else place, limit=most, app=app)
+        page, token = cut(found, query.page_size, lambda one: one.key)
+        after = page[-1].key if token else None
+        return ApprovalsShape(approvals=[_shape(one) for one in page], next_page_token=token, next=after)
 
     async def get(self, ask: Ask) -> Shape:
         """One of them. Raises NotFound."""

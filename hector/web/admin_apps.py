@@ -11,20 +11,13 @@ from hector.config.readback import Written, as_json, readable
 from hector.core.clock import iso
 from hector.core.errors import InvalidRequest, Violation
 from hector.store.apps import AppConfig, AppRecord, AppStatus
-from hector.web.endpoints import Ask, Body, Endpoint, Query, Shape
+from hector.web.endpoints import Ask, Body, Endpoint, PageQuery, PageShape, Shape
 
 if TYPE_CHECKING:
     from hector.web.admin_parts import Parts
 
 Format = Literal["yaml", "json"]
 _ID = {"id": "app"}
-
-
-class AppsQuery(Query):
-    """Which page."""
-
-    page_size: int = Field(50, ge=1, le=100, description="Apps on a page.")
-    page_token: str | None = Field(None, max_length=400, description="The `next_page_token` of the page before.")
 
 
 class ConfigBody(Body):
@@ -92,11 +85,10 @@ class AppShape(AppSummaryShape):
     config_json: str = Field(description="The same as JSON.")
 
 
-class AppsShape(Shape):
+class AppsShape(PageShape):
     """A page of apps."""
 
     apps: list[AppSummaryShape]
-    next_page_token: str = Field(description="Empty on the last page.")
 
 
 class TokenShape(Shape):
@@ -127,7 +119,7 @@ class AppEndpoints:
         return (
             Endpoint(
                 "GET", "/admin/apps", Access.OPERATOR, "All apps, in the order of their ids", self.list, "apps",
-                AppsShape, query=AppsQuery,
+                AppsShape, query=PageQuery,
             ),
             Endpoint(
                 "POST", "/admin/apps", Access.ADMIN, "Make an app; the answer holds its first token", self.create,
@@ -157,7 +149,7 @@ class AppEndpoints:
 
     async def list(self, ask: Ask) -> AppsShape:
         """One page."""
-        query: AppsQuery = ask.query
+        query: PageQuery = ask.query
         page = await self._service.list(query.page_size, query.page_token)
         return AppsShape(apps=[summary(app) for app in page.apps], next_page_token=page.next_token)
 
@@ -166,7 +158,7 @@ class AppEndpoints:
         body: NewAppBody = ask.body
         wish = body.wish(ask.author)
         app_id = body.id if body.id is not None else self._service.new_id()
-        aside = self._store.audit.aside(ask.entry(f"app:{app_id}", app_id, name=body.name))
+        aside = ask.aside(f"app:{app_id}", app_id, name=body.name)
         record = await self._service.create(app_id, body.name, wish, aside)
         _, config = await self._service.get(record.id)
         return CreatedShape(app=shape(record, config), **self._token(record))
@@ -184,9 +176,7 @@ class AppEndpoints:
         wish = body.wish(ask.author)
         if wish.text is None and body.name is None:
             raise InvalidRequest("nothing is to change: give `name`, `config` or `config_json`")
-        aside = self._store.audit.aside(
-            ask.entry(f"app:{app_id}", app_id, name=body.name, config=wish.text is not None)
-        )
+        aside = ask.aside(f"app:{app_id}", app_id, name=body.name, config=wish.text is not None)
         record = await self._service.update(app_id, name=body.name, wish=wish, if_version=body.if_version, aside=aside)
         _, config = await self._service.get(app_id)
         return shape(record, config)
@@ -194,19 +184,19 @@ class AppEndpoints:
     async def delete(self, ask: Ask) -> None:
         """Raises NotFound, Forbidden."""
         app_id = ask.id()
-        await self._service.delete(app_id, self._store.audit.aside(ask.entry(f"app:{app_id}", app_id)))
+        await self._service.delete(app_id, ask.aside(f"app:{app_id}", app_id))
 
     async def token(self, ask: Ask) -> TokenShape:
         """Raises NotFound, Conflict."""
         app_id = ask.id()
-        record = await self._service.revoke(app_id, self._store.audit.aside(ask.entry(f"app:{app_id}", app_id)))
+        record = await self._service.revoke(app_id, ask.aside(f"app:{app_id}", app_id))
         return TokenShape(**self._token(record))
 
     async def status(self, ask: Ask) -> AppSummaryShape:
         """Raises NotFound, Conflict, Forbidden."""
         app_id, status = ask.id(), AppStatus(ask.body.status)
         ask.require_app(app_id)
-        aside = self._store.audit.aside(ask.entry(f"app:{app_id}", app_id, status=status.value))
+        aside = ask.aside(f"app:{app_id}", app_id, status=status.value)
         return summary(await self._service.set_status(app_id, status, aside))
 
     def _token(self, record: AppRecord) -> dict[str, Any]:

@@ -11,14 +11,13 @@ from hector.core.errors import InvalidRequest, Violation
 from hector.store.audit import Chained, Filter
 from hector.store.audit_chain import Chain
 from hector.store.codec import loads
-from hector.store.paging import decode_token, encode_token
-from hector.web.endpoints import Ask, Endpoint, Query, Shape
+from hector.web.endpoints import Ask, Endpoint, PageQuery, PageShape, Shape, cut
 
 if TYPE_CHECKING:
     from hector.web.admin_parts import Parts
 
 
-class AuditQuery(Query):
+class AuditQuery(PageQuery):
     """Which entries."""
 
     app_id: str | None = Field(None, description="Only those about this app.", max_length=128)
@@ -28,8 +27,6 @@ class AuditQuery(Query):
     outcome: str | None = Field(None, description="Only those that ended so: ok, refused or failed.", max_length=64)
     since: str | None = Field(None, description="Not older than this: RFC 3339, such as 2026-01-31T12:00:00Z.")
     before: str | None = Field(None, description="Older than this.")
-    page_size: int = Field(50, ge=1, le=100, description="How many at most.")
-    page_token: str | None = Field(None, description="`next_page_token` of the page before.", max_length=200)
 
 
 class EntryShape(Shape):
@@ -55,11 +52,10 @@ class HeadShape(Shape):
     hash: str
 
 
-class AuditShape(Shape):
+class AuditShape(PageShape):
     """A page of entries, the newest first."""
 
     entries: list[EntryShape]
-    next_page_token: str = Field(description="Empty on the last page.")
     head: HeadShape
 
 
@@ -74,21 +70,14 @@ class AuditEndpoints:
         """The table."""
         return (
             Endpoint(
-                "GET",
-                "/admin/audit",
-                Access.ADMIN,
-                "The audit log, the newest entries first",
-                self.page,
-                "audit",
-                AuditShape,
-                query=AuditQuery,
+                "GET", "/admin/audit", Access.ADMIN, "The audit log, the newest entries first", self.page, "audit",
+                AuditShape, query=AuditQuery,
             ),
-        )
+        )  # fmt: skip
 
     async def page(self, ask: Ask) -> Shape:
         """One page, what was written until now included. Raises InvalidRequest."""
         query: AuditQuery = ask.query
-        after = decode_token(query.page_token, "page_token")
         wanted = Filter(
             ask.app(query.app_id),
             query.action,
@@ -98,11 +87,10 @@ class AuditEndpoints:
             _moment(query.since, "since"),
             _moment(query.before, "before"),
         )
+        place = query.place
         await self._chain.settle()
-        place = None if after is None else after[1]
         found = await self._audit.page(wanted, before=place, limit=query.page_size + 1)
-        page = found[: query.page_size]
-        token = encode_token((0, page[-1].seq)) if len(found) > query.page_size else ""
+        page, token = cut(found, query.page_size, lambda one: one.seq)
         head = await self._chain.head()
         shapes = [entry_shape(one) for one in page]
         return AuditShape(entries=shapes, next_page_token=token, head=HeadShape(seq=head.seq, hash=head.hash))

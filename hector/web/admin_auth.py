@@ -47,7 +47,6 @@ class AuthEndpoints:
 
     def __init__(self, parts: "Parts") -> None:
         self._auth = parts.auth
-        self._audit = parts.store.audit
         self._keys = KeyEndpoints(parts)
 
     def endpoints(self) -> tuple[Endpoint, ...]:
@@ -75,11 +74,11 @@ class AuthEndpoints:
     async def rotate(self, ask: Ask) -> RotatedShape:
         """Raises Conflict where keys come from seeds."""
         kid = self._auth.tokens.rotate()
-        await self._audit.note(ask.entry(f"signing-key:{kid}"))
+        await ask.note(f"signing-key:{kid}")
         return RotatedShape(kid=kid)
 
     async def unlock(self, ask: Ask) -> SessionShape:
         """Raises Unauthenticated for a code that is no good (any more), Throttled after too many."""
-        aside = self._audit.aside(ask.entry("admin"))
+        aside = ask.aside("admin")
         token, seconds = await self._auth.unlock(ask.body.code, address_of(ask.request.scope), aside)
         return SessionShape(access_token=token, expires_in=int(seconds))

@@ -11,18 +11,16 @@ from hector.core.identity import Role
 from hector.core.ids import CONFIG_ID
 from hector.store.credentials import Credential
 from hector.store.paging import decode_name, encode_name
-from hector.web.endpoints import Ask, Body, Endpoint, Query, Shape
+from hector.web.endpoints import Ask, Body, Endpoint, PageQuery, PageShape, Shape
 
 if TYPE_CHECKING:
     from hector.web.admin_parts import Parts
 
 
-class KeysQuery(Query):
+class KeysQuery(PageQuery):
     """Which page."""
 
     app_id: str | None = Field(None, min_length=1, max_length=256, description="Only those of this app.")
-    page_size: int = Field(50, ge=1, le=100, description="Keys on a page.")
-    page_token: str | None = Field(None, max_length=1024, description="The `next_page_token` of the page before.")
 
 
 class KeyBody(Body):
@@ -62,11 +60,10 @@ class NewKeyShape(KeyShape):
     key: str = Field(description="Shown this once.")
 
 
-class KeysShape(Shape):
+class KeysShape(PageShape):
     """A page of keys."""
 
     keys: list[KeyShape]
-    next_page_token: str = Field(description="Empty on the last page.")
 
 
 class KeyEndpoints:
@@ -110,15 +107,14 @@ class KeyEndpoints:
         expires = None if body.expires_in is None else now + body.expires_in
         wish = Wish(body.name, Role(body.role), ask.app(body.app_id), body.user_id, expires)
         row, text = new_api_key(wish, ask.author, now)
-        entry = ask.entry(f"key:{row.id}", row.app or "", name=row.name, role=row.role.value, user=row.user)
-        await self._store.credentials.add(row, self._store.audit.aside(entry))
+        aside = ask.aside(f"key:{row.id}", row.app or "", name=row.name, role=row.role.value, user=row.user)
+        await self._store.credentials.add(row, aside)
         return NewKeyShape(**_shape(row).model_dump(), key=text)
 
     async def revoke(self, ask: Ask) -> None:
         """Again is no error. Raises NotFound."""
         key, app = ask.id(), ask.app()
-        aside = self._store.audit.aside(ask.entry(f"key:{key}", app or ""))
-        await self._store.credentials.revoke(key, app=app, aside=aside)
+        await self._store.credentials.revoke(key, app=app, aside=ask.aside(f"key:{key}", app or ""))
 
 
 def _shape(one: Credential) -> KeyShape:

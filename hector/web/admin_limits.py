@@ -13,7 +13,7 @@ from hector.core.record import dataclass
 from hector.limits.switches import SERVER, agent_scope, app_scope, parts_of
 from hector.store.switches import Switch
 from hector.store.usage import COLUMNS, DAY_MS, MILLION, Line, UsageQuery
-from hector.web.endpoints import Ask, Body, Endpoint, Query, Shape
+from hector.web.endpoints import Ask, Body, Endpoint, PageQuery, PageShape, Shape
 
 if TYPE_CHECKING:
     from hector.web.admin_parts import Parts
@@ -23,7 +23,7 @@ _NAMES: Final = {"app": "app_id", "user": "user_id"}
 _ID: Final = 128
 
 
-class UsageQueryModel(Query):
+class UsageQueryModel(PageQuery):
     """What is summed up, and by what."""
 
     by: str = Field("day,app_id,agent,user_id,model", max_length=100, description="Columns of the lines, with commas.")
@@ -33,8 +33,6 @@ class UsageQueryModel(Query):
     agent: str | None = Field(None, max_length=_ID, description="Only this agent.")
     user_id: str | None = Field(None, max_length=512, description="Only this user.")
     model: str | None = Field(None, max_length=256, description="Only this model, as provider/model.")
-    page_size: int = Field(50, ge=1, le=100, description="Lines of a page.")
-    page_token: str | None = Field(None, max_length=4000, description="`next_page_token` of the page before.")
 
 
 class UsageLine(Shape):
@@ -54,11 +52,10 @@ class UsageLine(Shape):
     money: float = Field(description="By `prices` as they were at the time.")
 
 
-class UsageShape(Shape):
+class UsageShape(PageShape):
     """A page of a report, in the order of app, day, agent, user and model."""
 
     usage: list[UsageLine]
-    next_page_token: str = Field(description="Empty on the last page.")
 
 
 class SwitchBody(Body):
@@ -98,28 +95,15 @@ class LimitEndpoints:
         operator, tag = Access.OPERATOR, "switches"
         return (
             Endpoint(
-                "GET",
-                "/admin/usage",
-                Access.APP,
-                "What was used, by day, app, agent, user and model",
-                self.usage,
-                "usage",
-                UsageShape,
-                query=UsageQueryModel,
+                "GET", "/admin/usage", Access.APP, "What was used, by day, app, agent, user and model", self.usage,
+                "usage", UsageShape, query=UsageQueryModel,
             ),
             Endpoint("GET", "/admin/switches", operator, "What is switched off", self.switches, tag, SwitchesShape),
             Endpoint(
-                "POST",
-                "/admin/switches",
-                operator,
-                "Switch an agent, an app or the server off, or on again",
-                self.switch,
-                tag,
-                SwitchesShape,
-                body=SwitchBody,
-                action="switch.set",
+                "POST", "/admin/switches", operator, "Switch an agent, an app or the server off, or on again",
+                self.switch, tag, SwitchesShape, body=SwitchBody, action="switch.set",
             ),
-        )
+        )  # fmt: skip
 
     async def usage(self, ask: Ask) -> Shape:
         """One page. Raises InvalidRequest, NotFound."""
@@ -154,14 +138,13 @@ class LimitEndpoints:
             raise InvalidRequest("agent needs app_id", [Violation("app_id", "must say whose agent it is")])
         app = ask.app(body.app_id)
         scope = SERVER if app is None else app_scope(app) if body.agent is None else agent_scope(app, body.agent)
-        detail = {"state": body.state, "reason": body.reason}
-        beside = self.parts.store.audit.aside(ask.entry(scope, app or ALL_APPS, **detail))
+        aside = ask.aside(scope, app or ALL_APPS, state=body.state, reason=body.reason)
         if body.state == "off":
             author, _ = by(ask.principal)
             switch = Switch(scope, body.reason, author, self.parts.clock.now())
-            await self.parts.store.switches.off(switch, beside)
+            await self.parts.store.switches.off(switch, aside)
         else:
-            await self.parts.store.switches.on(scope, beside)
+            await self.parts.store.switches.on(scope, aside)
         return await self.switches(ask)
 
 

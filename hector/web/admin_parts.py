@@ -1,6 +1,7 @@
 """What the endpoints of the Admin API work with."""
 
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from hector.apps.registry import Apps
 from hector.auth.authenticator import Authenticator
@@ -10,6 +11,9 @@ from hector.core.clock import Clock
 from hector.core.record import dataclass
 from hector.store import Store
 from hector.tasks.service import TaskService
+
+if TYPE_CHECKING:
+    from hector.web.metrics import Watched
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +27,5 @@ class Parts:
     clock: Clock
     auth: Authenticator
     reload: Callable[[Entry], Awaitable[str]] | None = None
+    watched: "Watched | None" = None
+    """Where figures are counted, if they are."""

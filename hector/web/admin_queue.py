@@ -10,9 +10,9 @@ from hector.core.clock import iso
 from hector.core.errors import NotFound
 from hector.core.job import JobState
 from hector.observe.redact import redact, redact_values
+from hector.store.database import Work
 from hector.store.job_rows import JobRecord
-from hector.store.paging import decode_token, encode_token
-from hector.web.endpoints import Ask, Endpoint, Query, Shape
+from hector.web.endpoints import Ask, Endpoint, PageQuery, PageShape, Query, Shape, cut
 
 if TYPE_CHECKING:
     from hector.web.admin_parts import Parts
@@ -24,11 +24,10 @@ class QueueQuery(Query):
     app_id: str | None = Field(None, description="Only those of this app.", max_length=128)
 
 
-class LettersQuery(QueueQuery):
+class LettersQuery(PageQuery, QueueQuery):
     """Which dead letters."""
 
-    limit: int = Field(50, ge=1, le=100, description="How many at most.")
-    page_token: str | None = Field(None, description="`next_page_token` of the page before.", max_length=200)
+    limit: int | None = Field(None, ge=1, le=100, description="Another way to say `page_size`.")
 
 
 class QueueShape(Shape):
@@ -40,6 +39,7 @@ class QueueShape(Shape):
     failed: int = Field(description="Ended with an error as their answer.")
     dead_letter: int = Field(description="Were given up and wait for somebody.")
     canceled: int
+    timers: int = Field(description="End something when their time comes, such as approvals; not among the pending.")
     oldest_pending: str | None = Field(description="Since when the oldest one waits.")
     avg_wait_time: float | None = Field(description="Mean time from when a job was due until it was begun.")
     avg_processing_time: float | None = Field(description="Mean time from the beginning of a job to its end.")
@@ -71,12 +71,11 @@ class LetterShape(Shape):
     payload: dict[str, Any] = Field(description="What the job holds, secrets hidden.")
 
 
-class LettersShape(Shape):
+class LettersShape(PageShape):
     """A page of dead letters, the newest first."""
 
     items: list[LetterShape]
     count: int = Field(description="How many are on this page.")
-    next_page_token: str = Field(description="Empty on the last page.")
 
 
 class RequeuedShape(Shape):
@@ -108,32 +107,18 @@ class QueueEndpoints:
         right, tag = Access.OPERATOR, "queue"
         return (
             Endpoint(
-                "GET", "/admin/queue/dlq", right, "The dead letters", self.page, tag, LettersShape, query=LettersQuery
+                "GET", "/admin/queue/dlq", right, "The dead letters", self.page, tag, LettersShape, query=LettersQuery,
             ),
             Endpoint("GET", "/admin/queue/dlq/{id}", right, "One dead letter", self.get, tag, LetterShape, ids=ids),
             Endpoint(
-                "POST",
-                "/admin/queue/dlq/{id}/requeue",
-                right,
-                "Give a dead letter a new round of attempts",
-                self.requeue,
-                tag,
-                RequeuedShape,
-                ids=ids,
-                action="dead_letter.requeue",
+                "POST", "/admin/queue/dlq/{id}/requeue", right, "Give a dead letter a new round of attempts",
+                self.requeue, tag, RequeuedShape, ids=ids, action="dead_letter.requeue",
             ),
             Endpoint(
-                "DELETE",
-                "/admin/queue/dlq/{id}",
-                right,
-                "Give a dead letter up for good; its task stays failed",
-                self.drop,
-                tag,
-                status=204,
-                ids=ids,
-                action="dead_letter.drop",
+                "DELETE", "/admin/queue/dlq/{id}", right, "Give a dead letter up for good; its task stays failed",
+                self.drop, tag, status=204, ids=ids, action="dead_letter.drop",
             ),
-        )
+        )  # fmt: skip
 
     async def figures(self, ask: Ask) -> Shape:
         """How much there is. Raises NotFound."""
@@ -146,6 +131,7 @@ class QueueEndpoints:
             failed=found.failed,
             dead_letter=found.dead,
             canceled=found.canceled,
+            timers=found.timers,
             oldest_pending=None if found.oldest_pending is None else iso(found.oldest_pending),
             avg_wait_time=found.mean_wait,
             avg_processing_time=found.mean_run,
@@ -154,12 +140,10 @@ class QueueEndpoints:
     async def page(self, ask: Ask) -> Shape:
         """What was given up. Raises NotFound, InvalidRequest."""
         query: LettersQuery = ask.query
-        after = decode_token(query.page_token, "page_token")
-        before = None if after is None else after[1]
-        found = await self._store.queue.dead(before=before, limit=query.limit + 1, app=ask.app(query.app_id))
-        page = [_letter(job) for job in found[: query.limit]]
-        token = encode_token((0, page[-1].id)) if len(found) > query.limit else ""
-        return LettersShape(items=page, count=len(page), next_page_token=token)
+        size, app = query.limit or query.page_size, ask.app(query.app_id)
+        found = await self._store.queue.dead(before=query.place, limit=size + 1, app=app)
+        page, token = cut(found, size, lambda job: job.key)
+        return LettersShape(items=[_letter(job) for job in page], count=len(page), next_page_token=token)
 
     async def get(self, ask: Ask) -> Shape:
         """One of them. Raises NotFound."""
@@ -168,13 +152,13 @@ class QueueEndpoints:
     async def requeue(self, ask: Ask) -> Shape:
         """Another chance. Raises NotFound, InvalidRequest."""
         job = await self._find(ask)
-        await self._store.queue.requeue(job.key, self._store.audit.aside(_entry(ask, job)))
+        await self._store.queue.requeue(job.key, _aside(ask, job))
         return RequeuedShape(requeued=job.key, status="pending")
 
     async def drop(self, ask: Ask) -> None:
         """No other chance. Raises NotFound, InvalidRequest."""
         job = await self._find(ask)
-        await self._store.queue.drop(job.key, self._store.audit.aside(_entry(ask, job)))
+        await self._store.queue.drop(job.key, _aside(ask, job))
 
     async def _find(self, ask: Ask) -> JobRecord:
         job = await self._store.jobs.get(ask.number())
@@ -184,8 +168,8 @@ class QueueEndpoints:
         return job
 
 
-def _entry(ask: Ask, job: JobRecord) -> Any:
-    return ask.entry(f"job:{job.key}", job.caller.app, kind=job.kind, subject=job.subject)
+def _aside(ask: Ask, job: JobRecord) -> Work[None]:
+    return ask.aside(f"job:{job.key}", job.caller.app, kind=job.kind, subject=job.subject)
 
 
 def _letter(job: JobRecord) -> LetterShape:

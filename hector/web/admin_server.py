@@ -32,19 +32,11 @@ class ServerEndpoints:
         """The table."""
         return (
             Endpoint(
-                "POST",
-                "/admin/reload",
-                Access.ADMIN,
-                "Read the configuration file again; a wrong one changes nothing",
-                self.reload,
-                "server",
-                ReloadedShape,
-                body=Nothing,
-                errors=(409,),
-                action="config.reload",
+                "POST", "/admin/reload", Access.ADMIN, "Read the configuration file again; a wrong one changes nothing",
+                self.reload, "server", ReloadedShape, body=Nothing, errors=(409,), action="config.reload",
                 description="This process alone reads it; the environment is not changed.",
             ),
-        )
+        )  # fmt: skip
 
     async def reload(self, ask: Ask) -> "Shape | Response":
         """Swap the configuration, or say what is wrong with the file. Raises NotSupported.

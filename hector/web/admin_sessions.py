@@ -1,5 +1,6 @@
 """Sessions of all users of an app: listed, read, deleted."""
 
+import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import Field
@@ -12,7 +13,7 @@ from hector.core.event import Event
 from hector.observe.redact import redact_values
 from hector.store.codec import control_to_json
 from hector.store.inspection import Conversation
-from hector.web.endpoints import Ask, Endpoint, Query, Shape
+from hector.web.endpoints import Ask, Endpoint, PageQuery, PageShape, Query, Shape
 
 if TYPE_CHECKING:
     from hector.web.admin_parts import Parts
@@ -23,13 +24,11 @@ _ROUNDS: Final = 3
 """How often unfinished tasks are looked for before a session is deleted whose user goes on sending messages."""
 
 
-class SessionsQuery(Query):
+class SessionsQuery(PageQuery):
     """Which sessions."""
 
     app_id: str | None = Field(None, description="Only those of this app.", max_length=128)
     user_id: str | None = Field(None, description="Only those of this user.", max_length=256)
-    page_size: int = Field(50, ge=1, le=100, description="How many at most.")
-    page_token: str | None = Field(None, description="`next_page_token` of the page before.", max_length=200)
 
 
 class WhoseQuery(Query):
@@ -58,11 +57,10 @@ class ConversationShape(Shape):
     event_count: int
 
 
-class ConversationsShape(Shape):
+class ConversationsShape(PageShape):
     """A page of sessions, the newest first."""
 
     sessions: list[ConversationShape]
-    next_page_token: str = Field(description="Empty on the last page.")
 
 
 class EventShape(Shape):
@@ -94,48 +92,26 @@ class SessionEndpoints:
     def __init__(self, parts: "Parts") -> None:
         self._store = parts.store
         self._tasks = parts.tasks
+        self._apps = parts.apps
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """The table."""
         ids = {"id": "session"}
         return (
             Endpoint(
-                "GET",
-                "/admin/sessions",
-                Access.APP,
-                "The sessions, the newest first",
-                self.page,
-                "sessions",
-                ConversationsShape,
-                query=SessionsQuery,
+                "GET", "/admin/sessions", Access.APP, "The sessions, the newest first", self.page, "sessions",
+                ConversationsShape, query=SessionsQuery,
             ),
             Endpoint(
-                "GET",
-                "/admin/sessions/{id:path}",
-                Access.APP,
-                "One session with its events",
-                self.get,
-                "sessions",
-                ConversationWithEventsShape,
-                query=EventsQuery,
-                ids=ids,
-                errors=(409,),
-                action="session.read",
+                "GET", "/admin/sessions/{id:path}", Access.APP, "One session with its events", self.get, "sessions",
+                ConversationWithEventsShape, query=EventsQuery, ids=ids, errors=(409,), action="session.read",
             ),
             Endpoint(
-                "DELETE",
-                "/admin/sessions/{id:path}",
-                Access.APP,
-                "Delete a session with all that belongs to it; what runs in it is canceled first",
-                self.delete,
-                "sessions",
-                status=204,
-                query=WhoseQuery,
-                ids=ids,
-                errors=(409,),
-                action="session.delete",
+                "DELETE", "/admin/sessions/{id:path}", Access.APP,
+                "Delete a session with all that belongs to it; what runs in it is canceled first", self.delete,
+                "sessions", status=204, query=WhoseQuery, ids=ids, errors=(409,), action="session.delete",
             ),
-        )
+        )  # fmt: skip
 
     async def page(self, ask: Ask) -> Shape:
         """One page. Raises InvalidRequest, NotFound."""
@@ -151,7 +127,7 @@ class SessionEndpoints:
         query: EventsQuery = ask.query
         found = await self._find(ask, query)
         events = await self._store.inspection.events(found.key, after=query.after_event_id, limit=query.limit)
-        await self._store.audit.note(ask.entry(f"session:{found.id}", found.caller.app, user=found.caller.user))
+        await ask.note(f"session:{found.id}", found.caller.app, user=found.caller.user)
         return ConversationWithEventsShape(**_facts(found), events=[_event(event) for event in events])
 
     async def delete(self, ask: Ask) -> None:
@@ -161,9 +137,17 @@ class SessionEndpoints:
             await self._cancel(found)
             if not await self._store.inspection.unfinished(found.key):
                 break
-        entry = ask.entry(f"session:{found.id}", found.caller.app, user=found.caller.user, events=found.events)
-        if not await self._store.sessions.delete(found.caller, found.id, self._store.audit.aside(entry)):
+        aside = ask.aside(f"session:{found.id}", found.caller.app, user=found.caller.user, events=found.events)
+        if not await self._store.sessions.delete(found.caller, found.id, aside):
             raise NotFound("session", found.id)
+        await self._forget_changes(found)
+
+    async def _forget_changes(self, found: Conversation) -> None:
+        """What its file tools have kept on this server's disk."""
+        from hector.tools.files.making import forget_changes  # noqa: PLC0415 - loaded by the first deletion
+
+        tools = self._apps.current.config.tools.values()
+        await asyncio.to_thread(forget_changes, list(tools), found.caller.app, found.caller.user, found.id)
 
     async def _find(self, ask: Ask, query: WhoseQuery) -> Conversation:
         return await self._store.inspection.find(ask.id(), ask.app(query.app_id), query.user_id)

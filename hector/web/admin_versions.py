@@ -10,19 +10,12 @@ from hector.config.readback import Written, readable, unified
 from hector.core.clock import iso
 from hector.store.apps import AppConfig
 from hector.web.admin_apps import AppShape, Format, shape
-from hector.web.endpoints import Ask, Body, Endpoint, Query, Shape
+from hector.web.endpoints import Ask, Body, Endpoint, PageQuery, PageShape, Query, Shape, cut
 
 if TYPE_CHECKING:
     from hector.web.admin_parts import Parts
 
 _ID = {"id": "app"}
-
-
-class VersionsQuery(Query):
-    """Which page."""
-
-    limit: int = Field(50, ge=1, le=100, description="Versions on a page.")
-    before: int | None = Field(None, ge=1, le=2**53, description="The `next` of the page before.")
 
 
 class DiffQuery(Query):
@@ -50,11 +43,10 @@ class VersionShape(Shape):
     created_at: str
 
 
-class VersionsShape(Shape):
+class VersionsShape(PageShape):
     """A page of versions."""
 
     versions: list[VersionShape]
-    next: int | None = Field(description="The `before` of the next page; null on the last one.")
 
 
 class ReadVersionShape(VersionShape):
@@ -83,15 +75,15 @@ class VersionEndpoints:
         return (
             Endpoint(
                 "GET", "/admin/apps/{id}/versions", Access.APP, "The versions of an app's configuration", self.list,
-                "apps", VersionsShape, query=VersionsQuery, ids=_ID,
+                "apps", VersionsShape, query=PageQuery, ids=_ID,
             ),
             Endpoint(
-                "GET", "/admin/apps/{id}/versions/{version}", Access.APP, "One version", self.get,
-                "apps", ReadVersionShape, ids={**_ID, "version": "version"},
+                "GET", "/admin/apps/{id}/versions/{version}", Access.APP, "One version", self.get, "apps",
+                ReadVersionShape, ids={**_ID, "version": "version"},
             ),
             Endpoint(
-                "GET", "/admin/apps/{id}/diff", Access.APP, "How two versions differ", self.diff,
-                "apps", DiffShape, query=DiffQuery, ids=_ID,
+                "GET", "/admin/apps/{id}/diff", Access.APP, "How two versions differ", self.diff, "apps", DiffShape,
+                query=DiffQuery, ids=_ID,
             ),
             Endpoint(
                 "POST", "/admin/apps/{id}/rollback", Access.APP, "Put an earlier version in force again, as a new one",
@@ -101,13 +93,13 @@ class VersionEndpoints:
 
     async def list(self, ask: Ask) -> VersionsShape:
         """One page, the newest first. Raises NotFound."""
-        query: VersionsQuery = ask.query
+        query: PageQuery = ask.query
         app_id = await self._mine(ask)
         found: tuple[AppConfig, ...] = ()
         if app_id in await self._store.apps.standing((app_id,)):
-            found = await self._store.apps.versions(app_id, before=query.before, limit=query.limit + 1)
-        page = [VersionShape(**_facts(one)) for one in found[: query.limit]]
-        return VersionsShape(versions=page, next=page[-1].version if len(found) > query.limit else None)
+            found = await self._store.apps.versions(app_id, before=query.place, limit=query.page_size + 1)
+        page, token = cut(found, query.page_size, lambda one: one.version)
+        return VersionsShape(versions=[VersionShape(**_facts(one)) for one in page], next_page_token=token)
 
     async def get(self, ask: Ask) -> ReadVersionShape:
         """Raises NotFound."""
@@ -131,7 +123,7 @@ class VersionEndpoints:
         """Raises NotFound, InvalidRequest, Conflict."""
         body: RollbackBody = ask.body
         app_id = await self._mine(ask)
-        aside = self._store.audit.aside(ask.entry(f"app:{app_id}", app_id, version=body.version))
+        aside = ask.aside(f"app:{app_id}", app_id, version=body.version)
         await self._service.rollback(app_id, body.version, ask.author, body.note, body.if_version, aside)
         return shape(*await self._service.get(app_id))
 

@@ -1,7 +1,6 @@
 """What every answer carries, and how answers outside A2A's own envelopes are made."""
 
 import logging
-import re
 from collections.abc import Iterable, Mapping
 from math import ceil
 from typing import Final, Protocol, TypeAlias
@@ -15,6 +14,7 @@ from hector.a2a.errors import INTERNAL, fault_of, rest_error
 from hector.a2a.jsonrpc import Call
 from hector.core.errors import HectorError, StoreUnavailable, Throttled, Unauthenticated
 from hector.core.ids import new_id
+from hector.core.pattern import pattern
 
 log = logging.getLogger("hector.web")
 Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
@@ -35,7 +35,7 @@ NO_CACHE: Final = ((b"cache-control", b"no-store"),)
 TALLY: Final = "hector.tally"
 """Where a request that is limited keeps its Tally."""
 _ID: Final = "hector.request_id"
-_ID_SHAPE: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_ID_SHAPE: Final = pattern(rb"[A-Za-z0-9._-]{1,64}")
 _SAFE: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),

@@ -6,7 +6,7 @@ layers around its router, which contain and word what goes wrong, would have to 
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -21,19 +21,25 @@ from hector.config.server import Server
 from hector.core.audit import Entry
 from hector.core.clock import Clock, SystemClock
 from hector.core.errors import HectorError
+from hector.core.pattern import on_demand
 from hector.store import Store
 from hector.tasks.push import PushService
 from hector.tasks.service import TaskService
 from hector.web.admin import Admin, table
 from hector.web.admin_parts import Parts
 from hector.web.answers import demands, refusal, rpc_refusal
+from hector.web.entrances import McpEntrance, WebhookEntrance
 from hector.web.identity import Gate
 from hector.web.limiting import Limiter
 from hector.web.logins import Logins
+from hector.web.openai_entrance import OpenAiEntrance, Way
 from hector.web.origin import OwnPagesOnly, is_local
 from hector.web.pages import PATHS, Pages
 from hector.web.protocol import Protocol, Rpc
 from hector.web.routes import allowed, make_routes
+
+if TYPE_CHECKING:
+    from hector.web.metrics import Watched
 
 READABLE: Final = (
     "X-Request-Id",
@@ -54,6 +60,7 @@ def create_app(
     clock: Clock | None = None,
     auth: Authenticator | None = None,
     reload: Callable[[Entry], Awaitable[str]] | None = None,
+    watched: "Watched | None" = None,
 ) -> Starlette:
     """The application over a running task service. It owns nothing: whoever made its parts closes them."""
     push = PushService(store, settings.push_notifications)
@@ -63,16 +70,31 @@ def create_app(
     limiter = Limiter(tasks.limits, settings.trusted_proxies)
     gate = Gate(auth, asks, settings.auth.excluded_paths, limiter, Logins(store.audit))
     pages = Pages(apps, tasks, store, settings, clock)
-    parts = Parts(apps, tasks, store, settings, clock, auth, reload)
+    parts = Parts(apps, tasks, store, settings, clock, auth, reload, watched)
     admin = Admin(lambda: table(parts), settings.max_body_bytes, store.audit)
-    routes = make_routes(Protocol(apps, tasks, push, settings), pages) + admin.routes()
+    with on_demand():  # two dozen paths, of which a server on its way up matches none
+        more = () if watched is None else (watched.settings.endpoint,)
+        routes = make_routes(Protocol(apps, tasks, push, settings), pages) + admin.routes(*more)
+        routes.append(McpEntrance(apps, tasks, settings).route())
+        routes += WebhookEntrance(apps, tasks, store, settings, clock).routes()
+        if settings.openai_api:
+            routes += OpenAiEntrance(apps, tasks, store, settings, clock).routes()
     app = Starlette(
         routes=[one.behind(gate) for one in routes],
-        middleware=_pages_allowed(settings),
+        middleware=[*_counted(watched), *_pages_allowed(settings)],
         exception_handlers={404: _no_such_path, 405: _no_such_verb, HectorError: _refused, Exception: _broken},
     )
     app.router.redirect_slashes = False
     return app
+
+
+def _counted(watched: "Watched | None") -> list[Middleware]:
+    """What counts requests, where anything is counted."""
+    if watched is None:
+        return []
+    from hector.web.metrics import Counted  # noqa: PLC0415 - only with metrics
+
+    return [Middleware(Counted, watched.metrics)]
 
 
 def _pages_allowed(settings: Server) -> list[Middleware]:
@@ -110,8 +132,11 @@ async def _no_such_verb(request: Request, _: Exception) -> Response:
 async def _refused(request: Request, error: Exception) -> Response:
     """What a service refuses, or could not do."""
     assert isinstance(error, HectorError)  # noqa: S101 - that is what it is registered for
-    if isinstance(request.scope.get("endpoint"), Rpc):
+    endpoint = request.scope.get("endpoint")
+    if isinstance(endpoint, Rpc):
         return rpc_refusal(request, error)
+    if isinstance(endpoint, Way):
+        return endpoint.refused(request, error)
     return refusal(request, error, demands(error))
 
 

@@ -6,11 +6,11 @@ that gives its rows; `web/admin.py` lists the groups.
 """
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import field
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -19,9 +19,13 @@ from hector.core.audit import ALL_APPS, OK, Entry, by
 from hector.core.errors import NotFound
 from hector.core.identity import Principal, Via
 from hector.core.record import dataclass
+from hector.store.audit import AuditLog
+from hector.store.database import Work
+from hector.store.paging import decode_token, encode_token
 from hector.web.answers import Headers, request_id
 from hector.web.identity import address_of
 
+T = TypeVar("T")
 LONGEST_ID: Final = 256
 """Characters of an id in a path; those of conversations, which clients choose, may have as many."""
 _PLACE: Final = re.compile(r"\{(\w+)(?::\w+)?\}")
@@ -41,6 +45,19 @@ class Query(Input):
     """What it brings behind the question mark. Numbers and truth values are read from their texts."""
 
 
+class PageQuery(Query):
+    """Which page of a list."""
+
+    page_size: int = Field(50, ge=1, le=100, description="How many at most.")
+    page_token: str | None = Field(None, max_length=4000, description="`next_page_token` of the page before.")
+
+    @property
+    def place(self) -> int | None:
+        """The key that the page before ended with, of lists in the order of one. Raises InvalidRequest."""
+        position = decode_token(self.page_token, "page_token")
+        return None if position is None else position[1]
+
+
 class Nothing(Body):
     """The body of a request that wants none: absent, or `{}`."""
 
@@ -49,6 +66,18 @@ class Shape(BaseModel):
     """What an endpoint answers with, as a JSON object."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+
+
+class PageShape(Shape):
+    """A page of a list; the list itself is added by whoever has one."""
+
+    next_page_token: str = Field(description="Empty on the last page.")
+
+
+def cut(found: Sequence[T], size: int, key: Callable[[T], int]) -> tuple[Sequence[T], str]:
+    """A page and the token of the next one, from up to one more than the page holds."""
+    page = found[:size]
+    return page, encode_token((0, key(page[-1]))) if len(found) > size else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +99,7 @@ class Ask:
     endpoint: "Endpoint"
     request: Request
     principal: Principal
+    audit: AuditLog
     query: Any = None
     body: Any = None
     entries: list[Entry] = field(default_factory=list)
@@ -89,6 +119,14 @@ class Ask:
         entry = Entry(self.endpoint.action, thing, outcome, actor, via, app, request, found)
         self.entries.append(entry)
         return entry
+
+    def aside(self, thing: str, app: str = ALL_APPS, **detail: Any) -> Work[None]:
+        """What tells the audit log of this request within the unit of work of the change that it asks for."""
+        return self.audit.aside(self.entry(thing, app, **detail))
+
+    async def note(self, thing: str, app: str = ALL_APPS, **detail: Any) -> None:
+        """Tell the audit log of this request, which changes nothing or has done so."""
+        await self.audit.note(self.entry(thing, app, **detail))
 
     @property
     def thing(self) -> str:

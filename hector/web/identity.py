@@ -14,6 +14,7 @@ from hector.auth.authenticator import Authenticator
 from hector.core.errors import Forbidden, HectorError, Unauthenticated
 from hector.core.identity import OPEN, Principal
 from hector.core.record import dataclass
+from hector.observe import metrics
 from hector.web.limiting import Limiter
 from hector.web.logins import Logins
 
@@ -23,13 +24,25 @@ _AUTHORIZATION: Final = b"authorization"
 _API_KEY: Final = b"x-api-key"
 _HEADERS: Final = frozenset((_AUTHORIZATION, _API_KEY))
 _BEARER: Final = "bearer "
-_ASK: Final = "send a credential as `Authorization: Bearer <token>` or in the header X-API-Key"
+_ASK: Final = (
+    "send a credential as `Authorization: Bearer <token>` or in the header X-API-Key; "
+    "`hector key create` makes one for a program"
+)
+_ASK_ADMIN: Final = (
+    "send the admin secret, or a key with that right, as `Authorization: Bearer <token>`; "
+    "`hector secret rotate` makes a new secret where it was lost, `hector key create --role operator` a key"
+)
 
 
 def principal_of(scope: Scope) -> Principal:
     """Who sends this request, on every route and for every endpoint."""
     found: Principal = scope[_PRINCIPAL]
     return found
+
+
+def principal_found(scope: Scope) -> Principal | None:
+    """The same where a request may not have come so far."""
+    return scope.get(_PRINCIPAL)
 
 
 def credential_of(scope: Scope) -> str | None:
@@ -55,20 +68,38 @@ def _given(name: bytes, value: bytes) -> str | None:
     return text or None
 
 
+def gate_of(scope: Scope) -> "Gate | None":
+    """The gate that a request came through."""
+    found: Gate | None = scope.get(_GATE)
+    return found
+
+
 def address_of(scope: Scope) -> str:
     """Where the request comes from: what the connection says, or a proxy that is trusted."""
-    gate: Gate | None = scope.get(_GATE)
+    gate = gate_of(scope)
     if gate is not None and gate.limiter is not None:
         return gate.limiter.address(scope)
     client = scope.get("client")
     return client[0] if client else ""
 
 
+def was_admitted_by_credential(scope: Scope) -> bool:
+    """Whether whoever sends this request has shown a credential, which may be revoked."""
+    return principal_of(scope) is not OPEN and scope.get(_GATE) is not None
+
+
+async def is_revoked(scope: Scope) -> bool:
+    """Whether the credential of a request that was let in has been revoked meanwhile."""
+    gate: Gate = scope[_GATE]
+    credential = credential_of(scope)
+    return credential is not None and await gate.authenticator.is_revoked(credential, address_of(scope))
+
+
 @dataclass(frozen=True, slots=True)
 class Gate:
     """Lets requests in. `asks`: whether agents take a credential; `excluded`: paths on which they do not.
 
-    Rights above AGENTS always take one.
+    Rights above AGENTS always take one, but for the metrics, whose path may be excluded, too.
     """
 
     authenticator: Authenticator
@@ -98,9 +129,11 @@ class Gate:
         return principal
 
     def _anonymous(self, scope: Scope, access: Access) -> Principal:
-        free = access is Access.PUBLIC or (access is Access.AGENTS and (not self.asks or self._is_excluded(scope)))
+        free = access is Access.PUBLIC or (access is Access.AGENTS and not self.asks)
+        if access in (Access.AGENTS, Access.METRICS):
+            free = free or self._is_excluded(scope)
         if not free:
-            raise Unauthenticated(f"this needs authentication: {_ASK}")
+            raise Unauthenticated(f"this needs authentication: {_ASK if access is Access.AGENTS else _ASK_ADMIN}")
         return OPEN
 
     async def _checked(self, scope: Scope, access: Access, credential: str) -> Principal:
@@ -154,4 +187,8 @@ class Guarded(Route):
     def behind(self, gate: Gate) -> "Guarded":
         """The same, with the gate in front of it."""
         self.app = _Guard(gate, self.access, self.app)
+        if metrics.current is not None:
+            from hector.web.marked import Marked  # noqa: PLC0415 - only with metrics
+
+            self.app = Marked(self.app, self.path)
         return self

@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from starlette.types import Scope
 
-from hector.config.limits import TrustedProxies
 from hector.core.identity import Principal
 from hector.limits.limits import Limits
 from hector.web.answers import TALLY
+
+if TYPE_CHECKING:
+    from hector.config.limits import TrustedProxies
 
 _OF_ONE_SITE: Final = 64
 """Bits of an IPv6 address that one customer's network shares: whoever has one address there has all of them."""
@@ -19,7 +21,7 @@ Ip: TypeAlias = IPv4Address | IPv6Address
 class Limiter:
     """Counts requests before their endpoints run, and remembers for the answer's headers what is left."""
 
-    def __init__(self, limits: Limits, proxies: TrustedProxies | None) -> None:
+    def __init__(self, limits: Limits, proxies: "TrustedProxies | None") -> None:
         self._limits = limits
         self._networks = [ip_network(one, strict=False) for one in proxies.networks] if proxies else []
         self._headers = [name.lower().encode("latin-1") for name in proxies.headers] if proxies else []
@@ -31,15 +33,12 @@ class Limiter:
 
     async def count(self, scope: Scope, principal: Principal) -> None:
         """Count a request. Raises RateLimited, StoreUnavailable."""
-        from hector.limits.rates import CURRENT, Tally  # noqa: PLC0415 - loaded by whoever made the rates
-
         rates = self._limits.rates
         if rates is None:
             return
-        tally = scope[TALLY] = Tally()
-        CURRENT.set(tally)
+        scope[TALLY] = rates.begin()
         if rates.on_requests:
-            await rates.request(principal.caller(), self.address(scope))
+            await rates.request(principal.caller(), self.address(scope) if rates.by_address else "")
 
     def address(self, scope: Scope) -> str:
         """The client's address: that of the socket, unless a proxy that is trusted names another one.

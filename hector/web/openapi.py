@@ -11,9 +11,9 @@ from typing import Any, Final
 from pydantic.json_schema import models_json_schema
 from starlette.responses import Response
 
-from hector import __version__
 from hector.auth.access import Access
 from hector.core.content import JsonObject
+from hector.version import __version__
 from hector.web.admin_input import schema_of
 from hector.web.answers import reply
 from hector.web.endpoints import LONGEST_ID, Ask, Endpoint, Input, Shape
@@ -69,6 +69,23 @@ _PAGES: Final = (
     ("/.well-known/agent-card.json", "The card of the default agent", Access.PUBLIC, True),
 )
 """Path, what it shows, which right it takes, whether there may be none."""
+_DOORS: Final = (
+    ("/v1/models", "get", "The agents that one may see, as models of OpenAI's API", "openai"),
+    ("/v1/models/{model}", "get", "One of them", "openai"),
+    ("/v1/chat/completions", "post", "Ask an agent as OpenAI's chat completions do, whole or streamed", "openai"),
+    ("/v1/responses", "post", "Ask an agent as OpenAI's responses do, whole or streamed", "openai"),
+    ("/mcp", "post", "A message to the MCP server whose tools are agents (block mcp_server)", "mcp"),
+    ("/mcp", "delete", "End a session of the MCP server", "mcp"),
+    *(
+        (path, method, f"A request to the webhook of an agent of {whose}", "webhooks")
+        for path, whose in (
+            ("/webhooks/{path}", "the configuration file"),
+            ("/apps/{app}/webhooks/{path}", "an app of the Admin API"),
+        )
+        for method in ("post", "put", "patch", "get", "delete")
+    ),
+)
+"""Path, method, what it does, tag: what speaks other protocols, which say what is in the bodies."""
 _SUMMARIES: Final = {
     "SEND": "Send a message to an agent",
     "STREAM": "Send a message and follow the task as server-sent events",
@@ -107,13 +124,16 @@ def document(rows: Sequence[Endpoint]) -> JsonObject:
     paths: dict[str, JsonObject] = {}
     for row in rows:
         paths.setdefault(row.shown_path, {})[row.method.lower()] = _operation(row)
-    for path, method, found in (*_a2a(), *_rpc(), *_pages()):
+    for path, method, found in (*_a2a(), *_rpc(), *_doors(), *_pages()):
         paths.setdefault(path, {})[method] = found
     return {
         "openapi": VERSION,
         "info": {"title": "Hector", "version": __version__, "description": _ABOUT, "license": {"name": "MIT"}},
         "servers": [{"url": "/"}],
-        "tags": [{"name": tag} for tag in dict.fromkeys((*(row.tag for row in rows), "agents", "pages"))],
+        "tags": [
+            {"name": tag}
+            for tag in dict.fromkeys((*(row.tag for row in rows), "agents", "openai", "mcp", "webhooks", "pages"))
+        ],
         "paths": paths,
         "components": {
             "schemas": {"Error": _ERROR, **_schemas(rows)},
@@ -199,7 +219,8 @@ def _responses(row: Endpoint) -> JsonObject:
         success["content"] = {"application/json": {"schema": _reference(row.answer)}}
     elif row.status != 204:
         success["content"] = {"application/json": {"schema": {"type": "object"}}}
-    return {str(row.status): success} | _errors(statuses(row), "application/json")
+    kinds = ("application/json",) if row.path.startswith("/admin") else ("application/json", "application/a2a+json")
+    return {str(row.status): success} | _errors(statuses(row), *kinds)
 
 
 def _errors(codes: Sequence[int], *types: str) -> JsonObject:
@@ -262,6 +283,35 @@ def _rpc() -> Iterator[tuple[str, str, JsonObject]]:
             "x-access": Access.AGENTS.value,
         }
         yield path, "post", found
+
+
+def _doors() -> Iterator[tuple[str, str, JsonObject]]:
+    for path, method, summary, tag in _DOORS:
+        streams = ("application/json", "text/event-stream") if method == "post" else ("application/json",)
+        names = re.findall(r"\{(\w+)\}", path)
+        codes = sorted((*_A2A_ERRORS, 409)) if path.startswith("/v1") and method == "post" else _A2A_ERRORS
+        found: JsonObject = {
+            "operationId": f"{tag}_{method}" + re.sub(r"\W+", "_", path).rstrip("_"),
+            "summary": summary,
+            "tags": [tag],
+            "parameters": [
+                {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
+            ],
+            "responses": {"200": {"description": "Done", "content": {kind: {"schema": {}} for kind in streams}}}
+            | {str(code): {"description": _REASONS[code]} for code in codes},
+            "security": [{"bearer": []}, {"key": []}, {}],
+            "x-access": (Access.PUBLIC if tag == "webhooks" else Access.AGENTS).value,
+        }
+        if tag == "webhooks":
+            found["description"] = "Who may come in is a matter of the webhook: by a signature, or by a credential."
+            late = {"504": {"description": "The run takes longer than response.timeout, and goes on"}}
+            done = {"200": found["responses"]["200"], "202": {"description": "Taken; the result follows"}}
+            found["responses"] = {**done, **found["responses"], **late}
+        if method == "post":
+            found["requestBody"] = {"content": {"application/json": {"schema": {}}}}
+        if path == "/mcp" and method == "post":
+            found["responses"] = {"202": {"description": "Taken; it wants no answer"}, **found["responses"]}
+        yield path, method, found
 
 
 def _pages() -> Iterator[tuple[str, str, JsonObject]]:

@@ -7,7 +7,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hector import __version__
+from hector.a2a import wire
 from hector.a2a.card import Document, agent_card, document
 from hector.apps.app import App
 from hector.apps.registry import Apps
@@ -19,8 +19,9 @@ from hector.core.errors import StoreError
 from hector.core.identity import DEFAULT_APP, OPEN, Principal, Via
 from hector.store import Store
 from hector.tasks.service import TaskService
+from hector.version import __version__
 from hector.web.address import base_url
-from hector.web.answers import JSON, Headers, reply, reply_json
+from hector.web.answers import JSON, NO_CACHE, Headers, reply, reply_json
 from hector.web.identity import principal_of
 from hector.web.protocol import visible_agent
 from hector.web.schemes import asks, described, secured
@@ -64,10 +65,14 @@ class Pages:
         self._trouble = ""
 
     async def index(self, request: Request) -> Response:
-        """Who this is and what there is."""
+        """Who this is and what there is; for a browser, the page behind one-time links."""
+        if "text/html" in request.headers.get("accept", ""):
+            from hector.web.unlock import page  # noqa: PLC0415 - most who ask are programs
+
+            return page(request)
         config = self._apps.current.config
         about = {"name": config.name, "description": config.description, "version": __version__, "paths": list(PATHS)}
-        return reply_json(request, about)
+        return reply(request, 200, wire.dumps(about).encode("ascii"), JSON, (*NO_CACHE, (b"vary", b"accept")))
 
     async def agents(self, request: Request) -> Response:
         """The cards of all agents that may be seen."""
@@ -124,13 +129,19 @@ class Pages:
         """That it lives, how to log in and, to those whom agents answer, how busy it is."""
         who = principal_of(request.scope)
         agents = self._apps.current.config.agents.values()
-        report = {
+        report: JsonObject = {
             "status": "ok",
             "version": __version__,
             "agents": sum(sees(who, agent.visibility) for agent in agents),
             "tasks": {"running": self._tasks.running},
             "auth": described(self._settings),
         }
+        knowledge = self._apps.current.knowledge
+        if knowledge is not None and who.app in {None, DEFAULT_APP}:  # ids of its stores are not for other apps
+            report["document_stores"] = await knowledge.glance()
+        rests = self._apps.current.models.rests
+        if rests is not None and (resting := rests.now()):
+            report["models_resting"] = {name: round(seconds, 1) for name, seconds in resting.items()}
         known = ("status", "auth") if who is OPEN and asks(self._settings) else tuple(report)
         return reply_json(request, {name: report[name] for name in known})
 

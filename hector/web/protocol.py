@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
@@ -39,6 +39,17 @@ _STREAMED: Final = frozenset({Operation.STREAM, Operation.SUBSCRIBE})
 _PLACES: Final = {"id": "id", "tenant": "tenant"}
 _PUSH_PLACES: Final = {"id": "taskId", "config": "id", "tenant": "tenant"}
 """Which parameter a placeholder of a path stands for."""
+
+
+class _Asked(NamedTuple):
+    """An operation on behalf of somebody who may see the agent; `old`: in the words of A2A 0.3."""
+
+    caller: Caller
+    agent: str
+    params: JsonObject
+    operation: Operation
+    behind: Position | None
+    old: bool
 
 
 class Protocol:
@@ -133,7 +144,7 @@ class Protocol:
         agent = visible_agent(app, agent_id, who)
         caller = who.caller(app.id)
         if operation in (Operation.SEND, Operation.STREAM):
-            return await self._send(caller, agent, params, operation, behind, old=old)
+            return await self._send(_Asked(caller, agent, params, operation, behind, old))
         if operation is Operation.LIST:
             listing = parse.parse_listing(params)
             page = await self._tasks.list(caller, agent, listing.query)
@@ -142,7 +153,7 @@ class Protocol:
             return await self._push.perform(caller, agent, params, operation, old=old)
         if operation is Operation.EXTENDED_CARD:
             raise ProtocolError(UNSUPPORTED_OPERATION, "this agent has no extended card; its card says everything")
-        return await self._on_task(caller, agent, params, operation, behind, old=old)
+        return await self._on_task(_Asked(caller, agent, params, operation, behind, old))
 
     async def _app(self, who: Principal, operation: Operation, params: JsonObject) -> App:
         """The app that is meant. What a foreign tenant is asked for is missing, as if there were no such tenant."""
@@ -153,43 +164,25 @@ class Protocol:
                 raise NotFound("task", str(params.get("taskId" if operation in PUSH else "id"))[:100]) from None
             raise
 
-    async def _send(
-        self,
-        caller: Caller,
-        agent: str,
-        params: JsonObject,
-        operation: Operation,
-        behind: Position | None,
-        *,
-        old: bool,
-    ) -> JsonObject | TaskStream:
-        sent = v03.parse_send(params) if old else parse.parse_send(params)
+    async def _send(self, asked: _Asked) -> JsonObject | TaskStream:
+        sent = v03.parse_send(asked.params) if asked.old else parse.parse_send(asked.params)
         if sent.push is not None:
-            self._push.check(sent.push, old=old)
+            self._push.check(sent.push, old=asked.old)
         options = SendOptions(sent.return_immediately, sent.history_length, sent.push)
-        if operation is Operation.STREAM:
-            return await self._tasks.stream(caller, agent, sent.message, options, behind)
-        answer = await self._tasks.send(caller, agent, sent.message, options)
-        return v03.answer(answer) if old else render.answer(answer)
+        if asked.operation is Operation.STREAM:
+            return await self._tasks.stream(asked.caller, asked.agent, sent.message, options, asked.behind)
+        answer = await self._tasks.send(asked.caller, asked.agent, sent.message, options)
+        return v03.answer(answer) if asked.old else render.answer(answer)
 
-    async def _on_task(
-        self,
-        caller: Caller,
-        agent: str,
-        params: JsonObject,
-        operation: Operation,
-        behind: Position | None,
-        *,
-        old: bool,
-    ) -> JsonObject | TaskStream:
-        found = parse.parse_task(params)
-        if operation is Operation.SUBSCRIBE:
-            return await self._tasks.subscribe(caller, agent, found.id, behind)
-        if operation is Operation.CANCEL:
-            task = await self._tasks.cancel(caller, agent, found.id, found.metadata)
+    async def _on_task(self, asked: _Asked) -> JsonObject | TaskStream:
+        found = parse.parse_task(asked.params)
+        if asked.operation is Operation.SUBSCRIBE:
+            return await self._tasks.subscribe(asked.caller, asked.agent, found.id, asked.behind)
+        if asked.operation is Operation.CANCEL:
+            task = await self._tasks.cancel(asked.caller, asked.agent, found.id, found.metadata)
         else:
-            task = await self._tasks.get(caller, agent, found.id, found.history_length)
-        return v03.task(task) if old else render.task(task)
+            task = await self._tasks.get(asked.caller, asked.agent, found.id, found.history_length)
+        return v03.task(task) if asked.old else render.task(task)
 
     async def _follow(
         self,

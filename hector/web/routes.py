@@ -31,7 +31,7 @@ class _Agent(Convertor[str | None]):
 class _Tenant(Convertor[str | None]):
     """A2A allows for `{tenant}/` before every operation; words that already mean something are no tenants."""
 
-    regex = "(?:(?!agents/|tasks/)[^/]+/)?"
+    regex = "(?:(?!agents/|tasks/|webhooks/)[^/]+/)?"
 
     def convert(self, value: str) -> str | None:
         return value[:-1] or None

@@ -7,15 +7,18 @@ from typing import Final
 
 from hector.a2a.errors import UNAVAILABLE, ProtocolError
 from hector.a2a.stream import PING, EventStream
-from hector.core.errors import HectorError
+from hector.core.errors import HectorError, Unauthenticated
 from hector.tasks.follow import TaskStream
 from hector.tasks.positions import prefix
 from hector.web.asgi import Exchange
+from hector.web.identity import is_revoked, was_admitted_by_credential
 
 PING_SECONDS: Final = 15.0
 """Silence after which a comment keeps proxies from closing the connection."""
 SLOW_SECONDS: Final = 60.0
 """How long one write may wait for a client that does not read."""
+LOOK_SECONDS: Final = 5.0
+"""Time between two looks at whether the credential of a stream was revoked."""
 
 _HEADERS: Final = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
 
@@ -37,7 +40,7 @@ class Follower:
         leash = asyncio.timeout(None)
         try:
             async with leash:
-                watcher = self._loop.create_task(self._watch(leash))
+                watcher = self._loop.create_task(self._watch(leash, fail))
                 try:
                     await self._pump(fail, until_interrupted=until_interrupted)
                 finally:
@@ -79,8 +82,10 @@ class Follower:
         await self._exchange.write(blob, last=last)
         self._writing = False
 
-    async def _watch(self, leash: asyncio.Timeout) -> None:
-        """Pull the leash when the client has gone or does not read; keep a silent connection alive."""
+    async def _watch(self, leash: asyncio.Timeout, fail: Callable[[HectorError], bytes]) -> None:
+        """Pull the leash when the client has gone, does not read or has no right any more; keep silence alive."""
+        looks = was_admitted_by_credential(self._exchange.scope)
+        longest = LOOK_SECONDS if looks else PING_SECONDS
         while True:
             silent = self._loop.time() - self._last_write
             if self._writing and silent > SLOW_SECONDS:
@@ -89,9 +94,12 @@ class Follower:
                 await self._write(PING)
                 continue
             try:
-                async with asyncio.timeout(PING_SECONDS if self._writing else PING_SECONDS - silent):
+                async with asyncio.timeout(min(longest, PING_SECONDS if self._writing else PING_SECONDS - silent)):
                     await self._exchange.disconnected()
             except TimeoutError:
-                continue
+                if not looks or not await is_revoked(self._exchange.scope):
+                    continue
+                if not self._writing:
+                    await self._write(fail(Unauthenticated("the credential of this stream was revoked")), last=True)
             break
         leash.reschedule(self._loop.time())

@@ -12,7 +12,7 @@ import pytest
 from hector.auth.opening import one_time_code
 from hector.core.clock import SystemClock
 from hector.store import open_store
-from tests.admin.test_swap import CONFIG, SECRET, World, body_of, fill, filled
+from tests.admin.test_swap import CONFIG, SECRET, World, body_of, config_of, fill, filled
 from tests.smoke.frontdoor import FORMS, ROOT, Hector
 
 BODIES: Final[dict[str, Any]] = {
@@ -31,7 +31,7 @@ BESIDE: Final = ("credential.use", "tool.call", "tool.result")
 def world(tmp_path: Path) -> Iterator[World]:
     patience = {"enabled": True, "allow_private": True}
     block = {"auth": {"secret": SECRET}, "push_notifications": patience}
-    config = {**CONFIG, "server": block, "tenants": {"patterns": True}}
+    config = {**CONFIG, "server": block, "tenants": {"patterns": True, "hosts": ["127.0.0.1"]}}
     place = ("--config", str(tmp_path / "config.json"), "--database", f"sqlite://{tmp_path / 'hector.db'}")
     (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
     with Hector(FORMS["source"], tmp_path, {"PYTHONPATH": str(ROOT)}).serve(*place) as server:
@@ -50,7 +50,7 @@ def changes(world: World) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 def objects_of_new_app(world: World, admin: httpx.Client, app: str) -> dict[str, str]:
-    made = admin.post("/admin/apps", json={"id": app, "name": app, "config_json": json.dumps(CONFIG)})
+    made = admin.post("/admin/apps", json={"id": app, "name": app, "config_json": config_of(app)})
     assert made.status_code == 201, made.text
     key = admin.post("/admin/keys", json={"name": app, "role": "app", "app_id": app}).json()["key"]
     return fill(world, key, app)
@@ -90,7 +90,10 @@ def test_each_change_leaves_one_entry(world: World) -> None:
             if name == "post_admin_unlock":
                 body = {"code": link(world)}
             before = head(admin)
-            answer = admin.request(method, filled(path, operation, objects), json=body)
+            whose = (
+                {"app_id": objects["app"]} if operation["tags"][0] in ("memories", "artifacts", "documents") else None
+            )
+            answer = admin.request(method, filled(path, operation, objects), json=body, params=whose)
             assert answer.is_success, (name, answer.status_code, answer.text)
             found = noted(admin, before)
             assert [one["outcome"] for one in found] == ["ok"], (name, found)

@@ -117,13 +117,14 @@ def test_dead_letters_are_listed_requeued_and_dropped(folder: Path) -> None:
         other = bury(server, "other")
         figures = get(server, "/admin/queue/stats")
         assert get(server, "/admin/queue") == figures
-        assert (figures["completed"], figures["dead_letter"], figures["pending"]) == (1, 4, 0)
+        assert (figures["completed"], figures["dead_letter"], figures["pending"], figures["timers"]) == (1, 4, 0, 0)
         assert figures["avg_processing_time"] > 0
         assert get(server, "/admin/queue", app_id="other")["dead_letter"] == 1
         page = get(server, "/admin/queue/dlq", limit=2, app_id="default")
         assert ([one["id"] for one in page["items"]], page["count"]) == ([keys[2], keys[1]], 2)
         rest = get(server, "/admin/queue/dlq", limit=2, app_id="default", page_token=page["next_page_token"])
         assert ([one["id"] for one in rest["items"]], rest["next_page_token"]) == ([keys[0]], "")
+        assert len(get(server, "/admin/queue/dlq", page_size=1, app_id="default")["items"]) == 1
         letter = get(server, f"/admin/queue/dlq/{keys[0]}")
         assert (letter["cause"], letter["payload"]) == ("it was late", {"api_key": "***", "to": "x"})
         done = server.client.post(f"/admin/queue/dlq/{keys[0]}/requeue", headers=AS_ADMIN)
@@ -136,6 +137,27 @@ def test_dead_letters_are_listed_requeued_and_dropped(folder: Path) -> None:
         assert [(one["action"], one["object"]) for one in noted if one["outcome"] == "ok"] == [
             ("dead_letter.drop", f"job:{other}")
         ]
+
+
+@pytest.mark.proves("approval.admin")
+@pytest.mark.parametrize("state", ["pending", "decided"])
+def test_approvals_are_paged_as_all_lists_and_by_their_keys(folder: Path, state: str) -> None:
+    rules = ({"turn": 0, "tool_calls": [{"name": "save_artifact", "args": {"name": "a", "text": "b"}}]}, {"text": "hi"})
+    tools = {"save_artifact": {"type": "function", "handler": "save_artifact", "require_approval": True}}
+    with live(helper(*rules, tools=["save_artifact"]) | {"tools": tools}, folder) as server:
+        for number in range(3):
+            server.send("go", contextId=f"c-{number}")
+        keys = [one["key"] for one in get(server, "/admin/approvals")["approvals"]]
+        if state == "decided":
+            for key in keys:
+                server.client.post(f"/admin/approvals/{key}", json={"decision": "deny"}, headers=AS_ADMIN)
+            keys.reverse()
+        first = get(server, "/admin/approvals", state=state, page_size=2)
+        rest = get(server, "/admin/approvals", state=state, page_size=2, page_token=first["next_page_token"])
+        assert [one["key"] for one in first["approvals"] + rest["approvals"]] == keys
+        assert (rest["next_page_token"], rest["next"]) == ("", None)
+        assert get(server, "/admin/approvals", state=state, page_size=2, after=first["next"]) == rest
+        get(server, "/admin/approvals", 400, page_token="x")
 
 
 @pytest.mark.proves("audit.page")
@@ -154,3 +176,50 @@ def test_the_audit_log_is_paged_and_filtered(folder: Path) -> None:
         assert get(server, "/admin/audit", since="2100-01-01T00:00:00Z")["entries"] == []
         assert get(server, "/admin/audit", before="2000-01-01")["entries"] == []
         get(server, "/admin/audit", 400, since="yesterday")
+
+
+@pytest.mark.proves("admin.memories")
+def test_what_is_known_of_a_user_is_listed_and_forgotten(folder: Path) -> None:
+    fact = {"name": "remember", "args": {"text": r"\1"}}
+    rules = ({"user": "remember (.*)", "turn": 0, "tool_calls": [fact]}, {"text": "noted"})
+    config = helper(*rules, tools=["remember"]) | {"storage": {"memory": {"turns": False}}}
+    with live(config, folder) as server:
+        for text in ("tea", "milk", "sugar"):
+            server.send(f"remember {text}", contextId=f"c-{text}")
+        first = get(server, "/admin/memories", page_size=2)
+        assert [one["text"] for one in first["memories"]] == ["sugar", "milk"]
+        assert (first["memories"][0]["kind"], first["memories"][0]["session"]) == ("fact", "c-sugar")
+        (last,) = get(server, "/admin/memories", page_token=first["next_page_token"])["memories"]
+        assert get(server, "/admin/memories", user_id="eva")["memories"] == []
+        gone = f"/admin/memories/{last['id']}"
+        assert server.client.delete(gone, params={"user_id": "eva"}, headers=AS_ADMIN).status_code == 404
+        assert server.client.delete(gone, headers=AS_ADMIN).status_code == 204
+        assert server.client.delete("/admin/memories", headers=AS_ADMIN).json() == {"removed": 2}
+        assert get(server, "/admin/memories")["memories"] == []
+        (noted,) = get(server, "/admin/audit", action="memory.clear")["entries"]
+        assert (noted["object"], noted["outcome"]) == ("memories:default", "ok")
+
+
+@pytest.mark.proves("admin.artifacts")
+def test_artifacts_are_listed_read_and_deleted(folder: Path) -> None:
+    save = {"name": "save_artifact", "args": {"name": r"\1", "text": r"\2"}}
+    rules = ({"user": "save (\\S+) (.*)", "turn": 0, "tool_calls": [save]}, {"text": "saved"})
+    with live(helper(*rules, tools=["save_artifact"]), folder) as server:
+        for text in ("save plan.md one", "save plan.md two", "save user:me.md Ana"):
+            server.send(text, contextId="c")
+        of_session: dict[str, Any] = {"session_id": "c"}
+        (plan,) = get(server, "/admin/artifacts", **of_session)["artifacts"]
+        assert (plan["name"], plan["version"], plan["media_type"], plan["size"]) == ("plan.md", 2, "text/plain", 3)
+        found = get(server, "/admin/artifacts/plan.md", **of_session)
+        assert (found["parts"][0]["text"], [one["version"] for one in found["versions"]]) == ("two", [2, 1])
+        assert get(server, "/admin/artifacts/plan.md", version=1, **of_session)["parts"][0]["text"] == "one"
+        get(server, "/admin/artifacts/plan.md", 404, version=3, **of_session)
+        get(server, "/admin/artifacts/plan.md", 404)
+        get(server, "/admin/artifacts", 404, session_id="other")
+        assert [one["name"] for one in get(server, "/admin/artifacts")["artifacts"]] == ["user:me.md"]
+        assert get(server, "/admin/artifacts/me.md")["parts"][0]["text"] == "Ana"
+        assert server.client.delete("/admin/artifacts/user:me.md", headers=AS_ADMIN).status_code == 204
+        assert get(server, "/admin/artifacts")["artifacts"] == []
+        gone = server.client.delete("/admin/artifacts/plan.md", params=of_session, headers=AS_ADMIN)
+        assert gone.status_code == 204
+        assert get(server, "/admin/artifacts", **of_session)["artifacts"] == []

@@ -22,6 +22,9 @@ def test_the_document_is_public_and_complete(folder: Path) -> None:
     for path in ("/admin/sessions/{id}", "/admin/queue/dlq/{id}/requeue", "/admin/audit", "/openapi.json"):
         assert path in found["paths"]
     assert "/agents/{agent}/message:send" in found["paths"]
+    assert {"/v1/models", "/v1/models/{model}", "/v1/chat/completions", "/v1/responses", "/mcp"} <= found[
+        "paths"
+    ].keys()
     for schema in found["components"]["schemas"].values():
         Draft202012Validator.check_schema(schema)
     references = set(_references(found))

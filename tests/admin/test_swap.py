@@ -8,6 +8,7 @@ every role that has the right to an endpoint, name the objects of `blue`: each a
 import asyncio
 import json
 import re
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,9 +19,12 @@ import pytest
 
 from hector.auth.access import Access, allows
 from hector.core.identity import Principal, Role, Via
+from hector.core.ids import new_id
 from hector.core.job import NewJob
 from hector.core.task import Caller
 from hector.store import open_store
+from hector.store.artifacts import Kept
+from hector.store.memories import NewMemory
 from tests.smoke.frontdoor import FORMS, ROOT, Hector
 from tests.web.live import user
 
@@ -47,6 +51,14 @@ CONFIG: Final[dict[str, Any]] = {
 }  # fmt: skip
 
 
+def config_of(app: str) -> str:
+    """What an app is made with: its document stores are called after it. `seen` is only searched."""
+    source = {"type": "api", "api": {"url": "http://127.0.0.1:9/"}}
+    seen = {"type": "collection", "collection": f"docs-{app}"}
+    stores = {f"docs-{app}": {"source": source, "embedder": "none"}, f"seen-{app}": {"source": seen}}
+    return json.dumps({**CONFIG, "document_stores": stores})
+
+
 def has_right(role: Role, access: str) -> bool:
     """Whether somebody of the app `red` has the right that an endpoint takes."""
     return allows(Principal("x", role, Via.API_KEY, "red"), Access(access))
@@ -71,7 +83,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     keys.append({"name": "bob", "key": BOB, "role": "user", "app": "red"})
     auth = {"secret": SECRET, "api_keys": keys}
     server_block = {"auth": auth, "push_notifications": {"enabled": True, "allow_private": True}}
-    config = {**CONFIG, "server": server_block, "tenants": {"patterns": True}}
+    own = {"notes": {"source": {"type": "directory", "path": "notes"}, "embedder": "none"}}
+    tenants = {"patterns": True, "hosts": ["127.0.0.1"]}
+    config = {**CONFIG, "server": server_block, "tenants": tenants, "document_stores": own}
+    config["vector_stores"] = {"default": {"type": "chromem", "persist_path": str(folder / "indexes")}}
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     with Hector(FORMS["source"], folder, {"PYTHONPATH": str(ROOT)}).serve(
         *("--config", str(folder / "config.json"), "--database", f"sqlite://{folder / 'hector.db'}")
@@ -80,7 +95,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         with made.client(SECRET) as admin:
             made.document = admin.get("/openapi.json").json()
             for app in APPS:
-                created = admin.post("/admin/apps", json={"id": app, "name": app, "config_json": json.dumps(CONFIG)})
+                created = admin.post("/admin/apps", json={"id": app, "name": app, "config_json": config_of(app)})
                 assert created.status_code == 201, created.text
         yield made
 
@@ -112,8 +127,31 @@ def fill(world: World, credential: str, app: str) -> dict[str, str]:
             "approval": str(found[0]["key"]),
             "task": open_task["id"],
             "push config": push.json()["id"] if push.status_code == 200 else "x",
+            "memory": keep(world, app),
+            "artifact": "notes.txt",
+            "document store": f"docs-{app}",
+            "call": "call-1",
             "job": str(bury(world, app)),
         }
+
+
+def keep(world: World, app: str) -> str:
+    """A memory of an app's user, whose id is the answer, and an artifact called notes.txt."""
+    memory = NewMemory(new_id(), WORD, "fact", "c", "", "helper", 1.0)
+    artifact = Kept(
+        "notes.txt", of_user=True, media_type="text/plain", size=1, agent="", event="", created=1, body="{}"
+    )
+
+    async def work() -> None:
+        store = await open_store(f"sqlite://{world.database}", visitor=True)
+        try:
+            await store.memories.add(Caller(app), [memory], 1000)
+            await store.database.write(lambda con: store.artifacts.add(con, Caller(app), 0, [artifact]))
+        finally:
+            await store.aclose()
+
+    asyncio.run(work())
+    return memory.id
 
 
 def bury(world: World, app: str) -> int:
@@ -272,3 +310,30 @@ def test_objects_of_another_user_do_not_exist(world: World) -> None:
     print(f"{seen} ways to another user's objects")
     with world.client(BOB) as owner:
         assert owner.get(f"/agents/helper/tasks/{bobs['task']}").status_code == 200
+
+
+def test_a_store_that_is_only_searched_is_not_indexed(world: World) -> None:
+    with world.client(SECRET) as admin:
+        for store, expected in (("docs-red", 202), ("seen-red", 409), ("docs-blue", 404)):
+            answer = admin.post(f"/admin/document-stores/{store}/index", params={"app_id": "red"}, json={})
+            assert answer.status_code == expected, (store, answer.text)
+
+
+@pytest.mark.proves("rag.index.tenants")
+def test_indexes_of_apps_are_where_the_operator_keeps_them_from_the_start(world: World) -> None:
+    folder = world.database.parent / "indexes" / "green"
+    until = time.monotonic() + 20
+    with world.client(SECRET) as admin:
+        made = admin.post("/admin/apps", json={"id": "green", "name": "green", "config_json": config_of("green")})
+        assert made.status_code == 201, made.text
+        while not (folder / "docs-green" / "index.db").exists():
+            assert time.monotonic() < until, "nothing is indexed before the app is used"
+            time.sleep(0.05)
+        assert admin.delete("/admin/apps/green").status_code in {200, 202, 204}
+    assert not folder.exists()
+
+
+def test_health_names_the_stores_of_the_servers_own_app_to_no_other(world: World) -> None:
+    for key, told in ((SECRET, True), (KEYS[Role.USER, "red"], False), (KEYS[Role.OPERATOR, "red"], False)):
+        with world.client(key) as client:
+            assert ("document_stores" in client.get("/health").json()) is told

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -74,7 +75,10 @@ def test_a_pipe_tells_by_its_exit_code(server: Served, tmp_path: Path) -> None:
     assert (failed.returncode, failed.stdout) == (1, "")
     assert "no such luck" in failed.stderr
     asked = pipe("ask", "--url", server.url, folder=tmp_path)
-    assert (asked.returncode, asked.stdout, asked.stderr) == (1, "", "hector: the agent asks: Which colour?\n")
+    question, _, task = asked.stderr.partition("\nhector: to answer, say it to the same agent with --task ")
+    assert (asked.returncode, asked.stdout, question) == (1, "", "hector: the agent asks: Which colour?")
+    answered = pipe("red", "--url", server.url, "--task", task.strip(), folder=tmp_path)
+    assert (answered.returncode, answered.stdout) == (0, "So it is red.\n")
     away = pipe("hi", "--url", "http://127.0.0.1:1", folder=tmp_path)
     assert (away.returncode, away.stdout) == (1, "")
     assert "is the server running" in away.stderr
@@ -139,6 +143,25 @@ def test_without_a_server_the_agent_runs_in_this_process(tmp_path: Path) -> None
     assert "none.yaml" in wrong.stderr
 
 
+@pytest.mark.proves("egress.enforced")
+def test_the_network_policy_of_the_environment_holds_without_a_server(tmp_path: Path) -> None:
+    (tmp_path / "other.yaml").write_text(
+        "llms: {far: {provider: openai, model: m, api_key: none, base_url: 'http://203.0.113.5/v1'}}", encoding="utf-8"
+    )
+    done = pipe("hi", "--config", "other.yaml", folder=tmp_path, HECTOR_EGRESS="none")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "forbids the connection to 203.0.113.5:80 (purpose model)" in done.stderr
+
+
+@pytest.mark.proves("cli.chat")
+def test_an_mcp_server_that_cannot_be_started_is_said(tmp_path: Path) -> None:
+    tools = "tools: {weather: {type: mcp, command: no-such-program}}\nagents: {first: {tools: [weather]}}\n"
+    (tmp_path / "other.yaml").write_text(CONFIG.partition("agents:")[0] + tools, encoding="utf-8")
+    done = pipe("hi", "--config", "other.yaml", folder=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "Hello, **you**.\nBye.\n")
+    assert "MCP server weather is away: 'no-such-program' was not found" in done.stderr
+
+
 @pytest.mark.proves("cli.chat")
 def test_a_database_in_use_does_not_stop_a_chat(server: Served) -> None:
     done = pipe("hi", "--config", "config.yaml", folder=server.folder)
@@ -174,7 +197,7 @@ def test_a_conversation_at_a_terminal(server: Served) -> None:
         screen.expect("first › ")
         screen.type("remember milk\r")
         shown = screen.expect("first › ")
-        assert "\x1b[2mLet\x1b[0m\x1b[2m me" in shown
+        assert "Let me keep milk." in "".join(re.findall(r"\x1b\[2m([^\x1b]*)\x1b\[0m", shown))
         assert "⚙ save_artifact(name: note.txt, text: milk) → saved artifact" in shown
         assert "▤ note.txt (4 characters)" in shown
         assert "\r\n\r\nNoted.\r\n\r\n" in shown

@@ -1,6 +1,7 @@
 """A program that brings its own tools: what those do wrong stays theirs, in a real server process."""
 
 import json
+import re
 import signal
 import sys
 import threading
@@ -176,4 +177,5 @@ def test_a_shape_that_is_no_schema_is_found_before_the_first_answer(hector: Hect
         assert ended.returncode == 2
         assert "agents.helper.structured_output.schema" in ended.stderr
         assert "it is not a JSON Schema: type: 'objekt'" in ended.stderr
+        assert re.search(r"c\.yaml:\d+:\d+: error", ended.stderr)
         assert "Traceback" not in ended.stderr

@@ -7,15 +7,18 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from tests.net import authority
 from tests.smoke.frontdoor import FORMS, PATIENCE, Hector, Server
 
+PASSWORD = "of the key"
 AGENT = {
     "llms": {"default": {"provider": "scripted", "rules": [{"text": "hello"}]}},
     "agents": {"helper": {"instruction": "Help."}},
@@ -104,6 +107,16 @@ def test_a_kept_connection_may_rest_longer_than_a_head_may_take(bounded: Server)
         assert (first.status_code, client.get("/livez").status_code) == (200, 200)
 
 
+@pytest.mark.proves("ops.request-heads")
+@pytest.mark.parametrize("path", ["/livez", "/nothing-there"])
+def test_who_asks_for_the_head_alone_gets_it_at_once(bounded: Server, path: str) -> None:
+    with httpx.Client(base_url=bounded.url, timeout=PATIENCE) as client:
+        for _ in range(2):  # over one connection
+            whole, head = client.get(path), client.head(path)
+            assert (head.status_code, head.content) == (whole.status_code, b"")
+            assert head.headers["content-length"] == str(len(whole.content))
+
+
 @pytest.mark.proves("ops.security-headers")
 @pytest.mark.parametrize("path", ["/", "/livez", "/agents", "/nothing-there", "/agents/helper"])
 def test_answers_are_data_to_browsers(bounded: Server, path: str) -> None:
@@ -114,9 +127,18 @@ def test_answers_are_data_to_browsers(bounded: Server, path: str) -> None:
     assert "strict-transport-security" not in answer.headers
 
 
-def certificate(folder: Path) -> Path:
-    """A new authority in `folder`, and its certificate for 127.0.0.1 as `server.pem`; the authority's file."""
+def certificate(folder: Path, password: str = "") -> Path:
+    """A new authority in `folder`, and its certificate for 127.0.0.1 as `server.pem`; the authority's file.
+
+    With a password, the key is encrypted.
+    """
     found, _ = authority.make(folder)
+    if password:
+        pem = folder / "server.pem"
+        key = serialization.load_pem_private_key(pem.read_bytes(), None)
+        lock = serialization.BestAvailableEncryption(password.encode())
+        locked = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, lock)
+        pem.write_bytes(locked + pem.read_bytes().partition(b"-----END PRIVATE KEY-----\n")[2])
     return found
 
 
@@ -129,12 +151,18 @@ def subject_key(server: Server) -> bytes:
 @pytest.fixture
 def secure(tmp_path: Path) -> Iterator[tuple[Server, Path]]:
     """A server that speaks TLS, and the file of the authority that vouches for it."""
-    trusted = certificate(tmp_path)
-    write(tmp_path, tls={"cert_file": "server.pem"})
-    hector = Hector(FORMS["source"], tmp_path, {"SSL_CERT_FILE": str(trusted)})
+    trusted = certificate(tmp_path, PASSWORD)
+    with securely(tmp_path, trusted, ssl.create_default_context(cafile=str(trusted))) as server:
+        yield server, trusted
+
+
+@contextmanager
+def securely(folder: Path, trusted: Path, context: ssl.SSLContext, **tls: str) -> Iterator[Server]:
+    """A server with the certificate in a folder, once clients with this context reach it."""
+    write(folder, tls={"cert_file": "server.pem", "key_password": PASSWORD, **tls})
+    hector = Hector(FORMS["source"], folder, {"SSL_CERT_FILE": str(trusted)})
     with hector.serve("--config", "c.yaml", ready=False) as server:
         server.url = server.url.replace("http://", "https://")
-        context = ssl.create_default_context(cafile=str(trusted))
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
@@ -143,7 +171,21 @@ def secure(tmp_path: Path) -> Iterator[tuple[Server, Path]]:
             except httpx.TransportError:
                 assert time.monotonic() < deadline, server.text()
                 time.sleep(0.05)  # nothing announces that a port begins to listen
-        yield server, trusted
+        yield server
+
+
+@pytest.mark.proves("ops.tls")
+def test_only_clients_of_an_authority_come_in_and_none_with_an_older_version(tmp_path: Path) -> None:
+    trusted = certificate(tmp_path, PASSWORD)
+    ours, strange, old = (ssl.create_default_context(cafile=str(trusted)) for _ in range(3))
+    for context in (ours, old):
+        context.load_cert_chain(tmp_path / "server.pem", password=PASSWORD)
+    old.maximum_version = ssl.TLSVersion.TLSv1_2
+    with securely(tmp_path, trusted, ours, client_ca_file=str(trusted), min_version="1.3") as server:
+        for context in (strange, old):
+            with pytest.raises(httpx.TransportError):
+                httpx.get(f"{server.url}/livez", verify=context)
+        assert httpx.get(f"{server.url}/livez", verify=ours).status_code == 200
 
 
 @pytest.mark.proves("ops.tls")
@@ -186,7 +228,7 @@ def test_a_renewed_certificate_counts_without_a_restart_and_half_of_one_does_not
     assert subject_key(server) == before
     fresh = tmp_path / "fresh"
     fresh.mkdir()
-    certificate(fresh)
+    certificate(fresh, PASSWORD)
     shutil.copy(fresh / "server.pem", pem)
     server.process.send_signal(signal.SIGHUP)
     wait_for_words(server, "certificate taken up")
@@ -209,6 +251,7 @@ def wait_for_words(server: Server, words: str) -> None:
         ({"cert_file": "gone.pem"}, ("server.tls.cert_file", "gone.pem", "PEM")),
         ({"cert_file": "c.yaml"}, ("server.tls", "c.yaml", "PEM")),
         ({"cert_file": "server.pem", "key_file": "other/server.pem"}, ("is not the one of the certificate",)),
+        ({"cert_file": "locked/server.pem", "key_password": "wrong"}, ("server.tls.key_password is wrong",)),
         ({"cert_file": "server.pem", "client_ca_file": "gone.pem"}, ("server.tls.client_ca_file", "gone.pem")),
         ({}, ("server.tls", "TLS needs a certificate")),
         ({"cert_file": "server.pem", "min_version": "1.1"}, ("server.tls.min_version", "1.2")),
@@ -218,8 +261,9 @@ def test_wrong_files_are_named_before_anything_starts(
     tmp_path: Path, tls: dict[str, str], words: tuple[str, ...]
 ) -> None:
     certificate(tmp_path)
-    (tmp_path / "other").mkdir()
-    certificate(tmp_path / "other")
+    for name, password in (("other", ""), ("locked", PASSWORD)):
+        (tmp_path / name).mkdir()
+        certificate(tmp_path / name, password)
     write(tmp_path, tls=tls)
     done = Hector(FORMS["source"], tmp_path).run("serve", "--config", "c.yaml", "--port", "0")
     assert done.returncode == 2

@@ -4,6 +4,7 @@ from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from textwrap import dedent
 
+from hector.config.agents import LlmAgent
 from hector.config.environment import Environment
 from hector.config.findings import Finding, InvalidConfig, dotted
 from hector.config.load import Loaded, load_config
@@ -53,3 +54,10 @@ def brief(finding: Finding) -> str:
     """`line:column kind path`: enough to compare, independent of the wording."""
     place = f"{finding.position.line}:{finding.position.column}" if finding.position else "-"
     return f"{place} {finding.kind} {dotted(finding.where)}".rstrip()
+
+
+def llm_agent(found: HectorConfig, name: str) -> LlmAgent:
+    """An agent that is run by a model."""
+    agent = found.agents[name]
+    assert isinstance(agent, LlmAgent)
+    return agent

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from hector.tools.sandbox import trouble
 from tests.config.sample import KEYS, write
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +40,42 @@ GOOD = f"""
           lines.
 """
 BAD = "server:\n  prot: 1\nagents:\n  a: {llm: nope}\n"
+
+
+@pytest.mark.proves("cli.validate")
+def test_what_this_machine_lacks_is_a_warning(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        """
+        llms: {main: {provider: scripted}}
+        tools:
+          gone: {type: mcp, command: no-such-program}
+          away: {type: mcp, command: python3, cwd: no/such/folder}
+          off: {type: mcp, command: no-such-program, enabled: false}
+          shell: {type: command, sandbox: {require: landlock}}
+          plain: {type: command}
+        document_stores:
+          gone: {source: {path: no/such/docs}}
+          text: {source: hector.yaml}
+          here: {source: {path: .}}
+          copy: {source: {git: {url: "file:///no/such.git"}}}
+        """,
+    )
+    done = hector(tmp_path, "validate", "hector.yaml", "--format", "json", env={"PATH": "/nowhere"})
+    assert done.returncode == 0
+    warnings = {one["path"]: one["message"] for one in json.loads(done.stdout)["warnings"]}
+    assert warnings.pop("tools.gone.command") == "the program is not on the PATH of this machine, or may not be run"
+    assert warnings.pop("tools.away.cwd") == "there is no such folder on this machine"
+    stores = [warnings.pop(f"document_stores.{one}.source.{key}")
+              for one, key in (("gone", "path"), ("text", "path"), ("copy", "git.url"))]  # fmt: skip
+    assert stores == [
+        "there is no folder 'no/such/docs' on this machine", "'hector.yaml' is no folder",
+        "there is no folder '/no/such.git' on this machine",
+    ]  # fmt: skip
+    said = hector(tmp_path, "validate", env={"PATH": "/nowhere"}).stderr
+    assert re.search(r"hector\.yaml:9:\d+: warning: document_stores\.gone\.source\.path: there is no folder", said)
+    assert warnings.keys() <= {"tools.shell.sandbox.require"}
+    assert bool(warnings) == bool(trouble("landlock") and trouble("namespaces"))
 
 
 @pytest.mark.proves("cli.validate", "config.reviewable")
@@ -132,7 +170,14 @@ def test_no_file_at_all(tmp_path: Path) -> None:
 
 def test_the_variable_and_the_default_file(tmp_path: Path) -> None:
     write(tmp_path, "name: one\nllms: {d: {provider: ollama}}\n", ".hector/config.yaml")
+    write(tmp_path, "name: three\nllms: {d: {provider: ollama}}\n", "hector.yaml")
     assert hector(tmp_path, "validate").stdout.startswith(".hector/config.yaml: valid")
+    said = hector(tmp_path, "index").stderr
+    assert ".hector/config.yaml declares none under document_stores" in said
+    assert "--config hector.yaml names it" in said
+    (tmp_path / ".hector/config.yaml").unlink()
+    assert hector(tmp_path, "validate").stdout.startswith("hector.yaml: valid")
+    assert "hector.yaml declares none" in hector(tmp_path, "search", "x").stderr
     write(tmp_path, "name: two\nllms: {d: {provider: ollama}}\n", "two.yaml")
     assert hector(tmp_path, "validate", env={"HECTOR_CONFIG": "two.yaml"}).stdout.startswith("two.yaml: valid")
 
@@ -225,10 +270,17 @@ def test_init_never_overwrites(tmp_path: Path) -> None:
 def test_all_tools_by_the_bare_flag(tmp_path: Path) -> None:
     hector(tmp_path, "init", "-o", "a.yaml", "--tools", env=OFFLINE)
     data = yaml.safe_load((tmp_path / "a.yaml").read_text(encoding="utf-8"))
-    assert "ask_user" in data["agents"]["assistant"]["tools"]
-    done = hector(tmp_path, "init", "-o", "b.yaml", "--tools", "web_fetch", env=OFFLINE)
+    tools = data["agents"]["assistant"]["tools"]
+    assert {"ask_user", "filetool", "bash", "web_fetch", "web_request", "todo_write"} <= set(tools)
+    assert {"exit_loop", "web_search", "memory_search"}.isdisjoint(tools), "these need a loop, a key, a memory"
+    assert hector(tmp_path, "validate", "--config", "a.yaml", env=OFFLINE).stderr == ""
+    done = hector(tmp_path, "init", "-o", "c.yaml", "--tools", "all", env={**OFFLINE, "TAVILY_API_KEY": "k"})
+    assert "web_search" in (tmp_path / "c.yaml").read_text(encoding="utf-8")
+    asked = "you are asked before each bash and web_request and before filetool changes a file"
+    assert asked in done.stdout + done.stderr
+    done = hector(tmp_path, "init", "-o", "b.yaml", "--tools", "search", env=OFFLINE)
     assert done.returncode == 2
-    assert "not available in this version" in done.stderr
+    assert "document_stores" in done.stderr
 
 
 def test_init_where_nothing_can_be_written(tmp_path: Path) -> None:
@@ -255,5 +307,5 @@ def test_looking_at_a_configuration_loads_little() -> None:
     program = "import sys; from hector.__main__ import main\n"
     program += "main(['validate', 'examples/ollama.yaml'])\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    heavy = {"asyncio", "httpx", "uvicorn", "starlette", "sqlite3", "jsonschema", "email", "importlib.metadata", "ssl"}
+    heavy = {"asyncio", "httpx", "uvicorn", "starlette", "sqlite3", "jsonschema", "email", "importlib.metadata", "_ssl"}
     assert heavy & set(done.stdout.split()) == set()

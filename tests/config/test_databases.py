@@ -2,7 +2,7 @@
 
 import pytest
 
-from hector.config.databases import Database
+from hector.config.database import Database
 from hector.config.findings import InvalidConfig
 from hector.config.load import parse_config
 from hector.config.masking import printable, to_yaml

@@ -7,7 +7,7 @@ import pytest
 from hector.apps.build import build
 from hector.config.findings import Finding, dotted
 from hector.tools.catalog import Catalog
-from tests.config.sample import config, errors, loaded
+from tests.config.sample import config, errors, llm_agent, loaded
 
 
 def place(finding: Finding) -> str:
@@ -98,7 +98,7 @@ def test_names_of_tools_and_agents_are_kept_apart(tmp_path: Path) -> None:
 @pytest.mark.proves("agents.together.config")
 def test_conversations_may_go_in_circles(tmp_path: Path) -> None:
     found = config(tmp_path, THREE % ("sub_agents: [b]", "sub_agents: [a, c], agent_tools: [c]", "sub_agents: [a]"))
-    assert found.agents["b"].sub_agents == ("a", "c")
+    assert llm_agent(found, "b").sub_agents == ("a", "c")
     assert found.agents["b"].delegation.max_transfers == 10
 
 

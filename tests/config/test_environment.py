@@ -6,7 +6,7 @@ import pytest
 
 from hector.config.environment import Environment, parse_dotenv
 from hector.config.interpolate import interpolate
-from tests.config.sample import config, errors, loaded, write
+from tests.config.sample import config, errors, llm_agent, loaded, write
 
 VARIABLES = {"A": "one", "EMPTY": "", "ODD": 'x: "#\n- y'}
 
@@ -51,7 +51,7 @@ def test_values_cannot_break_the_syntax(tmp_path: Path) -> None:
         llms: {default: {provider: ollama}}
         agents: {a: {instruction: "say ${ODD}", description: $ODD}}
     """
-    agent = config(tmp_path, text, VARIABLES).agents["a"]
+    agent = llm_agent(config(tmp_path, text, VARIABLES), "a")
     assert agent.instruction == 'say x: "#\n- y'
     assert agent.description == 'x: "#\n- y'
 
@@ -168,3 +168,22 @@ def test_an_unreadable_dotenv_is_a_warning(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"A=\xff\n")
     (warning,) = loaded(tmp_path, "llms: {d: {provider: ollama}}").warnings
     assert "UTF-8" in warning.message
+
+
+@pytest.mark.proves("config.errors")
+@pytest.mark.parametrize(
+    ("source", "place", "lost"),
+    [
+        ("{api: {url: 'http://x', auth: {type: bearer, token: '${GONE}'}}}", "api.auth", "token"),
+        ("{git: {url: '${GONE}'}}", "git.url", "url"),
+        ("{sql: {dsn: '${GONE}', query: q}}", "sql", "dsn"),
+    ],
+)
+def test_what_is_missing_for_a_variable_names_the_variable(tmp_path: Path, source: str, place: str, lost: str) -> None:
+    found = [
+        one for one in errors(tmp_path, f"document_stores: {{d: {{source: {source}}}}}") if one.severity == "error"
+    ]
+    (one,) = found
+    assert (one.kind, ".".join(map(str, one.where))) == ("variable", f"document_stores.d.source.{place}")
+    assert f"no variable GONE, which {lost} would come from" in one.message
+    assert "set GONE" in one.hint

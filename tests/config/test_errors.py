@@ -62,6 +62,23 @@ MODEL = "llms: {d: {provider: ollama}}\n"
         pytest.param("llms:\n  a: x", "2:6 type llms.a", "'x'", "keys and values", "", id="text for a block"),
         pytest.param("llms: {_x: {provider: ollama}}", "1:8 range llms._x", "'_x'", "letter", "", id="reserved id"),
         pytest.param('agents: {"a b": {}}', '1:10 range agents["a b"]', "'a b'", "letter", "", id="bad id"),
+        pytest.param(
+            "tools: {w: {type: web, tools: [web_fetsh]}}",
+            "1:32 type tools.w.tools[0]", "'web_fetsh'", "web_fetch, web_request, web_search", "'web_fetch'",
+            id="value in a list",
+        ),
+        pytest.param(
+            "server: {egress: {purposes: {modle: {mode: none}}}}",
+            "1:30 unknown server.egress.purposes.modle", "", "model, identity", "'model'", id="key of a list of keys",
+        ),
+        pytest.param(
+            "tools: {m: {type: mcp, command: a, url: 'http://x'}}",
+            "1:12 type tools.m", "a block", "command or url", "", id="both places of a server",
+        ),
+        pytest.param(
+            "tools: {m: {handler: my_own}}",
+            "1:22 reference tools.m.handler", "'my_own'", "commandtool", "registers it", id="unknown handler",
+        ),
         pytest.param("agents: {a: {tools: {x: 1}}}", "1:21 type agents.a.tools", "a block", "a list", "", id="no list"),
         pytest.param(
             "agents: {a: {streaming: maybe}}", "1:25 type agents.a.streaming", "'maybe'", "true, false", "", id="truth"
@@ -108,10 +125,25 @@ MODEL = "llms: {d: {provider: ollama}}\n"
             "tools: {t: {handler: fnord}}", "1:22 reference tools.t.handler", "'fnord'", "ask_user", "",
             id="unknown handler",
         ),
-        pytest.param("tools: {t: {}}", "1:9 missing tools.t.handler", "", "", "", id="tool without handler"),
+        pytest.param(
+            "tools: {t: {}}", "1:9 reference tools.t.handler", "'t'", "ask_user", "", id="tool without handler"
+        ),
+        pytest.param("tools: {t: {type: magic}}", "1:19 type tools.t.type", "'magic'", "function", "", id="tool type"),
+        pytest.param(
+            "tools: {ask_user: {approval_rules: [{action: maybe}]}}",
+            "1:46 type tools.ask_user.approval_rules[0].action", "'maybe'", "ask, allow, deny", "", id="rule",
+        ),
         pytest.param(
             "storage: {tasks: {database: x}}", "1:29 reference storage.tasks.database", "'x'", "no database", "",
             id="unknown database",
+        ),
+        pytest.param(
+            "vector_stores: {v: {type: pgvector, database: x}}",
+            "1:47 reference vector_stores.v.database", "'x'", "no database", "", id="vectors in an unknown database",
+        ),
+        pytest.param(
+            "databases: {x: {driver: sqlite, database: f}}\nvector_stores: {v: {type: pgvector, database: x}}",
+            "2:47 reference vector_stores.v.database", "x", "", "driver: postgres", id="vectors in SQLite",
         ),
         pytest.param(
             "storage: {tasks: {backend: inmemory}, sessions: {backend: sql}}",
@@ -177,10 +209,10 @@ llms:
 agents:
   helper:
     llm: cluade
-    trigger: {type: webhook}
+    trigger: {type: schedule}
     tools: [nothing]
     reasoning: {max_iterations: -1}
-  other: {type: sequential, sub_agents: [helper]}
+  other: {type: sequential, sub_agents: [helpr]}
 guardrails: {strict: {}}
 server: {port: -1}
 """
@@ -195,10 +227,10 @@ def test_every_mistake_at_once_and_no_noise(tmp_path: Path) -> None:
         "7:5 unknown llms.claude.max_token",
         "8:32 type llms.gpt.api",
         "11:10 reference agents.helper.llm",
-        "12:5 planned agents.helper.trigger",
+        "12:21 planned agents.helper.trigger.type",
         "13:13 reference agents.helper.tools[0]",
         "14:33 range agents.helper.reasoning.max_iterations",
-        "15:17 planned agents.other.type",
+        "15:42 reference agents.other.sub_agents[0]",
         "16:1 planned guardrails",
         "17:16 range server.port",
     ]

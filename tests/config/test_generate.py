@@ -14,9 +14,13 @@ from hector.config.detect import Choice, Surroundings, Wishes, choose, probe_oll
 from hector.config.environment import Environment
 from hector.config.findings import InvalidConfig
 from hector.config.generate import demo, generate
-from hector.config.llms import AnthropicLlm, LocalLlm, OllamaLlm, OpenAiLlm, ScriptedLlm
+from hector.config.llm_anthropic import AnthropicLlm
+from hector.config.llm_local import LocalLlm
+from hector.config.llm_ollama import OllamaLlm
+from hector.config.llm_openai import OpenAiLlm
+from hector.config.llm_scripted import ScriptedLlm
 from hector.config.load import Loaded, load_config, parse_config
-from tests.config.sample import write
+from tests.config.sample import llm_agent, write
 
 
 @contextmanager
@@ -88,7 +92,7 @@ def test_the_file(tmp_path: Path) -> None:
     config = make(tmp_path, ANTHROPIC_API_KEY="sk-secret").config
     assert config.llms == {"default": AnthropicLlm(api_key="sk-secret")}
     assert list(config.agents) == ["assistant"]
-    assert config.agents["assistant"].tools == ()
+    assert llm_agent(config, "assistant").tools == ()
     path = tmp_path / ".hector" / "config.yaml"
     text = path.read_text(encoding="utf-8")
     assert "sk-secret" not in text
@@ -159,8 +163,8 @@ def test_wishes_become_the_file(tmp_path: Path) -> None:
     )
     config = make(tmp_path, wishes).config
     assert config.llms == {"default": OpenAiLlm(model="gpt: 5", base_url="http://127.0.0.1:9/v1")}
-    assert config.agents["assistant"].instruction == 'Costs $5: say "no"\n\n# really {x}'
-    assert config.agents["assistant"].tools == ("ask_user",)
+    assert llm_agent(config, "assistant").instruction == 'Costs $5: say "no"\n\n# really {x}'
+    assert llm_agent(config, "assistant").tools == ("ask_user",)
     assert config.name == "true"
 
 
@@ -178,7 +182,7 @@ def test_a_given_key_is_used_but_not_written(tmp_path: Path) -> None:
     ("wishes", "word"),
     [
         (Wishes(provider="antropic"), "'anthropic'"),
-        (Wishes(provider="ollama", tools=("web_fetch",)), "not available in this version"),
+        (Wishes(provider="ollama", tools=("search",)), "document_stores"),
         (Wishes(provider="ollama", tools=("ask_usr",)), "'ask_user'"),
     ],
 )
@@ -214,7 +218,7 @@ def test_a_skill_becomes_the_instruction(tmp_path: Path) -> None:
     write(tmp_path, SKILL, "SKILL.md")
     path, env = tmp_path / ".hector" / "config.yaml", environment(tmp_path, OPENAI_API_KEY="k")
     made = generate(path, env, Wishes(), NOTHING)
-    agent = load_config(path, env).config.agents["assistant"]
+    agent = llm_agent(load_config(path, env).config, "assistant")
     assert agent.instruction == "# Release notes\n\nWrite them for ${product}."
     assert agent.instruction_file == "../SKILL.md"
     assert (agent.name, agent.description) == ("release-notes", "Writes: release notes")
@@ -225,18 +229,18 @@ def test_a_skill_becomes_the_instruction(tmp_path: Path) -> None:
 @pytest.mark.parametrize("tools", ["[Read, save_artifact]", "Read save_artifact", "\n  - Read\n  - save_artifact"])
 def test_forms_of_allowed_tools(tmp_path: Path, tools: str) -> None:
     write(tmp_path, f"---\nname: x\nallowed-tools: {tools}\n---\nDo it.\n", "SKILL.md")
-    assert make(tmp_path, OPENAI_API_KEY="k").config.agents["assistant"].tools == ("save_artifact",)
+    assert llm_agent(make(tmp_path, OPENAI_API_KEY="k").config, "assistant").tools == ("save_artifact",)
 
 
 def test_wishes_win_over_a_skill(tmp_path: Path) -> None:
     write(tmp_path, SKILL, "SKILL.md")
-    agent = make(tmp_path, Wishes(instruction="Mine.", tools=()), OPENAI_API_KEY="k").config.agents["assistant"]
+    agent = llm_agent(make(tmp_path, Wishes(instruction="Mine.", tools=()), OPENAI_API_KEY="k").config, "assistant")
     assert (agent.instruction, agent.tools) == ("Mine.", ())
 
 
 def test_a_skill_without_a_head(tmp_path: Path) -> None:
     write(tmp_path, "Just do it.\n", "SKILL.md")
-    agent = make(tmp_path, OPENAI_API_KEY="k").config.agents["assistant"]
+    agent = llm_agent(make(tmp_path, OPENAI_API_KEY="k").config, "assistant")
     assert (agent.instruction, agent.tools, agent.name) == ("Just do it.", (), tmp_path.name)
 
 

@@ -6,9 +6,14 @@ import pytest
 
 from hector.config.agents import LlmAgent
 from hector.config.base import octets, seconds
-from hector.config.llms import AnthropicLlm, GeminiLlm, LocalLlm, OllamaLlm, OpenAiLlm, ScriptedLlm
+from hector.config.llm_anthropic import AnthropicLlm
+from hector.config.llm_gemini import GeminiLlm
+from hector.config.llm_local import LocalLlm
+from hector.config.llm_ollama import OllamaLlm
+from hector.config.llm_openai import OpenAiLlm
+from hector.config.llm_scripted import ScriptedLlm
 from hector.config.load import load_config, parse_config
-from tests.config.sample import KEYS, brief, config, errors, loaded, surroundings, write
+from tests.config.sample import KEYS, brief, config, errors, llm_agent, loaded, surroundings, write
 
 OLLAMA = "llms: {d: {provider: ollama}}\n"
 
@@ -19,7 +24,7 @@ def test_an_empty_file(tmp_path: Path) -> None:
     assert list(found.llms) == ["default"]
     assert found.llms["default"] == OpenAiLlm(api_key="k")
     assert list(found.agents) == ["assistant"]
-    assert found.agents["assistant"].llm == "default"
+    assert llm_agent(found, "assistant").llm == "default"
     assert (found.version, found.name) == ("2", "hector")
 
 
@@ -122,13 +127,13 @@ def test_keys_stay_out_of_representations(tmp_path: Path) -> None:
 )
 def test_the_model_of_an_agent_that_names_none(tmp_path: Path, text: str, llm: str) -> None:
     found = loaded(tmp_path, text + "\nagents: {x: {}}\n")
-    assert found.config.agents["x"].llm == llm
+    assert llm_agent(found.config, "x").llm == llm
     assert found.warnings == ()
 
 
 def test_the_first_of_several_models_is_taken_with_a_warning(tmp_path: Path) -> None:
     found = loaded(tmp_path, "llms:\n  a: {provider: ollama}\n  b: {provider: ollama}\nagents: {x: {}}\n")
-    assert found.config.agents["x"].llm == "a"
+    assert llm_agent(found.config, "x").llm == "a"
     assert [brief(warning) for warning in found.warnings] == ["1:1 reference llms"]
 
 
@@ -168,7 +173,7 @@ def test_weak_typing(tmp_path: Path) -> None:
         server: {port: "9090"}
     """
     found = config(tmp_path, text)
-    agent, llm = found.agents["a"], found.llms["d"]
+    agent, llm = llm_agent(found, "a"), found.llms["d"]
     assert (found.version, found.server.port, llm.temperature, llm.max_tokens) == ("2", 9090, 0.5, 100)
     assert (agent.streaming, agent.enforce_input_modes) == (False, True)
     assert (agent.tools, agent.input_modes) == (("ask_user", "save_artifact"), ("text/plain",))
@@ -178,19 +183,19 @@ def test_weak_typing(tmp_path: Path) -> None:
 def test_empty_blocks_are_left_out(tmp_path: Path) -> None:
     text = "llms:\n  d:\n    provider: ollama\n    thinking:\nagents:\n  a:\ntools:\nserver:\n  port:\n"
     found = config(tmp_path, text)
-    assert (found.agents["a"].llm, found.llms["d"].thinking, found.server.port) == ("d", None, 8080)
+    assert (llm_agent(found, "a").llm, found.llms["d"].thinking, found.server.port) == ("d", None, 8080)
 
 
 def test_nothing_in_free_form_data_is_dropped(tmp_path: Path) -> None:
     text = "agents: {a: {structured_output: {schema: {type: object, default: null, enum: [null, 1]}}}}"
-    output = config(tmp_path, text).agents["a"].structured_output
+    output = llm_agent(config(tmp_path, text), "a").structured_output
     assert output is not None
     assert output.json_schema == {"type": "object", "default": None, "enum": [None, 1]}
 
 
 def test_tools_left_out_and_none(tmp_path: Path) -> None:
     found = config(tmp_path, "agents: {all: {}, none: {tools: []}}")
-    assert (found.agents["all"].tools, found.agents["none"].tools) == (None, ())
+    assert (llm_agent(found, "all").tools, llm_agent(found, "none").tools) == (None, ())
 
 
 def test_thinking_is_on_by_its_presence(tmp_path: Path) -> None:
@@ -202,7 +207,7 @@ def test_thinking_is_on_by_its_presence(tmp_path: Path) -> None:
 def test_instruction_files(tmp_path: Path) -> None:
     write(tmp_path, "---\nname: x\n---\nBe {user:mood}.\n", "texts/role.md")
     found = loaded(tmp_path, "agents: {a: {instruction: old, instruction_file: texts/role.md}}")
-    assert found.config.agents["a"].instruction == "Be {user:mood}."
+    assert llm_agent(found.config, "a").instruction == "Be {user:mood}."
     assert tmp_path / "texts/role.md" in found.files
     assert tmp_path / "hector.yaml" in found.files
 
@@ -230,7 +235,7 @@ def test_json_text_without_a_file() -> None:
 def test_functions_registered_from_python(tmp_path: Path) -> None:
     path = write(tmp_path, "tools: {w: {handler: weather}}\n" + OLLAMA)
     found = load_config(path, surroundings(tmp_path), handlers={"weather"})
-    assert found.config.tools["w"].handler == "weather"
+    assert "weather" in repr(found.config.tools["w"])
 
 
 @pytest.mark.proves("config.aliases")
@@ -258,6 +263,10 @@ def test_functions_registered_from_python(tmp_path: Path) -> None:
         ("logger: {format: simple, level: warning}", "logger: {format: text, level: warn}"),
         ("logger: {format: verbose}", "logger: {format: text}"),
         ("logger: {format: custom}", "logger: {format: text}"),
+        *(
+            (f"vector_stores: {{v: {{type: {name}, enable_persistence: true}}}}", "vector_stores: {v: {}}")
+            for name in ("Chromem", "embedded", "numpy", "Local")
+        ),
     ],
 )
 def test_older_spellings(tmp_path: Path, old: str, new: str) -> None:
@@ -317,7 +326,7 @@ def test_the_product_descriptions_own_yaml(tmp_path: Path) -> None:
     assert (claude.thinking.enabled, claude.thinking.budget_tokens) == (True, 4096)
     assert isinstance(gpt, OpenAiLlm)
     assert isinstance(local, OllamaLlm)
-    agent = found.agents["assistant"]
+    agent = llm_agent(found, "assistant")
     assert agent.llm == "claude"
     assert agent.instruction.startswith("Hello {user:name}, you're working on {app:project}.\n")
     assert agent.instruction.endswith("{temp:last_summary?}\n")
@@ -350,3 +359,25 @@ def test_a_setting_that_its_provider_cannot_follow_is_said_to_be_idle(tmp_path: 
         "3:63 range llms.g.parallel_tool_calls",
     ]
     assert "no effect with provider gemini" in found.warnings[1].message
+
+
+@pytest.mark.proves("models.fallback")
+def test_several_models(tmp_path: Path) -> None:
+    text = "defaults: {llm: [b, a]}\nllms: {a: {provider: ollama}, b: {provider: ollama}}\n"
+    found = config(tmp_path, text + "agents: {x: {}, y: {llm: [a]}, z: {llm: [a, b]}}\n")
+    assert [llm_agent(found, name).llms for name in "xyz"] == [("b", "a"), ("a",), ("a", "b")]
+
+
+@pytest.mark.proves("models.fallback")
+@pytest.mark.parametrize(
+    ("llm", "where"),
+    [
+        ("[a, c]", "reference agents.x.llm[1]"),
+        ("[a, a]", "agents.x.llm"),
+        ("[]", "agents.x.llm"),
+        ("{}", "agents.x.llm"),
+    ],
+)
+def test_wrong_lists_of_models(tmp_path: Path, llm: str, where: str) -> None:
+    text = f"llms: {{a: {{provider: ollama}}}}\nagents: {{x: {{llm: {llm}}}}}\n"
+    assert any(where in brief(finding) for finding in errors(tmp_path, text))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hector.config.planned import HANDLERS, KEYS, VALUES
+from hector.config.planned import KEYS, VALUES
 from tests.config.sample import brief, config, errors
 
 ROWS = [
@@ -42,13 +42,6 @@ def test_planned_values(tmp_path: Path, row: object) -> None:
         assert (finding.kind, value in finding.message) == ("planned", True)
 
 
-@pytest.mark.proves("config.unbuilt-refused")
-@pytest.mark.parametrize("name", sorted(HANDLERS))
-def test_planned_tools_of_an_agent(tmp_path: Path, name: str) -> None:
-    (finding,) = errors(tmp_path, f"agents: {{a: {{tools: [{name}]}}}}")
-    assert brief(finding) == "1:22 planned agents.a.tools[0]"
-
-
 @pytest.mark.parametrize(
     "text",
     [
@@ -64,24 +57,17 @@ def test_what_is_switched_off_asks_for_nothing(tmp_path: Path, text: str) -> Non
     config(tmp_path, text)
 
 
-def test_zero_is_not_false(tmp_path: Path) -> None:
-    assert errors(tmp_path, "agents: {a: {include_context: 0}}")[0].kind == "planned"
+def test_zero_is_not_nothing(tmp_path: Path) -> None:
+    assert errors(tmp_path, "agents: {a: {guardrails: 0}}")[0].kind == "planned"
 
 
 def test_references_to_what_was_refused_are_no_further_mistakes(tmp_path: Path) -> None:
-    text = "llms: {g: {provider: groq}}\ntools: {sh: {type: command}}\nagents: {a: {llm: g, tools: [sh]}}\n"
-    assert [brief(finding) for finding in errors(tmp_path, text)] == [
-        "1:22 planned llms.g.provider",
-        "2:20 planned tools.sh.type",
-    ]
+    text = "llms: {g: {provider: groq}}\nagents: {a: {llm: g}}\n"
+    assert [brief(finding) for finding in errors(tmp_path, text)] == ["1:22 planned llms.g.provider"]
 
 
 SEED_PARTS = [
-    "agents:\n  router:\n    type: conditional\n    condition_agent: classifier\n",
     "agents:\n  processor:\n    llm: default\n    notifications:\n      - id: slack-notify\n",
-    "tools:\n  filesystem:\n    type: mcp\n    transport: stdio\n    command: npx\n",
-    "tools:\n  shell:\n    type: command\n    allowed_commands: [ls, cat]\n",
-    "document_stores:\n  knowledge:\n    source:\n      type: directory\n",
     "guardrails:\n  default:\n    input:\n      length:\n        max_length: 50000\n",
 ]
 

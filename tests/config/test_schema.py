@@ -140,7 +140,7 @@ def test_every_key_of_the_format_is_built_renamed_refused_or_warned_of(key: str)
 @pytest.mark.proves("config.unbuilt-refused")
 def test_what_is_built_is_not_planned_any_more(tmp_path: Path) -> None:
     assert built() & {row.pattern for row in planned.KEYS} == set()
-    assert errors(tmp_path, "agents: {a: {type: loop}}", KEYS)[0].kind == "planned"
+    assert errors(tmp_path, "agents: {a: {trigger: {type: schedule}}}", KEYS)[0].kind == "planned"
 
 
 @pytest.mark.proves("docs.configuration")

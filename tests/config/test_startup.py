@@ -191,9 +191,9 @@ def test_everything_that_is_wrong_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.proves("config.unbuilt-refused")
 def test_variables_of_later_versions_are_refused(tmp_path: Path) -> None:
-    env = {"HECTOR_TRACING_ENDPOINT": "geheim:4317", "HECTOR_METRICS": "true", "HECTOR_SYNC": "false"}
+    env = {"HECTOR_TRACING_ENDPOINT": "geheim:4317", "HECTOR_SYNC": "false"}
     error = refusal(tmp_path, "", env)
-    assert [finding.message.split()[0] for finding in error.findings] == ["HECTOR_METRICS", "HECTOR_TRACING_ENDPOINT"]
+    assert [finding.message.split()[0] for finding in error.findings] == ["HECTOR_TRACING_ENDPOINT"]
     assert "geheim" not in str(error)
 
 

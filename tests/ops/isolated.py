@@ -1,4 +1,4 @@
-"""Serves and asks in a network namespace without a route; prints what the kernel has counted, as JSON.
+"""Serves, or runs a command, in a network namespace without a route; prints what the kernel has counted, as JSON.
 
 A connection to where no route leads is counted by OutNoRoutes alone: ActiveOpens does not count it. A datagram to a
 name server on a loopback address is counted by OutDatagrams.
@@ -45,14 +45,26 @@ def answered(url: str) -> str:
         return str(json.load(answer)["result"]["task"]["status"]["state"])
 
 
-def main(command: list[str]) -> None:
-    raise_loopback()
-    before = counted()
+def served(command: list[str]) -> str:
+    """The state of the task that a server made of one message."""
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
         url = next(found[1] for line in server.stdout or () if (found := re.search(r"ready url=(\S+)", line)))
         state = answered(url + "/")
         server.send_signal(signal.SIGTERM)
         server.communicate(timeout=20)
+    return state
+
+
+def ended(command: list[str]) -> str:
+    """What a command printed, with its exit code in front."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=50)
+    return f"{done.returncode} {done.stdout}{done.stderr}"
+
+
+def main(command: list[str]) -> None:
+    raise_loopback()
+    before = counted()
+    state = served(command) if "serve" in command else ended(command)
     after = counted()
     for family, host in BEYOND:  # the control: an attempt is counted
         with suppress(OSError), socket.socket(family, socket.SOCK_STREAM) as one:

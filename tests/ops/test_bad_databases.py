@@ -232,7 +232,7 @@ class TestSqlite:
 
 
 LOADED: Final = """
-import os, resource, sys
+import html, http.client, http.cookies, logging.config, os, resource, shutil, sys
 from hector.cli import dlq, layout, main, migrate, place, progress, status
 from hector.store import figures, opening, retention
 from hector.config import masking

@@ -10,10 +10,13 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from hector.cli.byhand import user
 from hector.cli.main import in_order, run
 from hector.core.job import Instance, JobState, NewJob
 from hector.core.task import Caller
 from hector.store import Store, migrations, open_store
+from hector.store.egress import Visited
+from hector.store.migrations import NAMES
 from hector.store.tables import ours, tables_of
 from tests.store.turns import ME, NOW, add, answer, begin, done
 
@@ -194,6 +197,19 @@ class TestStatus:
         lines = [" ".join(line.split()) for line in hector("status").out.splitlines()]
         assert "timers 1 approvals that end by themselves" in lines
 
+    def test_refused_connections_are_one_line(self, hector: Hector, dsn: str) -> None:
+        async def work(store: Store) -> None:
+            row = Visited("tool", "evil.example", 443, 3, 0, 2, 0, 0, 0, 1.0, 2.0, "not in the list")
+            await store.egress.add([row, row._replace(host="fine.example", refused=0, last_at=3.0, refusal="")])
+
+        prepare(dsn, nothing)
+        assert "Refused" not in hector("status").out
+        prepare(dsn, work)
+        lines = [" ".join(line.split()) for line in hector("status").out.splitlines()]
+        assert "2 connections to 1 destination, such as evil.example:443 (tool) GET /admin/egress lists them" in lines
+        (found,) = hector("status", "--json").json()["egress_refused"]
+        assert (found["host"], found["times"], found["why"]) == ("evil.example", 2, "not in the list")
+
     def test_of_an_empty_database(self, hector: Hector, dsn: str) -> None:
         prepare(dsn, nothing)
         found = hector("status")
@@ -206,6 +222,23 @@ class TestStatus:
             "hector: --stuck-after: 'soon' is no time span\n"
             'Give seconds, or a text such as "200ms", "30s", "1h30m", "90d"\n'
         )
+
+
+@pytest.mark.proves("mcp.pins")
+def test_who_accepts_a_changed_tool_is_noted(hector: Hector, dsn: str) -> None:
+    async def work(store: Store) -> None:
+        for text in ("before", "after"):
+            await store.mcp_pins.compare("default", "files", {"read": text})
+
+    prepare(dsn, work)
+    (row,) = hector("mcp", "changed", "--json").json()["changed"]
+    assert (row["server"], row["tool"]) == ("files", "read")
+    done = hector("mcp", "accept", "files", "--digest", row["digest"])
+    assert (done.code, done.out) == (0, "1 tool of files accepted\n")
+    assert hector("mcp", "--json", "changed").json()["changed"] == []
+    found = hector("audit", "list", "--json").json()["entries"]
+    (noted,) = [one for one in found if one["action"] == "mcp.accept"]
+    assert (noted["actor"], noted["via"], noted["object"]) == (f"cli {user()}", "cli", "mcp:files/*")
 
 
 @pytest.mark.proves("ops.dlq")
@@ -277,11 +310,19 @@ class TestDeadLetters:
         assert found.out.startswith("requeued 1 dead letter\n")
         found = hector("dlq", "requeue", "1", "--json")
         assert found.code == 1
-        assert found.json() == {"requeued": [], "errors": {"1": "job 1 is no dead letter: it is ready"}}
+        assert found.json() == {
+            "requeued": [],
+            "errors": {"1": "job 1 is no dead letter: it is ready"},
+            "servers": [],
+        }
 
     def test_all(self, hector: Hector, dsn: str) -> None:
         prepare(dsn, lambda store: dead_letters(store, 5))
-        assert hector("dlq", "requeue", "--all", "--json").json() == {"requeued": [5, 4, 3, 2, 1], "errors": {}}
+        assert hector("dlq", "requeue", "--all", "--json").json() == {
+            "requeued": [5, 4, 3, 2, 1],
+            "errors": {},
+            "servers": [],
+        }
 
     def test_drop_asks(self, hector: Hector, dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
         prepare(dsn, dead_letters)
@@ -389,12 +430,12 @@ class TestMigrate:
         assert hector("migrate", "--check").code == 1
         status = hector("migrate", "--status", "--json")
         assert status.code == 0
-        assert [one["applied"] is None for one in status.json()["migrations"]] == [False, True, True]
+        assert [one["applied"] is None for one in status.json()["migrations"]] == [name != NAMES[0] for name in NAMES]
         refused = hector("status")
         assert refused.code == 2
-        assert "lacks the migrations 0002_durable, 0003_tenants\nRun `hector migrate`" in refused.err
+        assert f"lacks the migrations {', '.join(NAMES[1:])}\nRun `hector migrate`" in refused.err
         done_ = hector("migrate", "--json").json()
-        assert done_["applied"] == ["0002_durable", "0003_tenants"]
+        assert done_["applied"] == list(NAMES[1:])
         assert hector("status").code == 0
 
     def test_a_newer_schema_is_refused(self, hector: Hector, dsn: str) -> None:

@@ -218,6 +218,7 @@ def test_a_missing_file_is_one_message(hector: Hector) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.frozen  # from source, tests/config loads them all in one process
 def test_every_example_validates(hector: Hector) -> None:
     keys = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY")
     hector = replace(hector, environment=dict.fromkeys(keys, "from-the-environment"))

@@ -4,7 +4,7 @@ import asyncio
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,12 @@ from hector.config.load import Loaded
 from hector.config.root import HectorConfig
 from hector.core.clock import SystemClock
 from hector.limits.limits import Limits
+from hector.observe import metrics
 from hector.store import Store, open_store
 from hector.tasks.service import TaskService
 from hector.tools.catalog import Catalog
 from hector.web.app import create_app
+from hector.web.metrics import Watched
 
 PATIENCE = 30.0
 ADMIN_SECRET = "a-secret-of-the-tests"
@@ -99,7 +101,21 @@ def live(config: Mapping[str, Any] | HectorConfig, folder: Path) -> Iterator[Liv
             done.result(PATIENCE)
 
 
+def watched_by(config: HectorConfig) -> Watched | None:
+    """Where figures are counted, if the configuration wants any."""
+    settings = config.observability and config.observability.metrics
+    return Watched.of(settings) if settings and settings.enabled else None
+
+
 async def _run(config: HectorConfig, folder: Path, listener: socket.socket, up: "Future[Live]") -> None:
+    watched = watched_by(config)
+    with nullcontext() if watched is None else metrics.counting(watched.metrics):
+        await _serve(config, folder, listener, up, watched)
+
+
+async def _serve(
+    config: HectorConfig, folder: Path, listener: socket.socket, up: "Future[Live]", watched: Watched | None
+) -> None:
     store = await open_store(f"sqlite://{folder / 'hector.db'}")
     loaded = Loaded(config, None)
     apps = Apps(build(config, Catalog(())), StoredApps(store.apps, lambda: loaded, Environment({}), Catalog(())))
@@ -108,7 +124,7 @@ async def _run(config: HectorConfig, folder: Path, listener: socket.socket, up: 
         async with TaskService(apps, store, SystemClock(), config.server, limits) as tasks:
             auth = open_authenticator(config.server, store, SystemClock())
             auth.let_in(ADMIN_SECRET, ADMIN)
-            app = create_app(tasks, apps, store, config.server, auth=auth)
+            app = create_app(tasks, apps, store, config.server, auth=auth, watched=watched)
             server = _Server(app)
             async with asyncio.TaskGroup() as group:
                 group.create_task(server.serve([listener]))

@@ -13,7 +13,11 @@ def test_the_inbox_of_approvals_takes_a_credential(folder: Path) -> None:
         refused = server.client.get("/admin/approvals")
         assert refused.status_code == 401
         assert refused.headers["www-authenticate"].startswith("Bearer")
-        assert server.client.get("/admin/approvals", headers=AS_ADMIN).json() == {"approvals": [], "next": None}
+        assert server.client.get("/admin/approvals", headers=AS_ADMIN).json() == {
+            "approvals": [],
+            "next_page_token": "",
+            "next": None,
+        }
 
 
 @pytest.mark.proves("approval.admin")

@@ -96,6 +96,29 @@ def test_the_star_lets_in_every_page_but_no_credentials_of_browsers(public: Live
 
 
 @pytest.mark.proves("ops.cors")
+def test_what_pages_may_do_is_the_operators(tmp_path: Path) -> None:
+    cors = {
+        "allowed_origins": [FRIEND],
+        "allowed_methods": "get, post",
+        "allowed_headers": ["Content-Type", "X-Own"],
+        "allow_credentials": True,
+        "max_age": "2m",
+    }
+    for running in server(tmp_path, cors):
+        asked = preflight(running, FRIEND, **{"Access-Control-Request-Headers": "x-own, content-type"})
+        assert asked.status_code == 200
+        assert asked.headers["access-control-max-age"] == "120"
+        assert asked.headers["access-control-allow-methods"] == "GET, POST"
+        assert "X-Own" in asked.headers["access-control-allow-headers"]
+        assert asked.headers["access-control-allow-credentials"] == "true"
+        for beyond in (
+            {"Access-Control-Request-Method": "DELETE", "Access-Control-Request-Headers": ""},
+            {"Access-Control-Request-Headers": "authorization"},
+        ):
+            assert preflight(running, FRIEND, **beyond).status_code == 400
+
+
+@pytest.mark.proves("ops.cors")
 @pytest.mark.parametrize(
     ("cors", "words"),
     [
