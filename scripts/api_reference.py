@@ -9,12 +9,14 @@ import httpx
 
 from hector.apps.build import build
 from hector.apps.registry import Apps
+from hector.config.observability import Metrics
 from hector.config.root import HectorConfig
 from hector.core.clock import SystemClock
 from hector.store import open_store
 from hector.tasks.service import TaskService
 from hector.tools.catalog import Catalog
 from hector.web.app import create_app
+from hector.web.metrics import Watched
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "api.md"
 _HEAD: Final = """# Endpoints
@@ -26,6 +28,9 @@ which, is in [Authentication](guide/authentication.md); how to use it all, in [T
 """
 
 
+_HEADS: Final = {"openai": "OpenAI's API", "mcp": "MCP"}
+
+
 async def document() -> dict[str, Any]:
     """The OpenAPI document of a server with nothing in it."""
     config = HectorConfig.model_validate(
@@ -35,7 +40,9 @@ async def document() -> dict[str, Any]:
     apps = Apps(build(config, Catalog(())))
     try:
         async with TaskService(apps, store, SystemClock(), config.server) as tasks:
-            transport = httpx.ASGITransport(create_app(tasks, apps, store, config.server))
+            transport = httpx.ASGITransport(
+                create_app(tasks, apps, store, config.server, watched=Watched.of(Metrics(enabled=True)))
+            )
             async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
                 found: dict[str, Any] = (await client.get("/openapi.json")).json()
                 return found
@@ -52,7 +59,7 @@ def page() -> str:
 
 def _tables(found: dict[str, Any]) -> Iterator[str]:
     for tag in found["tags"]:
-        yield f"## {tag['name'].capitalize()}\n"
+        yield f"## {_HEADS.get(tag['name'], tag['name'].capitalize())}\n"
         yield "| Endpoint | Right | What it does | Parameters and fields | Answers |"
         yield "| --- | --- | --- | --- | --- |"
         for path, methods in found["paths"].items():

@@ -5,22 +5,33 @@ python -m scripts.reference --check   exit code 1 if one of them is not what wou
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from hector.config.agentbase import AgentBase
 from hector.config.base import Address, Names, Section, Unit
-from hector.config.llms import LlmBase
+from hector.config.later import Later
+from hector.config.llmbase import LlmBase
 from hector.config.planned import KEYS, VALUES
 from hector.config.shape import choices, sections
+from hector.config.sourcebase import SourceBase
 from hector.config.translate import limits
 from scripts import api_reference
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "configuration.md"
 BEGIN: Final = "<!-- tables: written by scripts/reference.py; edits between these marks are lost -->"
 END: Final = "<!-- end of the tables -->"
+
+
+_FAMILIES: Final[Mapping[type[Section], tuple[str, str]]] = {
+    LlmBase: ("llms.<id>, every provider", "provider"),
+    AgentBase: ("agents.<id>, every type", "type"),
+    SourceBase: ("document_stores.<id>.source, every type", "type"),
+}
+"""What blocks of several kinds have in common: the title of its table, and the key that tells the kinds apart."""
 
 
 def tables() -> str:
@@ -35,19 +46,22 @@ def _sections() -> Iterator[str]:
         if section in seen:
             continue
         seen.add(section)
-        if issubclass(section, LlmBase) and LlmBase not in seen:
-            seen.add(LlmBase)
-            yield _table("llms.<id>, every provider", LlmBase, LlmBase.model_fields)
+        for base, (title, _) in _FAMILIES.items():
+            if issubclass(section, base) and base not in seen:
+                seen.add(base)
+                yield _table(title, base, base.model_fields)
         yield _table(*_own(where, section))
 
 
 def _own(where: str, section: type[Section]) -> tuple[str, type[Section], dict[str, FieldInfo]]:
-    """Title and fields; of a provider only what differs from the common part."""
+    """Title and fields; of a provider, or a type, only what differs from the common part."""
     fields = section.model_fields
-    if not issubclass(section, LlmBase):
+    base = next((base for base in _FAMILIES if issubclass(section, base)), None)
+    if base is None:
         return where or "Top level", section, fields
-    own = {name: field for name, field in fields.items() if repr(field) != repr(LlmBase.model_fields.get(name))}
-    return f"{where}, provider {fields['provider'].default}", section, own
+    own = {name: field for name, field in fields.items() if repr(field) != repr(base.model_fields.get(name))}
+    tag = _FAMILIES[base][1]
+    return f"{where}, {tag} {fields[tag].default}", section, own
 
 
 def _table(title: str, section: type[Section], fields: dict[str, FieldInfo]) -> str:
@@ -65,9 +79,11 @@ def _cell(text: str) -> str:
 
 def takes(field: FieldInfo) -> str:
     """What may be written, in a few words."""
-    unit = next((part for part in field.metadata if isinstance(part, Unit)), None)
+    inner = [part for one in get_args(field.annotation) for part in get_args(one)]
+    unit = next((part for part in (*field.metadata, *inner) if isinstance(part, Unit)), None)
     if unit is not None:
-        return "duration" if "time" in unit.message else "size"
+        bounds = limits(field).replace("of at least 0", "").replace(".0", "")
+        return f"{'duration' if 'time' in unit.message else 'size'} {bounds}".strip()
     if any(getattr(part, "json_schema", {}).get("format") == "uri" for part in field.metadata):
         return "address"
     if Address in get_args(field.annotation):
@@ -84,14 +100,21 @@ def _kind(annotation: Any) -> str:
     names = {str: "text", int: "whole number", float: "number", bool: "true or false"}
     if annotation in names:
         return names[annotation]
-    if isinstance(annotation, type) and issubclass(annotation, Section):
+    if isinstance(annotation, type) and issubclass(annotation, Section | Later):
         return "block"
     origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return "text"
     if origin is dict:
-        return "free-form data" if parts[1] is Any else "texts by name" if parts[1] is str else "blocks by id"
+        return "free-form data" if parts[1] is Any else "texts by name" if _is_text(parts[1]) else "blocks by id"
     if origin is tuple:
         return "list of blocks" if _kind(parts[0]) == "block" else "list of texts"
     return _kind(parts[0])
+
+
+def _is_text(annotation: Any) -> bool:
+    """Whether one is written as a text, perhaps one of a few."""
+    return _kind(annotation) == "text" if get_origin(annotation) in (Annotated, Literal) else annotation is str
 
 
 def _default(field: FieldInfo) -> str:

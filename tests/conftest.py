@@ -14,6 +14,9 @@ import pytest
 from tests.postgres import (  # noqa: F401 - fixtures for every test
     postgres,
     postgres_dsn,
+    postgres_empty,
+    postgres_fresh,
+    postgres_migrated,
     postgres_programs,
     postgres_ready,
     postgres_template,

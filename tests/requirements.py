@@ -45,13 +45,14 @@ _TABLE: Final[Mapping[str, str]] = {
     """,
     "Why: open standards": """
         b standards.a2a              | agents speak the A2A protocol
-        p standards.mcp              | tools connect over MCP
+        b standards.mcp              | tools connect over MCP
         b standards.swap-provider    | changing the LLM provider is a one-line change of the configuration
     """,
     "Why: config-driven": """
         b config.yaml                | agents are declared in one YAML (or JSON) file
+        b openai.door                | agents are models of OpenAI's API: models, completions, responses
         b config.reviewable          | a configuration is checked in CI by one command with an exit code
-        p api.programmatic           | a fluent programmatic API builds agents from code (Python here)
+        b api.programmatic           | a fluent programmatic API builds agents from code (Python here)
     """,
     "Why: durability": """
         b durability.sessions        | sessions persist to SQL and survive a restart
@@ -64,7 +65,7 @@ _TABLE: Final[Mapping[str, str]] = {
         b security.jwks-oidc         | JWKS/OIDC authentication
         p security.injection         | prompt-injection detection
         p security.pii               | redaction of personal data
-        p security.tool-sandbox      | tools run sandboxed
+        b security.tool-sandbox      | tools run sandboxed
         b security.rate-limit        | rate limiting
         p security.visibility        | agents are public, internal or private
         b security.tenant-isolation  | tenants are isolated in full
@@ -100,7 +101,7 @@ _TABLE: Final[Mapping[str, str]] = {
         b tenant.apps                | one deployment hosts several isolated apps
         b tenant.agents              | each app has its own agents
         b tenant.sessions            | each app has its own sessions and state
-        p tenant.vectors             | each app has its own vector collections
+        b tenant.vectors             | each app has its own vector collections, which go with it, from servers as well
         b tenant.jwt                 | each app has its own JWT authentication
         b tenant.policy              | configurations of apps may use nothing dangerous unless the operator opens it
         b tenant.secrets-hidden      | configurations of apps are read back without the secrets in them
@@ -136,11 +137,15 @@ _TABLE: Final[Mapping[str, str]] = {
     """,
     "Agent types": """
         b agents.llm                 | type llm, the default
-        p agents.sequential          | type sequential runs sub-agents in order
-        p agents.parallel            | type parallel runs sub-agents at the same time
-        p agents.loop                | type loop repeats until a condition is met
-        p agents.conditional         | type conditional routes on an evaluation
-        p agents.remote              | type remote stands for an A2A server elsewhere
+        b agents.sequential          | type sequential runs sub-agents in order
+        b agents.parallel            | type parallel runs sub-agents at the same time
+        b agents.loop                | type loop repeats until a condition is met
+        b agents.conditional         | type conditional routes on an evaluation
+        b agents.remote              | type remote stands for an A2A server elsewhere
+        b agents.plans.kills         | killed at any step, a plan goes on at that step and repeats none that had ended
+        b agents.runner              | type runner calls tools in a chain, without a model
+        b agents.examples            | examples hold one configuration per type of agent, and run
+        b config.agent-types         | which keys belong to which type, references and circles of plans are checked
     """,
     "Multi-agent patterns": """
         b agents.agent-tools         | agent_tools: agents are called like functions
@@ -154,9 +159,9 @@ _TABLE: Final[Mapping[str, str]] = {
         b agents.together.kills      | killed at any step, agents that work together go on without repeating any
         b agents.together.config     | what agents say of each other is checked: references, circles, names
         b agents.together.shown      | clients, chat and examples show which agent does what
-        p agents.condition-agent     | condition_agent and condition_field decide
-        p agents.on-true-agent       | on_true_agent and on_false_agent are the branches
-        p agents.on-false-response   | on_true_response and on_false_response answer without an agent
+        b agents.condition-agent     | condition_agent and condition_field decide
+        b agents.on-true-agent       | on_true_agent and on_false_agent are the branches
+        b agents.on-false-response   | on_true_response and on_false_response answer without an agent
     """,
     "Instruction templating": """
         b instruction.variable       | {variable} is session state
@@ -170,15 +175,15 @@ _TABLE: Final[Mapping[str, str]] = {
         p trigger.schedule           | type schedule runs an agent by cron expression
         p trigger.timezone           | schedules have a timezone
         p trigger.input-template     | the input is a template with the date
-        p trigger.webhook            | type webhook runs an agent on an HTTP request at its path
-        p trigger.webhook-methods    | a webhook limits the methods
-        p trigger.webhook-signature  | a webhook verifies its signature header with the secret
-        p trigger.webhook-template   | webhook_input.template makes the message from the payload
-        p trigger.webhook-session    | webhook_input.session_id is a template
-        p trigger.webhook-extract    | webhook_input.extract_fields picks fields by path
-        p trigger.response-sync      | response mode sync
-        p trigger.response-async     | response mode async
-        p trigger.response-callback  | response mode callback
+        b trigger.webhook            | type webhook runs an agent on an HTTP request at its path
+        b trigger.webhook-methods    | a webhook limits the methods
+        b trigger.webhook-signature  | a webhook verifies its signature header with the secret
+        b trigger.webhook-template   | webhook_input.template makes the message from the payload
+        b trigger.webhook-session    | webhook_input.session_id is a template
+        b trigger.webhook-extract    | webhook_input.extract_fields picks fields by path
+        b trigger.response-sync      | response mode sync
+        b trigger.response-async     | response mode async
+        b trigger.response-callback  | response mode callback
     """,
     "Notifications": """
         p notifications.push         | outbound notifications on agent events in the A2A push manner
@@ -188,56 +193,138 @@ _TABLE: Final[Mapping[str, str]] = {
         p notifications.retry        | retry with max_attempts, initial_delay and max_delay
     """,
     "MCP": """
-        p mcp.stdio                  | transport stdio starts a command with arguments
-        p mcp.sse                    | transport sse
-        p mcp.streamable-http        | transport streamable HTTP
-        p mcp.filter                 | filter limits the tools that are offered
+        b mcp.stdio                  | transport stdio starts a command with arguments
+        b mcp.sse                    | transport sse
+        b mcp.streamable-http        | transport streamable HTTP
+        b mcp.filter                 | filter limits the tools that are offered
+        b mcp.results                | images, structured results, resources and prompts arrive as they are
+        b mcp.environment            | a server sees what its entry gives it, and nothing else of our environment
+        b mcp.progress               | what a server says about its progress is shown while the call runs
+        b mcp.cancel                 | a server is told that nobody waits for a call any more
+        b mcp.list-changed           | a changed list of tools counts from the next step
+        b mcp.restart                | a server that ends is connected to again, with growing pauses
+        b mcp.stderr                 | what a server wrote before it ended stands in the error
+        b mcp.away                   | a server that is away takes no run down
+        b mcp.child-ends             | a server that we started does not outlive us, even when we are killed
+        b mcp.headers                | headers with credentials
+        b mcp.oauth                  | access tokens by client credentials
+        b mcp.egress                 | the egress policy holds for connections to servers
+        b mcp.approval               | approvals and rules hold for tools of servers
+        b mcp.one-tool               | an agent may name one tool of a server
+        b mcp.pins                   | a tool whose description has changed needs a person's word until that is accepted
+        b mcp.names                  | tools have names that every provider takes, and no two the same
+        b mcp.server                 | mcp_server offers agents as tools of an MCP server under /mcp
+        b mcp.server-input           | questions and approvals of agents say how the client goes on
+        b mcp.server-cancel          | a cancelled call cancels the task
+        b mcp.server-guarded         | the MCP server takes the same credentials, rights and origins as the agents
+        b mcp.server-stdio           | hector mcp offers the same on standard input and output
+        b mcp.npm-servers            | works with the reference servers server-filesystem and server-everything
+        b mcp.lazy                   | the official package is loaded by the first connection, its server side never
     """,
     "Built-in tools": """
-        p tools.filetool             | file operations, sandboxed
-        p tools.webtool              | HTTP requests and web scraping
-        p tools.commandtool          | shell commands with allow lists
-        p tools.memorytool           | memory across sessions
-        p tools.searchtool           | search in documents
-        p tools.todotool             | task and checklist management
+        b tools.filetool             | file operations, sandboxed
+        b tools.webtool              | HTTP requests and web scraping
+        b tools.commandtool          | shell commands with allow lists
+        b tools.memorytool           | memory across sessions
+        b tools.searchtool           | search in documents
+        b tools.todotool             | task and checklist management
         b tools.approvaltool         | approvals by a person
         b tools.agenttool            | an agent as a callable tool
     """,
     "Command tool": """
-        p command.allowed            | allowed_commands
-        p command.denied             | denied_commands
-        p command.working-directory  | working_directory
-        p command.max-time           | max_execution_time
+        b command.allowed            | allowed_commands
+        b command.denied             | denied_commands
+        b command.working-directory  | working_directory
+        b command.max-time           | max_execution_time
         b command.require-approval   | require_approval
         b command.approval-prompt    | approval_prompt
+        b web.ssrf                   | web tools reach no private place, by no spelling, name or redirect
+        b web.bounded                | sizes, redirects, kinds of content
+        b web.documents              | HTML in any charset and PDF become text, read in a process of their own
+        b web.untrusted              | what strangers wrote stands between marks that they cannot know
+        b web.search                 | Tavily, or a SearXNG of one's own
+        b command.hostile            | hundreds of ways around the lists and out of the sandbox are tried, and fail
+        b command.sandbox            | levels without containers: process, landlock, namespaces
+        b command.cancel             | a running command is ended by an endpoint, and its run goes on
+        b command.limits             | memory, processes, file size, open files, output
+        b command.leftovers          | nothing that a command started outlives it, or the server
     """,
     "RAG: sources": """
-        p rag.directory              | source directory with include and exclude patterns
-        p rag.sql                    | source sql with incremental sync
-        p rag.api                    | source api over REST
-        p rag.blob.s3                | source blob: S3
-        p rag.blob.gcs               | source blob: Google Cloud Storage
-        p rag.blob.azure             | source blob: Azure
-        p rag.pdf                    | PDF files are read
-        p rag.watch                  | watch: changed files are indexed at once
-        p rag.incremental            | incremental_indexing indexes only what changed
+        b rag.directory              | source directory with include and exclude patterns
+        b rag.sql                    | source sql with incremental sync
+        b rag.api                    | source api over REST
+        b rag.blob.s3                | source blob: S3
+        b rag.blob.gcs               | source blob: Google Cloud Storage
+        b rag.blob.azure             | source blob: Azure
+        b rag.git                    | source git: branches, tags, commits; over https, and from a folder
+        b rag.git.hostile            | packs, folders and names of a repository are bounded, and lead nowhere else
+        b rag.sources.tenants        | apps of tenants read no files, databases or buckets of the server
+        b rag.pdf                    | PDF files are read, with pages and bookmarks
+        b rag.extract.docx           | Word: headings, tables, lists, footnotes
+        b rag.extract.xlsx           | Excel: sheets, rows with the names of their columns, dates
+        b rag.extract.pptx           | PowerPoint: slides, tables, notes
+        b rag.extract.markdown       | Markdown: headings, code, tables, front matter
+        b rag.extract.html           | HTML: readable text with headings, code and tables
+        b rag.extract.code           | programs: cut where functions and classes begin
+        b rag.extract.csv            | CSV: rows with the names of their columns
+        b rag.extract.json           | JSON, JSON lines and notebooks
+        b rag.extract.encodings      | UTF-8, UTF-16, UTF-32, what HTML declares, and a fallback
+        b rag.extract.formats        | what a document is goes before what it is called
+        b rag.extract.hostile        | a hundred hostile documents cost themselves alone, and are reported
+        b rag.extract.apart          | documents are read in processes that are bounded, know no secrets and end with us
+        b rag.parsers.priority       | MCP tools read documents before or behind our own readers, by priority
+        b rag.parsers.next           | what fails or finds nothing is noted, and the next one is asked
+        b rag.parsers.docling        | Docling's two steps: convert, then export by the key
+        b rag.parsers.wired          | a document store reads with the tools that its mcp_parsers name
+        b rag.parsers.arguments      | the path goes into the right argument, as the server sees it
+        b rag.extract.fair           | documents of one store or app do not wait for those of others
+        b rag.extract.limits         | what is over a limit is left out and told of
+        b rag.watch                  | watch: changed files are indexed at once
+        b rag.incremental            | incremental_indexing indexes only what changed
     """,
     "RAG: retrieval": """
-        p rag.chunking.semantic      | chunking strategy semantic
-        p rag.chunking.size          | chunk size and overlap
-        p rag.top-k                  | search.top_k
-        p rag.threshold              | search.threshold
-        p rag.hyde                   | search.enable_hyde
-        p rag.rerank                 | search.enable_rerank
-        p rag.multi-query            | search.enable_multi_query
-        p rag.embedders              | embedders are configured and referred to by name
+        b rag.chunking.semantic      | chunking strategy semantic: headings, paragraphs, sentences, code, tables
+        b rag.chunking.size          | chunk size in characters; everything stands in a chunk, lines and pages are exact
+        b rag.chunking.overlap       | overlap in whole sentences or words
+        b rag.chunking.min-max       | min_size joins what is short, max_size is never exceeded
+        b rag.chunking.words         | preserve_words; no character is ever torn
+        b rag.chunking.speed         | chunking keeps up with reading
+        b rag.chunking.config        | sizes that do not fit each other are refused with what is allowed
+        b rag.top-k                  | search.top_k
+        b rag.threshold              | search.threshold
+        b rag.hyde                   | search.enable_hyde
+        b rag.rerank                 | search.enable_rerank
+        b rag.multi-query            | search.enable_multi_query
+        b rag.legs                   | words and meaning are weighed; without the one, the other answers and says so
+        b rag.once                   | what is found more than once is shown once
+        b rag.untrusted              | no document closes the marks that it is shown between
+        b rag.search-command         | hector search shows passages with scores, the words that were looked for set off
+        b rag.eval                   | hector rag eval: hit rate, MRR, nDCG, recall and latency of stores
+        b agent.include-context      | include_context: what is found is shown in a turn, noted once, and cited
+        b rag.embedders              | embedders are configured and referred to by name
+        b rag.embedders.remote       | OpenAI and compatible, Ollama, Cohere, Gemini: batched, tried again, judged
+        b rag.embedders.pace         | several calls at once; what one is refused slows all of them down
+        b rag.embedders.builtin      | the model within: a process of its own, questions first, restarted, resting
+        b rag.embedders.exact        | word pieces as the reference cuts them, vectors as the float32 model has them
+        b rag.embedders.folder       | model_dir: any BERT model of safetensors; damaged ones are refused by name
+        b rag.embedders.executable   | the executables embed; the slim one says what it needs
     """,
     "Vector stores": """
-        p vector.chromem             | embedded store, the default
-        p vector.qdrant              | Qdrant
-        p vector.pinecone            | Pinecone
-        p vector.weaviate            | Weaviate
-        p vector.milvus              | Milvus
+        b vector.chromem             | embedded store, the default: exact, and right after any change
+        b vector.filters             | metadata filters, by words and by vectors alike
+        b vector.death               | killed at any moment: no chunk has another one's vector
+        b vector.damage              | cut or damaged files cost vectors, which are made again
+        b vector.readers             | one process writes, several read
+        b vector.compress            | compress: true, 8 bits a number
+        b rag.responsive             | who is served does not notice that documents are indexed
+        b rag.words                  | found by words at once, in any script; a changed document leaves nothing behind
+        b rag.index.readonly         | an index in a folder that may not be written is searched, also beside a writer
+        b rag.index.tenants          | indexes of apps lie where the operator keeps them, begin and go with the app
+        b rag.hybrid                 | words and meaning weighed: a language that no embedder knows loses nothing
+        b vector.qdrant              | Qdrant
+        b vector.pinecone            | Pinecone
+        b vector.weaviate            | Weaviate
+        b vector.milvus              | Milvus
     """,
     "Guardrails": """
         p guard.input.length         | input length with an action
@@ -264,6 +351,7 @@ _TABLE: Final[Mapping[str, str]] = {
         b auth.roles                 | admin, operator, app, user: one table, checked before any endpoint
         b auth.secret-rotate         | a new admin secret ends the old one, its sessions and its one-time links
         b auth.unlock                | a one-time link is exchanged for a session once, within a quarter of an hour
+        b auth.unlock-page           | in a browser the link opens a page that exchanges it, and that runs nothing else
         b auth.keys                  | API keys are kept as hashes, have a role, an app and a user, and can be revoked
         b auth.required              | agents take a credential by require_auth, else by what is set up, or who connects
         b auth.constant-time         | secrets are compared by hash, in constant time, and in no other way
@@ -287,7 +375,13 @@ _TABLE: Final[Mapping[str, str]] = {
         b auth.visibility            | public, internal, private: internal agents exist for authenticated callers only
     """,
     "Observability": """
-        p cli.metrics                | `--metrics` serves /metrics for Prometheus
+        b cli.metrics                | `--metrics` serves /metrics for Prometheus
+        b metrics.names              | every documented figure is served and counts what happened
+        b metrics.documented         | the guide's table of figures is that of the code
+        b metrics.access             | figures take a right of their own; an operator may open their path
+        b metrics.tenancy            | an app sees its own series only
+        b metrics.bounds             | labels are bounded by app, and never say what people or models say
+        b metrics.reload             | a reload keeps what was counted
         p cli.tracing-endpoint       | `--tracing-endpoint` sends OpenTelemetry traces
         b logs.structured            | logs as text or JSON, levelled, without secrets
     """,
@@ -345,8 +439,10 @@ _TABLE: Final[Mapping[str, str]] = {
         b config.json                | JSON files are accepted as well as YAML
         b config.durations           | durations such as 30s and 1h30m
         b config.errors              | every error at once with file, line, path, what is allowed and the nearest key
+        b config.retry-words           | tries are counted with or without the first one, everywhere
         b config.unbuilt-refused     | blocks that are not built yet are refused by name
         b config.references          | unknown references are errors
+        b config.idle                | settings without effect are named in a warning
         b config.hot-reload          | --watch and SIGHUP reload; a wrong file keeps the old configuration and says so
         b config.zero-config         | detection order: flag, keys, Ollama, local model, demo
         b config.seed-yaml           | the product description's YAML for LLMs and plain agents validates
@@ -356,6 +452,7 @@ _TABLE: Final[Mapping[str, str]] = {
         b cli.info                   | `hector info`
         b cli.init                   | `hector init`
         b cli.version                | `hector version`
+        b cli.help                   | `hector --help` shows all commands by what they are for
         b config.skill               | a SKILL.md beside the project becomes the instruction of a generated agent
     """,
     "Milestone 1: models": """
@@ -371,6 +468,7 @@ _TABLE: Final[Mapping[str, str]] = {
         b models.proxy               | proxy, custom CA bundle and extra headers per provider
         b models.scripted            | provider scripted: rules in YAML
         b models.local               | provider local: a GGUF file behind a supervised llama.cpp child
+        b models.fallback            | several models in order: who fails rests, the next one answers; overrides
         b models.llmock              | an independent stand-in judges the retries
         b serve.demo                 | `hector serve --demo` streams, calls a tool and thinks, and says it has no model
     """,
@@ -393,6 +491,39 @@ _TABLE: Final[Mapping[str, str]] = {
         b state.crash                | after a crash the database holds all that was confirmed and nothing half
         b state.one-process          | a second process on the same database is refused by name
         b state.newer-database       | an unreadable or newer database is one clear error
+    """,
+    "Milestone 6: vector servers": """
+        b vector.chroma              | Chroma
+        b vector.pgvector            | PostgreSQL with pgvector, and what is lacking is said
+        b vector.servers             | servers that are away, refuse or do not fit are said clearly
+    """,
+    "Milestone 5: artifacts": """
+        b artifacts.versions         | every version of a named artifact is kept, once, with the event that brings it
+        b artifacts.scope            | artifacts belong to a session, or with user: to a user; nobody else reaches them
+        b artifacts.bounds           | size, total and names of artifacts are bounded
+        b artifacts.tools            | agents list and read what they have kept
+        b artifacts.templates        | instructions name artifacts; what is missing or no text is said
+        b admin.artifacts            | artifacts are listed, read and deleted over the Admin API
+    """,
+    "Milestone 5: memory": """
+        b memory.found               | memories are found by their words, in scripts without blanks, too
+        b memory.scope               | memories belong to one user of one app
+        b memory.expiry              | memories expire
+        b memory.bounds              | a user has so many memories at most; one that is given twice counts once
+        b memory.session             | what was said goes with its session
+        b memory.tools               | agents remember, look up and forget by tools
+        b memory.turns               | what is said in a turn is remembered once, after the turn
+        b memory.recall              | agents are reminded of what fits, in a block marked as untrusted
+        b memory.off                 | without storage.memory nothing is remembered
+        b memory.vector              | backend vector: memories are found by what they mean, beside their words
+        b admin.memories             | what is known of a user is listed and forgotten over the Admin API
+    """,
+    "Milestone 5: context": """
+        b context.whole              | no cut parts a tool call from its results
+        b context.windows            | buffer_window and token_window show the last messages, and always the task
+        b context.summary            | summary_buffer: one summary, beside a conversation that keeps everything
+        b context.tokens             | token estimates learn from what the provider counts
+        b context.overflow           | what a provider refuses as too long is made shorter once
     """,
     "Milestone 1: A2A": """
         b a2a.jsonrpc                | version 1.0 over JSON-RPC
@@ -447,6 +578,13 @@ _TABLE: Final[Mapping[str, str]] = {
         b ops.tls                    | TLS by the server itself; a renewed certificate counts without a restart
         b ops.request-heads          | request heads are bounded in size, number and time
         b ops.security-headers       | answers tell browsers that they are data and nothing to frame
+        b egress.policy              | one policy for all connections: open, listed or none, also by purpose
+        b secrets.repeated           | known secrets that anyone repeats are neither stored nor streamed
+        b doctor.probes              | `hector doctor` tries what is contacted, with a remedy for each failure
+        b doctor.offline             | `hector doctor --offline` contacts nothing, and fails where a network is needed
+        b doctor.local               | it looks at files, rights, port, disk, clock, database and secrets
+        b egress.recorded            | destinations counted across restarts, in the Admin API, refusals audited
+        b egress.enforced            | no connection is opened that the policy has not judged, by whatever client
         b security.ssrf              | no spelling of a closed address, no name and no redirect leads inside
         b ops.cors                   | pages of listed origins may use the server, others may not
     """,
@@ -520,6 +658,11 @@ _TABLE: Final[Mapping[str, str]] = {
         b resume.unknown             | a call that was cut off follows on_unknown: ask, retry or fail
         b resume.by-hand             | recovery.auto_resume and timeout make dead letters, which a requeue resumes
         b tools.policy               | functions carry marks (idempotent, needs approval); the file has the last word
+        b approval.rules             | approval_rules ask, allow or deny by arguments, whatever the spelling; audited
+        b security.files             | file tools: no link, race or spelling leads out; secrets are not shown
+        b tools.current-time         | tool current_time, with time zones
+        b tools.progress             | what a running tool says is shown to those who watch, and never stored
+        b tools.entries              | an entry offers one tool, several, or such as are known at run time only
         b approval.asked             | the client is shown tool, arguments and their hash, and until when
         b approval.answered          | data parts or one word decide; anything else is refused and the task waits on
         b approval.elsewhere         | a decision may come from beside the server

@@ -13,7 +13,9 @@ from scripts.cli_reference import PAGE, command_parser, text
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-KEYS = dict.fromkeys(("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "GATEWAY_KEY"), "secret")
+KEYS = dict.fromkeys(
+    ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "GATEWAY_KEY", "TRIPS_TOKEN", "TICKETS_TOKEN"), "secret"
+)
 HANDLERS = ("order_status", "opening_hours")
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 

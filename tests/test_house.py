@@ -45,6 +45,7 @@ def test_the_locks_hold_what_the_project_asks_for() -> None:
         "requirements-dev.txt": groups["dev"],
         "requirements-a2a03.txt": groups["a2a03"],
         "requirements-fuzz.txt": groups["fuzz"],
+        "requirements-servers.txt": groups["servers"],
         "requirements-build.txt": groups["build"],
         "requirements-lock.txt": groups["lock"],
     }

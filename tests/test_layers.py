@@ -13,13 +13,14 @@ LAYERS: list[set[str]] = [  # lowest first
     {"net"},
     {"store"},
     {"auth", "limits"},
-    {"models", "tools", "a2a"},
+    {"models", "tools", "mcp", "rag", "a2a"},
     {"agents"},
     {"runner"},
     {"apps"},
     {"tasks"},
     {"web"},
     {"cli"},
+    {"api"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 OWNERS = {
@@ -33,6 +34,9 @@ OWNERS = {
     "jsonschema": {"tools", "agents"},
     "jwt": {"auth"},
     "cryptography": {"auth"},
+    "mcp": {"mcp"},
+    "numpy": {"rag"},
+    "prometheus_client": {"observe"},
 }
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path.parent != ROOT)
 

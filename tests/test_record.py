@@ -3,7 +3,7 @@
 import dataclasses
 import pickle
 from dataclasses import asdict, field, fields, is_dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -113,6 +113,57 @@ def test_the_standard_functions_work() -> None:
     match Point(3, 4):
         case Point(x, y):
             assert (x, y) == (3, 4)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Has its own start, its own hash, and something of the class in words."""
+
+    x: int
+    names: "ClassVar[tuple[str, ...]]" = ()
+
+    def __init__(self, first: int, *_: int) -> None:
+        object.__setattr__(self, "x", first)
+
+    def __hash__(self) -> int:
+        return 7
+
+
+def test_what_a_class_says_itself_stays() -> None:
+    one = Kept(1, 2, 3)
+    assert one == Kept(1)
+    assert hash(one) == 7
+    assert repr(one).endswith("Kept(x=1)")
+    assert [part.name for part in fields(Kept)] == ["x"]
+
+
+@dataclass(slots=True)
+class Often:
+    """Made so often that its constructor is compiled."""
+
+    x: int
+    y: int = 2
+    rest: list[int] = field(default_factory=list, kw_only=True)
+    both: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.both = self.x + self.y
+
+
+def test_the_first_instances_are_as_all_others() -> None:
+    for _ in range(50):
+        for one in (Often(1, 3, rest=[4]), Often(y=3, x=1, rest=[4])):
+            assert (one.x, one.y, one.rest, one.both) == (1, 3, [4], 4)
+        assert Often(1) == Often(1, 2)
+        wrong: tuple[tuple[tuple[int, ...], dict[str, Any], str], ...] = (
+            ((), {}, "missing 1 required positional argument: 'x'"),
+            ((1, 2, 3), {}, "positional arguments but 4 were given"),
+            ((1,), {"x": 2}, "multiple values for argument 'x'"),
+            ((1,), {"z": 2}, "unexpected keyword argument 'z'"),
+        )
+        for positional, named, said in wrong:
+            with pytest.raises(TypeError, match=said):
+                Often(*positional, **named)
 
 
 def test_slots_and_hashes() -> None:
