@@ -65,7 +65,7 @@ class Remote(Flow):
                     yield output
         except (asyncio.CancelledError, GeneratorExit):
             if context.canceled is not None and context.canceled():
-                await self._cancel(Course.of(part), self.client)
+                await self._cancel(part, self.client)
             raise
         except Refused as error:
             raise AgentError(f"the remote agent {self.id!r}: {error}") from None
@@ -93,12 +93,13 @@ class Remote(Flow):
             if part.over or _ended(part):
                 return
 
-    async def _cancel(self, course: Course, client: Client) -> None:
+    async def _cancel(self, part: Part, client: Client) -> None:
         """End the task there, also one that a message has become meanwhile. What cannot be reached is left alone."""
+        course = Course.of(part)
         with suppress(HectorError, TimeoutError):
             async with asyncio.timeout(CANCEL_SECONDS):
-                found = await client.tasks_of(course.context) if course.open else []
-                task = next((one.task for one in found if course.open in one.messages), course.task)
+                taken = await _taken(part, client, course) if course.open else None
+                task = taken.task if taken is not None else course.task
                 if task:
                     await client.cancel(task)
 
@@ -108,18 +109,10 @@ class Remote(Flow):
         That no task shows it proves nothing: the answer may have been a plain message, the list may leave out what
         was said, and a task may be stored late.
         """
-        wait = FIRST_WAIT
-        for last in (False,) * (LOOKS - 1) + (True,):
-            try:
-                found = await client.tasks_of(course.context)
-            except Refused:
-                break
-            for one in found:
-                if course.open in one.messages:
-                    return part.mark({STEP: TAKEN, "task": one.task, "context": one.context or course.context})
-            if not last:
-                await part.context.clock.sleep(wait)
-                wait *= 2
+        with suppress(Refused):
+            taken = await _taken(part, client, course)
+            if taken is not None:
+                return part.mark({STEP: TAKEN, "task": taken.task, "context": taken.context or course.context})
         if not self.resend:
             raise AgentError(
                 f"the message to the remote agent {self.id!r} was cut off while it was being sent, and the other "
@@ -265,6 +258,19 @@ class Remote(Flow):
         if self.output_key:
             facts["state"] = {self.output_key: text_of(content)}
         return part.mark({OVER: True}, content, **facts)
+
+
+async def _taken(part: Part, client: Client, course: Course) -> Snapshot | None:
+    """The task that the open message has become; a server may show it a little later than it takes the message."""
+    wait = FIRST_WAIT
+    for look in range(LOOKS):
+        if look:
+            await part.context.clock.sleep(wait)
+            wait *= 2
+        for one in await client.tasks_of(course.context):
+            if course.open in one.messages:
+                return one
+    return None
 
 
 def _of_session(name: str | None) -> str | None:

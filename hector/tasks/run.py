@@ -7,14 +7,14 @@ whoever conducts the run stops it quietly.
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import field, replace
 from typing import Literal
 
 from hector.core import points
 from hector.core.clock import Clock
 from hector.core.content import Message, Text, ToolCall, ToolResult
-from hector.core.errors import NotFound
+from hector.core.errors import LeaseLost, NotFound, StoreError
 from hector.core.event import (
     ApprovalRequired,
     Artifact,
@@ -166,19 +166,33 @@ class Run:
     async def follow(self, outputs: AsyncGenerator[Output, None]) -> None:
         """Take the agent's outputs to their end and settle the task by the last of them. Raises Released, LeaseLost."""
         async with aclosing(outputs):
-            async for output in outputs:
-                match output:
-                    case Partial(deltas=deltas):
-                        self._show(deltas)
-                    case BranchPartial(author, deltas, branch, call_id):
-                        self.publish(AgentDelta(call_id, author, branch, deltas))
-                    case ToolStarted(call=call):
-                        self._commit_to_task(call.name)
-                        self.publish(self._progress(output.author, output.branch, call, None))
-                    case Event():
-                        self._last = self._last if output.branch else output
-                        await self._take(output)
+            try:
+                async for output in outputs:
+                    match output:
+                        case Partial(deltas=deltas):
+                            self._show(deltas)
+                        case BranchPartial(author, deltas, branch, call_id):
+                            self.publish(AgentDelta(call_id, author, branch, deltas))
+                        case ToolStarted(call=call):
+                            self._commit_to_task(call.name)
+                            self.publish(self._progress(output.author, output.branch, call, None))
+                        case Event():
+                            self._last = self._last if output.branch else output
+                            await self._take(output)
+            except LeaseLost:
+                await self.learn_if_canceled()  # before the agent is closed, which tells agents elsewhere of a cancel
+                raise
         await self._conclude(self._last)
+
+    async def learn_if_canceled(self) -> None:
+        """The claim is void: has the task been ended for good, rather than taken over? Not knowing counts as no."""
+        with suppress(StoreError):
+            try:
+                task = await self.store.tasks.get(self.caller, self.task_id, None, history_length=0)
+            except NotFound:
+                self.canceled = True
+            else:
+                self.canceled = task.status.state is TaskState.CANCELED
 
     def _unseen(self, event: Event) -> tuple[Delta, ...]:
         return self._showing.rest(event.message, structured=event.author in self.structured)

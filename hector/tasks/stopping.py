@@ -4,11 +4,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import TypeAlias
 
-from hector.core.errors import NotFound, StoreError
-from hector.core.task import TaskState
+from hector.core.errors import StoreError
 from hector.limits.limits import Limits
 from hector.store import Store
-from hector.tasks.run import Run
 from hector.tasks.work import Ending, Work
 
 Spawn: TypeAlias = Callable[[Callable[[], Awaitable[None]]], object]
@@ -34,16 +32,8 @@ class Stopping:
         with suppress(StoreError):  # if it is void, the next write says so
             if work.claim is not None and not await self._store.jobs.holds(work.claim):
                 if work.run is not None:
-                    work.run.canceled = await self._is_canceled(work.run)
+                    await work.run.learn_if_canceled()
                 work.stop(Ending.LOSE)
-
-    async def _is_canceled(self, run: Run) -> bool:
-        """Whether a run whose claim is void has been ended for good elsewhere, rather than taken over."""
-        try:
-            task = await self._store.tasks.get(run.caller, run.task_id, None, history_length=0)
-        except NotFound:
-            return True
-        return task.status.state is TaskState.CANCELED
 
     def heed_all(self) -> None:
         """Switches have been thrown."""

@@ -28,7 +28,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 class Elsewhere(AgentExecutor):
     """`heads` are the headers of the last request, `texts` what it was told, `files` what came with it.
 
-    `file` is the name of what it gives."""
+    `file` is the name of what it gives. Told to be `late`, it makes a task of the message once that may be `shown`;
+    `asked`: its tasks have been listed."""
 
     url: str = ""
     runs: Counter[str] = field(default_factory=Counter)
@@ -39,6 +40,8 @@ class Elsewhere(AgentExecutor):
     canceled: asyncio.Event = field(default_factory=asyncio.Event)
     waiting: asyncio.Event = field(default_factory=asyncio.Event)
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    shown: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def execute(self, context: RequestContext, event_queue: EventQueue) -> None:
         assert context.message is not None
@@ -46,6 +49,9 @@ class Elsewhere(AgentExecutor):
         self.runs[text] += 1
         self.texts.append(text)
         self.files += [part.filename for part in context.message.parts if part.WhichOneof("content") in ("raw", "url")]
+        if "late" in text:
+            self.waiting.set()
+            await self.shown.wait()
         if context.current_task is None:
             await event_queue.enqueue_event(new_task_from_user_message(context.message))
         does = TaskUpdater(event_queue, context.task_id or "", context.context_id or "")
@@ -62,7 +68,7 @@ class Elsewhere(AgentExecutor):
             await does.failed(does.new_agent_message([Part(text="no luck")]))
         elif "reject" in text:
             await does.reject(does.new_agent_message([Part(text="not mine")]))
-        elif "wait" in text:
+        elif "wait" in text or "late" in text:
             self.waiting.set()
             await self.go_on.wait()
             await does.add_artifact([Part(text="waited")], name="answer")
@@ -86,6 +92,8 @@ class _Heads:
         if scope["type"] == "http":
             self.agent.heads = {name.decode(): value.decode() for name, value in scope["headers"]}
         await self.app(scope, receive, send)
+        if scope["type"] == "http" and scope["path"] == "/tasks":
+            self.agent.asked.set()
 
 
 @asynccontextmanager
@@ -115,6 +123,7 @@ async def elsewhere(binding: str = "JSONRPC", version: str = "1.0", **capabiliti
         yield agent
     finally:
         agent.go_on.set()
+        agent.shown.set()
         server.should_exit = True
         server.force_exit = True
         await serving

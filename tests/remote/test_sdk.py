@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ import pytest
 from hector.core.content import Media, Message, Text
 from hector.core.event import TextDelta
 from hector.core.ids import new_id
-from hector.core.task import AnswerDelta, ClientMessage, TaskState
+from hector.core.task import AnswerDelta, ClientMessage, Task, TaskState
 from hector.tasks.service import SendOptions
+from hector.tasks.stopping import Stopping
 from tests.flows.conftest import answer, plan
 from tests.remote.elsewhere import elsewhere, silent
-from tests.together.conftest import ANA, Open, ask, calls, question, results
+from tests.together.conftest import ANA, Company, Open, ask, calls, question, results
 
 WAYS = [("JSONRPC", "1.0"), ("HTTP+JSON", "1.0"), ("JSONRPC", "0.3")]
 
@@ -90,9 +92,7 @@ async def test_its_words_stream_and_files_go_both_ways(company: Open) -> None:
 @pytest.mark.proves("agents.remote", "agents.cancel")
 async def test_a_cancel_reaches_the_other_server(company: Open) -> None:
     async with elsewhere() as there, company({}, {"chief": far(there.url)}) as it:
-        message = ClientMessage(new_id(), Message("user", (Text("wait"),)))
-        task = await it.service.send(ANA, "chief", message, SendOptions(return_immediately=True))
-        assert not isinstance(task, ClientMessage)
+        task = await begun(it, "wait")
         async with asyncio.timeout(25):
             await there.waiting.wait()
             done = await it.service.cancel(ANA, "chief", task.id)
@@ -102,6 +102,39 @@ async def test_a_cancel_reaches_the_other_server(company: Open) -> None:
             asking = await it.say("ask me")
             await it.service.cancel(ANA, "chief", asking.id)
             await there.canceled.wait()
+
+
+@pytest.mark.proves("agents.remote", "agents.cancel")
+async def test_a_cancel_reaches_what_a_message_becomes_a_little_later(company: Open) -> None:
+    async with elsewhere("HTTP+JSON") as there, company({}, {"chief": far(there.url)}) as it, asyncio.timeout(30):
+        task = await begun(it, "late")
+        await there.waiting.wait()
+        cancelling = asyncio.create_task(it.service.cancel(ANA, "chief", task.id))
+        await there.asked.wait()
+        there.shown.set()  # the first look has seen nothing
+        assert (await cancelling).status.state is TaskState.CANCELED
+        await there.canceled.wait()
+
+
+@pytest.mark.proves("agents.remote", "agents.cancel")
+async def test_a_cancel_that_a_run_learns_from_its_next_write_reaches_the_other_server(
+    company: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Stopping, "heard", lambda *_: None)  # word of it gets lost
+    async with elsewhere() as there, company({}, {"chief": far(there.url)}) as it, asyncio.timeout(30):
+        task = await begun(it, "late")
+        await there.waiting.wait()
+        assert await it.store.tasks.cancel(ANA, task.id, time.time())
+        there.shown.set()
+        await there.canceled.wait()
+
+
+async def begun(it: Company, text: str) -> Task:
+    """The task of a message that is not waited for."""
+    message = ClientMessage(new_id(), Message("user", (Text(text),)))
+    task = await it.service.send(ANA, "chief", message, SendOptions(return_immediately=True))
+    assert isinstance(task, Task)
+    return task
 
 
 @pytest.mark.proves("agents.remote", "agents.sequential", "agents.agent-tools")
