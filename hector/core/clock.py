@@ -3,6 +3,7 @@
 import asyncio
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 
 
@@ -43,6 +44,17 @@ class FakeClock:
         await asyncio.sleep(0)
 
 
+def milliseconds(seconds: float) -> int:
+    """Whole milliseconds: what is stored of a time, and shown of it. Those of a time read back are the same again."""
+    return round(seconds * 1_000_000) // 1000
+
+
 def iso(seconds: float) -> str:
     """RFC 3339 in UTC with milliseconds and Z, as A2A wants it: 2025-10-28T10:30:00.000Z."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    whole, part = divmod(milliseconds(seconds), 1000)
+    return f"{_to_the_second(whole)}.{part:03d}Z"
+
+
+@lru_cache(maxsize=16)
+def _to_the_second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:-6]

@@ -4,14 +4,14 @@ from collections.abc import Awaitable, Sequence
 from enum import StrEnum
 from typing import Final
 
-from hector.core.clock import iso
+from hector.core.clock import iso, milliseconds
 from hector.core.content import JsonObject
 from hector.core.errors import InvalidRequest, NotFound
 from hector.core.event import ApprovalRequired, Event
 from hector.core.job import NewJob
 from hector.core.record import dataclass
 from hector.core.task import Caller
-from hector.store.codec import decoded, dumps, loads, milliseconds
+from hector.store.codec import decoded, dumps, loads
 from hector.store.database import Connection, Database, Row
 from hector.store.jobs import Jobs
 from hector.store.queries import load

@@ -9,11 +9,10 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Final, Literal, TypeAlias
 
-from hector.core.clock import Clock, SystemClock
+from hector.core.clock import Clock, SystemClock, milliseconds
 from hector.core.errors import Conflict, NotFound
 from hector.core.identity import DEFAULT_APP
 from hector.core.record import dataclass
-from hector.store.codec import milliseconds
 from hector.store.database import Connection, Database, Row
 from hector.store.paging import decode_name, encode_name
 from hector.store.queries import load

@@ -7,12 +7,13 @@ import hashlib
 from collections.abc import Awaitable, Iterable, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
+from hector.core.clock import milliseconds
 from hector.core.content import Content, Data, Media, Text
 from hector.core.errors import ArtifactsFull, NotFound, StoreUnavailable
 from hector.core.event import Artifact, Event
 from hector.core.keeping import OF_USER, StoredArtifact
 from hector.core.task import Caller
-from hector.store.codec import artifact_from_text, artifact_to_text, decoded, dumps, milliseconds
+from hector.store.codec import artifact_from_text, artifact_to_text, decoded, dumps
 from hector.store.database import Connection, Database, Row, Work
 from hector.store.queries import load
 from hector.store.sessions import Sessions

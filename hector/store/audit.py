@@ -10,11 +10,11 @@ from typing import Any, Final
 
 from hector.config.base import SECRET_KEYS
 from hector.core.audit import Entry
-from hector.core.clock import Clock, SystemClock
+from hector.core.clock import Clock, SystemClock, milliseconds
 from hector.core.errors import StoreError
 from hector.core.record import dataclass
 from hector.observe.redact import MASK, redact
-from hector.store.codec import dumps, milliseconds
+from hector.store.codec import dumps
 from hector.store.database import Connection, Database, Work
 from hector.store.queries import load
 

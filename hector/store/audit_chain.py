@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
 from typing import Final
 
 from hector.core.audit import Entry
-from hector.core.clock import Clock
+from hector.core.clock import Clock, milliseconds
 from hector.store.audit import Chained, chained
 from hector.store.audit_proof import GENESIS, LOOK_AHEAD, Anchor, Flaw, Verdict, Walk, cut_of, digest, explain, some
-from hector.store.codec import dumps, milliseconds
+from hector.store.codec import dumps
 from hector.store.database import Connection, Database, Row, Work
 from hector.store.queries import load
 

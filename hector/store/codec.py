@@ -33,11 +33,6 @@ loads: Final = json.JSONDecoder().decode
 _DAMAGE: Final = (ValueError, KeyError, TypeError, AttributeError)
 
 
-def milliseconds(seconds: float) -> int:
-    """Whole milliseconds, cut the way that `core.clock.iso` shows them."""
-    return round(seconds * 1_000_000) // 1000
-
-
 def event_row(event: Event) -> EventRow:
     """The columns of an event that do not depend on where it is appended."""
     said = event.metadata is not None and "a2a" in event.metadata

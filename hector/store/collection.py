@@ -15,11 +15,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
-from hector.core.clock import Clock, SystemClock
+from hector.core.clock import Clock, SystemClock, milliseconds
 from hector.core.errors import StoreError
 from hector.core.retrieval import Chunk, Embedding, Item, Metadata, Passage, Scored
 from hector.store import collection_rows as rows
-from hector.store.codec import milliseconds
 from hector.store.collection_chunks import Chunks, having
 from hector.store.collection_file import IndexFile, delete_folder, open_file
 from hector.store.collection_rows import Counts, Document, Failure, Known, Pending, Stored

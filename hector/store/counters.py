@@ -8,9 +8,9 @@ import json
 from collections.abc import Awaitable, Iterable, Sequence
 from typing import Any, Final
 
+from hector.core.clock import milliseconds
 from hector.core.quota import Answer, Ask, Counter, Key, Standing, Verdict, Want, judge, total
 from hector.core.record import dataclass
-from hector.store.codec import milliseconds
 from hector.store.database import Connection, Database
 from hector.store.queries import load
 from hector.store.usage import Amounts, Place, UsageTable

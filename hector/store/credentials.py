@@ -4,11 +4,10 @@ from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import Final, TypeAlias
 
-from hector.core.clock import Clock, SystemClock
+from hector.core.clock import Clock, SystemClock, milliseconds
 from hector.core.errors import NotFound
 from hector.core.identity import Role
 from hector.core.record import dataclass
-from hector.store.codec import milliseconds
 from hector.store.database import Connection, Database, Row
 from hector.store.queries import load
 

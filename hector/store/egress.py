@@ -6,12 +6,11 @@ from collections.abc import Awaitable, Iterable
 from typing import Final, NamedTuple
 
 from hector.core.audit import REFUSED, Entry
-from hector.core.clock import Clock
+from hector.core.clock import Clock, milliseconds
 from hector.core.errors import StoreError
 from hector.net.gate import Gate, current
 from hector.net.ledger import Traffic
 from hector.store.audit import AuditLog
-from hector.store.codec import milliseconds
 from hector.store.database import Connection, Database, Row
 from hector.store.queries import load
 

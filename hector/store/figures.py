@@ -4,9 +4,9 @@ from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any, Final
 
+from hector.core.clock import milliseconds
 from hector.core.record import dataclass
 from hector.core.task import TaskState
-from hector.store.codec import milliseconds
 from hector.store.database import Connection, Database, Row
 from hector.store.queries import load
 

@@ -2,10 +2,9 @@
 
 from collections.abc import Awaitable
 
-from hector.core.clock import Clock, SystemClock
+from hector.core.clock import Clock, SystemClock, milliseconds
 from hector.core.job import CUT_OFF, READY, STOP, Claim, Instance
 from hector.core.record import dataclass
-from hector.store.codec import milliseconds
 from hector.store.database import Connection, Database
 from hector.store.jobs import Jobs
 from hector.store.queries import load

@@ -7,11 +7,11 @@ change nothing any more.
 from collections.abc import Awaitable, Collection, Sequence
 from typing import Any, Final
 
-from hector.core.clock import Clock, SystemClock
+from hector.core.clock import Clock, SystemClock, milliseconds
 from hector.core.errors import LeaseLost, NotFound, StoreUnavailable
 from hector.core.job import READY, STOP, Claim, Job, JobState, NewJob
 from hector.core.task import Caller
-from hector.store.codec import dumps, milliseconds
+from hector.store.codec import dumps
 from hector.store.database import Connection, Database, Row
 from hector.store.job_rows import JobRecord, last_history, longer_history, payload_from_text, record_from_row
 from hector.store.queries import load

@@ -3,10 +3,9 @@
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from hector.core.clock import Clock, SystemClock
+from hector.core.clock import Clock, SystemClock, milliseconds
 from hector.core.digest import args_hash
 from hector.core.errors import Conflict
-from hector.store.codec import milliseconds
 from hector.store.database import Connection, Database, Work
 from hector.store.queries import load
 

@@ -8,12 +8,11 @@ import math
 from collections.abc import Awaitable, Iterable, Sequence
 from typing import Final, NamedTuple
 
-from hector.core.clock import Clock
+from hector.core.clock import Clock, milliseconds
 from hector.core.errors import ToolError
 from hector.core.keeping import Memory
 from hector.core.record import dataclass
 from hector.core.task import Caller
-from hector.store.codec import milliseconds
 from hector.store.database import Connection, Database, Row
 from hector.store.paging import check_size, decode_token, encode_token
 from hector.store.queries import load

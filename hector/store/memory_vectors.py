@@ -4,10 +4,10 @@ import json
 from collections.abc import Awaitable, Sequence
 from typing import Final
 
+from hector.core.clock import milliseconds
 from hector.core.keeping import Memory
 from hector.core.retrieval import Embedding
 from hector.core.task import Caller
-from hector.store.codec import milliseconds
 from hector.store.collection_rows import embedding_text
 from hector.store.database import Connection, Database
 from hector.store.memories import memory_of

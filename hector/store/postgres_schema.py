@@ -6,9 +6,8 @@ import asyncpg
 
 import hector.store.migrations as migrations
 from hector.core import points
-from hector.core.clock import SystemClock
+from hector.core.clock import SystemClock, milliseconds
 from hector.core.errors import StartupError
-from hector.store.codec import milliseconds
 from hector.store.postgres_connection import PostgresConnection
 
 OLDEST: Final = 12

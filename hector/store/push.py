@@ -4,7 +4,7 @@ import base64
 from collections.abc import Awaitable, Iterable
 from typing import Any, Final, TypeAlias
 
-from hector.core.clock import Clock, SystemClock
+from hector.core.clock import Clock, SystemClock, milliseconds
 from hector.core.content import JsonObject
 from hector.core.errors import InvalidRequest, NotFound, Violation
 from hector.core.event import Artifact
@@ -12,7 +12,7 @@ from hector.core.job import READY, NewJob
 from hector.core.push import CALLBACKS, PushConfig, PushPage
 from hector.core.record import dataclass
 from hector.core.task import Caller, Status, TaskState
-from hector.store.codec import artifact_from_text, client_message_from_text, decoded, milliseconds
+from hector.store.codec import artifact_from_text, client_message_from_text, decoded
 from hector.store.database import Connection, Database, Row
 from hector.store.jobs import Jobs
 from hector.store.queries import load

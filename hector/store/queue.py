@@ -3,12 +3,11 @@
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from hector.core.clock import Clock, SystemClock
+from hector.core.clock import Clock, SystemClock, milliseconds
 from hector.core.errors import InvalidRequest
 from hector.core.job import READY, JobState
 from hector.core.record import dataclass
 from hector.core.task import Caller, TaskState
-from hector.store.codec import milliseconds
 from hector.store.database import Connection, Database, Work
 from hector.store.job_rows import JobRecord, record_from_row
 from hector.store.jobs import Jobs

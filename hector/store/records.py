@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from hector.core.clock import milliseconds
 from hector.core.content import JsonObject
 from hector.core.event import Artifact, Event
 from hector.core.job import Claim, JobState, NewJob
@@ -9,7 +10,7 @@ from hector.core.push import PushConfig
 from hector.core.record import dataclass
 from hector.core.task import Caller, Status, Task, TaskState
 from hector.store.approvals import Decision
-from hector.store.codec import EventRow, artifact_to_text, client_message_to_text, event_row, milliseconds
+from hector.store.codec import EventRow, artifact_to_text, client_message_to_text, event_row
 from hector.store.counters import Charge
 from hector.store.keys import lane_of
 from hector.store.sessions import Session

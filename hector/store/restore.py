@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Final
 
 import hector.store.migrations as migrations
-from hector.core.clock import Clock
+from hector.core.clock import Clock, milliseconds
 from hector.core.errors import HectorError, SchemaTooNew, StartupError, StoreError
 from hector.core.record import dataclass
 from hector.store.archive import Archive, Digest, Manifest, lines
 from hector.store.backup import Stoppable, Watcher
-from hector.store.codec import milliseconds
 from hector.store.database import Connection
 from hector.store.faults import translate
 from hector.store.lock import FileLock

@@ -9,10 +9,9 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
-from hector.core.clock import Clock
+from hector.core.clock import Clock, milliseconds
 from hector.core.errors import StoreError
 from hector.core.record import dataclass
-from hector.store.codec import milliseconds
 from hector.store.database import Connection, Database, Row, Work
 from hector.store.deletion import BATCH, Deletion, Found, Gentle, batches
 from hector.store.figures import FigureSource

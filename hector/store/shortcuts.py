@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from hector.core.audit import Entry
+from hector.core.clock import milliseconds
 from hector.core.event import ApprovalRequired
 from hector.core.job import Claim, JobState
-from hector.store.codec import EventRow, dumps, loads, milliseconds
+from hector.store.codec import EventRow, dumps, loads
 from hector.store.database import Row, Shortcut
 from hector.store.jobs import FIRST
 from hector.store.records import Accept, Accepted, Record, Step, end_of, run_of

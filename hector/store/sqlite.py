@@ -9,9 +9,8 @@ from typing import Any, ClassVar, Final, TypeAlias, TypeVar, cast
 
 import hector.store.migrations as migrations
 from hector.core import points
-from hector.core.clock import SystemClock
+from hector.core.clock import SystemClock, milliseconds
 from hector.core.errors import HectorError, StartupError, StoreUnavailable
-from hector.store.codec import milliseconds
 from hector.store.database import Connection, Row, Shortcut, Work
 from hector.store.faults import translate
 from hector.store.groupcommit import Outcome, Pool, Unit

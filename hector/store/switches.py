@@ -3,9 +3,9 @@
 from collections.abc import Awaitable, Sequence
 from typing import Final
 
+from hector.core.clock import milliseconds
 from hector.core.job import READY, Claim
 from hector.core.record import dataclass
-from hector.store.codec import milliseconds
 from hector.store.database import Connection, Database, Work
 from hector.store.queries import load
 

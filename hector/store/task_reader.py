@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable
 
+from hector.core.clock import milliseconds
 from hector.core.errors import NotFound
 from hector.core.event import Artifact
 from hector.core.job import Job
@@ -12,7 +13,6 @@ from hector.store.codec import (
     decoded,
     event_from_row,
     loads,
-    milliseconds,
 )
 from hector.store.database import Connection, Database, Row
 from hector.store.history import history

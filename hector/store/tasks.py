@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hector.core.audit import Entry
+from hector.core.clock import milliseconds
 from hector.core.errors import InvalidRequest, NotSupported
 from hector.core.event import ApprovalRequired
 from hector.core.ids import new_id
@@ -12,7 +13,7 @@ from hector.core.task import Caller, Status, Task, TaskState
 from hector.store.approvals import Approvals
 from hector.store.audit import AuditLog
 from hector.store.audit_run import decision_entries, tool_entries
-from hector.store.codec import EventRow, dumps, event_row, milliseconds
+from hector.store.codec import EventRow, dumps, event_row
 from hector.store.counters import Counters
 from hector.store.database import Connection, Database, Row
 from hector.store.history import client_message, history

@@ -1,10 +1,12 @@
 """Stored JSON: what other versions of Hector wrote is read too; what nobody wrote is refused."""
 
 import json
+import random
 from typing import Any
 
 import pytest
 
+from hector.core.clock import iso, milliseconds
 from hector.core.content import Message, Text
 from hector.core.errors import StoreError
 from hector.core.event import Artifact, Event, InputRequired
@@ -70,4 +72,11 @@ def test_broken_json_is_damage(body: str) -> None:
     [(0, 0), (1_700_000_000.123, 1_700_000_000_123), (1_700_000_000.9999, 1_700_000_000_999), (0.0005, 0)],
 )
 def test_times_are_cut_to_milliseconds(seconds: float, expected: int) -> None:
-    assert codec.milliseconds(seconds) == expected
+    assert milliseconds(seconds) == expected
+
+
+@pytest.mark.proves("state.crash")
+def test_a_time_reads_as_it_was_shown_before_it_was_stored() -> None:
+    chance = random.Random(1)
+    for at in (1_790_000_000 + chance.random() * 1e6 for _ in range(100_000)):
+        assert iso(milliseconds(at) / 1000) == iso(at)
