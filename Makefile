@@ -6,7 +6,7 @@
 export PYTHON
 VENV := .venv
 RUN := $(VENV)/bin/python
-PYTEST := $(RUN) -m pytest $(ARGS)
+PYTEST := $(RUN) -m scripts.steady $(ARGS)
 
 .PHONY: help setup serve test test-slow chaos fuzz frozen check format binary bench bench-durable docs lock clean
 

@@ -74,7 +74,7 @@ def test_make_test_sets_itself_up_and_runs_the_suite() -> None:
     setup, old_client, run = planned_commands("test").splitlines()
     assert setup.endswith("requirements.txt requirements-dev.txt")
     assert old_client.endswith("requirements-a2a03.txt")
-    assert "-m pytest" in run
+    assert "-m scripts.steady" in run
     assert PROJECT["tool"]["pytest"]["ini_options"]["testpaths"] == ["tests"]
 
 

@@ -322,7 +322,7 @@ def test_a_store_that_is_only_searched_is_not_indexed(world: World) -> None:
 @pytest.mark.proves("rag.index.tenants")
 def test_indexes_of_apps_are_where_the_operator_keeps_them_from_the_start(world: World) -> None:
     folder = world.database.parent / "indexes" / "green"
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     with world.client(SECRET) as admin:
         made = admin.post("/admin/apps", json={"id": "green", "name": "green", "config_json": config_of("green")})
         assert made.status_code == 201, made.text

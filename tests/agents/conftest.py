@@ -56,7 +56,7 @@ class Bench:
         context = RunContext(Caller(), "s", "t", invocation, self.clock, in_turns(events, invocation), {}, stream=False)
         added: list[Event] = []
         self.outputs = outputs = []
-        async with asyncio.timeout(15), aclosing(self.agent.run(context)) as running:
+        async with asyncio.timeout(60), aclosing(self.agent.run(context)) as running:
             async for output in running:
                 outputs.append(output)
                 if isinstance(output, Event):

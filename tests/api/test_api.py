@@ -210,7 +210,7 @@ def test_serve(tmp_path: Path) -> None:
         assert answer.json()["choices"][0]["message"]["content"] == "served!"
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(60)
 
 
 def test_the_example_runs() -> None:

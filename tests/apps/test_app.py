@@ -80,7 +80,7 @@ async def test_what_apps_hold_is_closed_side_by_side() -> None:
     )
     apps = Apps(first)
     apps.swap(second)
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         await apps.aclose()
 
 

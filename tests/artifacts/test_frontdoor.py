@@ -110,7 +110,7 @@ async def test_whose_artifact_found_no_place_at_the_last_moment_is_told_and_goes
         waiting[0] += 1
         if waiting[0] == 2:
             both.set()
-        async with asyncio.timeout(25):
+        async with asyncio.timeout(60):
             await both.wait()
         return ToolOutput((Text("drawn"),), artifacts=(Artifact("a", (Text("x" * 30),), "user:big.txt"),))
 

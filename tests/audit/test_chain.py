@@ -349,7 +349,7 @@ async def test_a_keeper_chains_cuts_and_writes_anchors(store: Store, caplog: pyt
     caplog.set_level("INFO", "hector.store")
     logging.getLogger("hector.store").propagate = True
     running = asyncio.create_task(keeper.run())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not (found := await store.audit.page(Filter(action=CUT))):  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.01)
     running.cancel()

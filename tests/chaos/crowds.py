@@ -49,7 +49,7 @@ async def _fill(one: Lab, victim: Victim, count: int, plan: str) -> None:
     async with asyncio.TaskGroup() as group:
         for number in range(count):
             group.create_task(one.client.send(victim.url, f"k{number}", plan))
-    await until(lambda: sum(1 for asked in one.outside.asked if asked.step == 1) >= count, "all runs in mid-turn", 15)
+    await until(lambda: sum(1 for asked in one.outside.asked if asked.step == 1) >= count, "all runs in mid-turn", 40)
 
 
 async def _recovered(one: Lab, since: float, start: float) -> None:

@@ -16,7 +16,7 @@ async def approvals(cell: Cell, engines: Engines, folder: Path, count: int = 20)
     async with lab(cell, engines, folder) as one:
         await one.start()
         await _send(one, count, "guard say")
-        await until(lambda: _all_are(one, count, "input-required"), "all wait for approval", 20)
+        await until(lambda: _all_are(one, count, "input-required"), "all wait for approval", 40)
         pending = await _pending(one)
         statuses: list[asyncio.Task[int]] = []
         async with asyncio.TaskGroup() as group:

@@ -34,7 +34,7 @@ async def disk_full(cell: Cell, engines: Engines, folder: Path) -> None:
             await _says_why(one, "disk")
         finally:
             _limit(one.victim, resource.RLIM_INFINITY)
-        await until(lambda: _is_ready(one), "it heals by itself", 15)
+        await until(lambda: _is_ready(one), "it heals by itself", 40)
         await _send(one, "after", 4)
         facts = await one.settle(30)
         cell.note = f"{one.client.refused} refused while it was full"
@@ -58,7 +58,7 @@ async def read_only(cell: Cell, engines: Engines, folder: Path) -> None:
         await _says_why(one, "read-only")
         server.psql(f"ALTER DATABASE {name} RESET default_transaction_read_only")
         server.psql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
-        await until(lambda: _is_ready(one), "it heals by itself", 15)
+        await until(lambda: _is_ready(one), "it heals by itself", 40)
         await _send(one, "after", 4)
         facts = await one.settle(30)
         cell.note = f"{one.client.refused} refused while it was read-only"
@@ -73,7 +73,7 @@ async def damaged(cell: Cell, engines: Engines, folder: Path) -> None:
         await one.client.send(one.victim.url, "ill", "say", context="ill", wait=True)
         await one.client.send(one.victim.url, "cut", "put say@3*3", context="cut")
         await one.client.send(one.victim.url, "well", "put say@3*3", context="well")
-        await until(lambda: sum(asked.step == 1 for asked in one.outside.asked) == 2, "both are in mid-turn", 10)
+        await until(lambda: sum(asked.step == 1 for asked in one.outside.asked) == 2, "both are in mid-turn", 40)
         await one.victim.kill()
         await one.note_death()
         before = await one.facts()
@@ -85,7 +85,7 @@ async def damaged(cell: Cell, engines: Engines, folder: Path) -> None:
         state, said = _status(answer)
         if state != "TASK_STATE_FAILED" or "damaged" not in said or "backup" not in said:
             cell.findings.append(f"the damaged session answers {state}: {said!r}")
-        await until(lambda: _has_settled(one, "cut", "well"), "the interrupted runs end", 20)
+        await until(lambda: _has_settled(one, "cut", "well"), "the interrupted runs end", 40)
         await one.client.send(one.victim.url, "other", "put say", wait=True)
         await _mend(one.dsn, before, broken)
         facts = await one.settle(20)

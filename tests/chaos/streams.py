@@ -113,7 +113,7 @@ async def orphaned(cell: Cell, engines: Engines, folder: Path) -> None:
         async with asyncio.TaskGroup() as group:
             for reader in following:
                 group.create_task(reader.read())
-            await until(lambda: all("st-9 " in reader.text for reader in following), "all readers in mid-stream", 15)
+            await until(lambda: all("st-9 " in reader.text for reader in following), "all readers in mid-stream", 40)
             await one.victims[0].kill()
             killed = await one.note_death()
         facts = await one.settle(20)

@@ -26,7 +26,7 @@ async def zombie(cell: Cell, engines: Engines, folder: Path, copies: int = 3) ->
         async with asyncio.TaskGroup() as group:
             for number in range(count):
                 group.create_task(one.client.send(frozen.url, f"z{number}", _FROZEN[number % len(_FROZEN)]))
-        await until(lambda: _busy(one) == count, "every run in mid-step", 10)
+        await until(lambda: _busy(one) == count, "every run in mid-step", 40)
         frozen.signal(signal.SIGSTOP)
         try:
             moment = await one.note_death()
@@ -35,7 +35,7 @@ async def zombie(cell: Cell, engines: Engines, folder: Path, copies: int = 3) ->
         finally:
             frozen.signal(signal.SIGCONT)
         names = (f"awake{number}" for number in itertools.count())
-        await until(lambda: one.client.send(frozen.url, next(names), "put say", wait=True), "the zombie works", 15)
+        await until(lambda: one.client.send(frozen.url, next(names), "put say", wait=True), "the zombie works", 40)
         facts = await one.settle(30)
         cell.recovery = one.recovery(moment, left)
         _only_the_heir(one, facts)
@@ -85,7 +85,7 @@ async def pill(cell: Cell, engines: Engines, folder: Path) -> None:
         await one.victim.start()
         await one.victim.ready()
         await _requeue(one)
-        await until(lambda: _revived(one), "the requeued run goes on", 15)
+        await until(lambda: _revived(one), "the requeued run goes on", 40)
         await one.judge(await one.settle(15))
 
 

@@ -80,7 +80,7 @@ def test_a_tool_that_never_returns_keeps_the_process_from_nothing(hector: Hector
         eventually(lambda: "stuck" in server.text())
         began = time.monotonic()
         assert server.stop() == 0
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 30
 
 
 def test_a_second_signal_ends_the_process_at_once(hector: Hector) -> None:

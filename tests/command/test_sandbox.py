@@ -46,7 +46,7 @@ class Heard:
 
     async def until(self, text: str) -> None:
         """Wait for a text."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while text not in self.out:
                 self.came.clear()
                 await self.came.wait()
@@ -345,7 +345,7 @@ print("ready", flush=True)
 
 async def settled(folder: Path, marker: str) -> None:
     """Wait until no process is left that works in the folder."""
-    async with asyncio.timeout(25):
+    async with asyncio.timeout(60):
         while found := left(str(folder), marker):
             await asyncio.sleep(0.05)
             assert found
@@ -396,7 +396,7 @@ async def test_nothing_outlives_the_server(level: Level, number: int, folder: Pa
         stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert server.stdout is not None
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         assert b"ready" in await server.stdout.readline()
     assert left(str(folder), marker)
     server.send_signal(number)

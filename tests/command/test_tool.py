@@ -30,7 +30,7 @@ def context(said: list[str] | None = None) -> ToolContext:
 
 async def called(tool: Command, command: str, **args: Any) -> tuple[str, dict[str, Any], ToolOutput]:
     """What the model sees, the facts, and the whole result."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         output = await tool.call({"command": command, **args}, context())
     text, data = output.content
     assert isinstance(text, Text)
@@ -136,7 +136,7 @@ async def test_a_call_can_be_ended_by_itself(tmp_path: Path) -> None:
     tool = made(tmp_path, shell=True)
     about = ToolContext("c", "a", "app", "user", "s", "t", progress=lambda _: begun.set())
     running = asyncio.create_task(tool.call({"command": "echo begun && sleep 60"}, about))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await begun.wait()
         assert not CALLS.end(("other", "t", "c"))
         assert CALLS.end(("app", "t", "c"))

@@ -14,7 +14,7 @@ QUICK = {"interval": 0.01, "settle": 0.02, "grace": 0.2}
 
 
 async def first(stream: AsyncIterator[frozenset[Path]]) -> frozenset[Path]:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         return await anext(stream)
 
 

@@ -29,7 +29,7 @@ def stream(server: Server, text: str) -> str:
     headers = {"Content-Type": "application/json", "A2A-Version": "1.0"}
     body = json.dumps({"message": message}).encode()
     asked_for = urllib.request.Request(f"{server.url}/agents/clerk/message:stream", body, headers)
-    with urllib.request.urlopen(asked_for, timeout=20) as answer:
+    with urllib.request.urlopen(asked_for, timeout=60) as answer:
         found: str = answer.read().decode()
     return found
 
@@ -68,7 +68,7 @@ def test_deleting_a_session_deletes_what_files_were(tmp_path: Path) -> None:
         assert len(list(folder.glob("*/*/*.change"))) == 2
         place = f"{server.url}/admin/sessions/{gone}"
         deleting = urllib.request.Request(place, method="DELETE", headers={"Authorization": f"Bearer {SECRET}"})
-        with urllib.request.urlopen(deleting, timeout=20) as answer:
+        with urllib.request.urlopen(deleting, timeout=60) as answer:
             assert answer.status == 204
         assert len(list(folder.glob("*/*/*.change"))) == 1
         assert "took back" in answer_text(server.say("clerk", "undo plans", stays))

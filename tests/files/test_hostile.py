@@ -199,7 +199,7 @@ def swapping(swap: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         over.set()
-        thread.join(10)
+        thread.join(60)
 
 
 @pytest.mark.proves("security.files")

@@ -80,7 +80,7 @@ async def process(dsn: str, config: HectorConfig, functions: tuple[Any, ...] = (
         await store.aclose()
 
 
-async def until(wanted: Any, seconds: float = 40.0) -> None:
+async def until(wanted: Any, seconds: float = 60.0) -> None:
     """Wait until `await wanted()` is true; nothing announces it."""
     async with asyncio.timeout(seconds):
         while not await wanted():  # noqa: ASYNC110 - it is a database that is looked at

@@ -108,7 +108,7 @@ async def test_what_a_killed_process_held_is_given_back(postgres_ready: str, tmp
         async with httpx.AsyncClient() as client:
             sent = await client.post(f"{victim.url}/agents/helper/message:send", json=body)
         assert sent.status_code == 200
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while (await used(postgres_ready))[2] == 0:
             assert time.monotonic() < deadline
             await asyncio.sleep(0.05)

@@ -171,7 +171,7 @@ async def test_who_waits_for_a_task_that_rests_waits_on_and_gets_its_answer(dsn:
         await until(lambda: _idle(server))
         gate.open.set()
         await server.store.switches.on(SERVER)
-        async with asyncio.timeout(25):
+        async with asyncio.timeout(60):
             assert (await sending).status.state is TaskState.COMPLETED
 
 

@@ -53,7 +53,7 @@ class Used:
 
 async def eventually(check: Callable[[], bool]) -> None:
     """Until something holds that a server of others does not announce."""
-    async with asyncio.timeout(25):
+    async with asyncio.timeout(60):
         while True:
             if check():
                 return
@@ -70,7 +70,7 @@ async def opened(**settings: Any) -> AsyncIterator[Used]:
         settings |= {"command": PYTHON, "args": (SERVER, "stdio")}
     toolset = McpToolset(ServerSettings(settings.pop("name", "py"), **settings), "default")
     try:
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(60):
             yield Used(toolset)
     finally:
         await toolset.aclose()
@@ -93,7 +93,7 @@ class Remote:
     def start(self) -> None:
         """Start it, and wait until it listens."""
         self.process = subprocess.Popen([PYTHON, SERVER, self.kind, str(self.port), *self.extra])
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while time.monotonic() < until:
             with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
                 return

@@ -32,7 +32,7 @@ async def test_a_server_that_is_killed_and_started_again_is_used_again(remote: M
         assert "cannot be used now" in await used.fails("say", text="on")
         assert await used.offer() is offer, "what it offered is still offered"
         far.start()
-        async with asyncio.timeout(25):
+        async with asyncio.timeout(60):
             await _said(used)
 
 
@@ -79,7 +79,7 @@ async def test_a_session_that_the_server_has_forgotten_is_begun_anew_unseen(remo
         assert (await used.call("add", a=1, b=1)).content == (Text("2"),)
         far.kill()
         far.start()
-        async with asyncio.timeout(25):
+        async with asyncio.timeout(60):
             await _said(used)
 
 

@@ -20,7 +20,7 @@ RULES: list[dict[str, Any]] = [
 
 async def remembered(server: World, count: int, caller: Any = ANA) -> None:
     """Wait until so many memories of a user are there."""
-    async with asyncio.timeout(25):
+    async with asyncio.timeout(60):
         while len((await server.store.memories.page(caller))[0]) < count:  # noqa: ASYNC110 - another task writes
             await asyncio.sleep(0.02)
 

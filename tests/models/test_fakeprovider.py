@@ -32,7 +32,7 @@ def url() -> Iterator[str]:
 def control(url: str, path: str, body: Any = None) -> Any:
     """Speak to the fake itself."""
     data = None if body is None else json.dumps(body).encode()
-    with urllib.request.urlopen(f"{url}/_fake/{path}", data, timeout=10) as answer:
+    with urllib.request.urlopen(f"{url}/_fake/{path}", data, timeout=60) as answer:
         return json.load(answer)
 
 

@@ -75,7 +75,7 @@ class Judge:
         """One request to its control interface."""
         data = json.dumps(body).encode() if body is not None else None
         request = urllib.request.Request(f"{self.url}/_llmock{path}", data, method=method)
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
 
     async def script(self, *behaviors: Mapping[str, Any]) -> None:
@@ -114,7 +114,7 @@ def _free_port() -> int:
 
 def _wait(judge: Judge, process: subprocess.Popen[bytes]) -> None:
     """Until it answers, for at most 30 seconds."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         assert process.poll() is None, "llmock ended at once"
         try:

@@ -79,7 +79,7 @@ async def ask(local: LocalModel, text: str = "hello") -> dict[str, Any]:
 
 async def gone(pid: int) -> None:
     """Wait until no such process runs any more. A dead one that its parent has not asked about yet counts as gone."""
-    async with asyncio.timeout(25):
+    async with asyncio.timeout(60):
         while _runs(pid):  # noqa: ASYNC110 - the end of a foreign process can only be polled
             await asyncio.sleep(0.02)
 
@@ -290,7 +290,7 @@ async def test_closing_while_it_loads_leaves_nothing(
     behave(monkeypatch, load=60)
     async with running(model_file, program) as local:
         await local.start()
-        async with asyncio.timeout(25):
+        async with asyncio.timeout(60):
             while (pid := local.pid) is None:  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0.01)
     await gone(pid)

@@ -105,7 +105,7 @@ async def serving(*scripts: Script, tls: ssl.SSLContext | None = None) -> AsyncI
         for task in list(running):
             task.cancel()
         if running:
-            _, late = await asyncio.wait(running, timeout=5)
+            _, late = await asyncio.wait(running, timeout=60)
             assert not late
 
 

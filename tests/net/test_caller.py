@@ -230,7 +230,7 @@ async def test_unasked_bytes_end_a_connection() -> None:
 
     async with serving(script, echo()) as server, calling(server) as caller:
         assert await ask(caller) == b"ok"
-        await asyncio.wait_for(server.left.wait(), 5)
+        await asyncio.wait_for(server.left.wait(), 60)
         assert await ask(caller) == b"hello"
 
 
@@ -276,7 +276,7 @@ async def test_silence_is_a_timeout() -> None:
         with pytest.raises(NetTimeout, match=r"sent nothing for 0\.05 seconds") as caught:
             await ask(caller)
         assert (caught.value.phase, caught.value.answered) == ("read", False)
-        await asyncio.wait_for(server.left.wait(), 5)
+        await asyncio.wait_for(server.left.wait(), 60)
 
 
 @pytest.mark.proves("models.faults")
@@ -377,7 +377,7 @@ async def test_cancelling_hangs_up(started: bool) -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await asyncio.wait_for(hung_up.wait(), 20)
+        await asyncio.wait_for(hung_up.wait(), 60)
 
 
 @pytest.mark.proves("models.cancel")
@@ -393,7 +393,7 @@ async def test_closing_an_unfinished_answer_hangs_up() -> None:
     async with serving(script, echo()) as server, calling(server) as caller:
         async with await caller.send("POST", "/x", body=b"") as answer:
             assert await anext(answer) == b"hello"
-        await asyncio.wait_for(hung_up.wait(), 20)
+        await asyncio.wait_for(hung_up.wait(), 60)
         with pytest.raises(StopAsyncIteration):
             await anext(answer)
         assert await ask(caller) == b"hello"

@@ -82,7 +82,7 @@ async def test_closing_a_stream_early_hangs_up() -> None:
     async with serving(script) as server, open_client(base_url=server.url) as client:
         async with client.stream("POST", "/", content=b"x") as response:
             assert await anext(response.aiter_raw()) == b"hello"
-        await asyncio.wait_for(hung_up.wait(), 20)
+        await asyncio.wait_for(hung_up.wait(), 60)
 
 
 def forward(peer_port: int, seen: list[bytes]) -> "Forward":

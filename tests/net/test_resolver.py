@@ -21,7 +21,7 @@ class Names:
     def __call__(self, host: str, port: int) -> Sequence[str]:
         self.asked.append(host)
         if host.startswith("hang"):
-            assert self.let_go.wait(20)
+            assert self.let_go.wait(60)
         if host.startswith("no"):
             raise OSError(f"{host} is not known")
         return [f"192.0.2.{port}"]
@@ -36,7 +36,7 @@ def names() -> Iterator[Names]:
 
 async def test_a_name_that_hangs_takes_one_place_however_many_want_it(names: Names) -> None:
     resolver = Resolver(names, most=2)
-    async with asyncio.timeout(25):
+    async with asyncio.timeout(60):
         waiting = [asyncio.create_task(resolver("hang", 1)) for _ in range(50)]
         assert await resolver("quick", 2) == ["192.0.2.2"]
         assert not any(one.done() for one in waiting)
@@ -53,7 +53,7 @@ async def test_those_that_give_up_leave_no_more_threads_behind_than_there_are_pl
                 await resolver(f"hang {number}", 1)
     assert names.asked == ["hang 0", "hang 1"]
     names.let_go.set()
-    async with asyncio.timeout(25):
+    async with asyncio.timeout(60):
         assert await resolver("quick", 2) == ["192.0.2.2"]
 
 
@@ -66,5 +66,5 @@ async def test_a_name_that_is_not_known_is_asked_for_again(names: Names) -> None
 
 
 async def test_the_system_knows_this_machine() -> None:
-    async with asyncio.timeout(25):
+    async with asyncio.timeout(60):
         assert set(await Resolver()("127.0.0.1", 80)) == {"127.0.0.1"}

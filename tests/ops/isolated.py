@@ -41,7 +41,7 @@ def counted() -> dict[str, int]:
 def answered(url: str) -> str:
     headers = {"content-type": "application/json", "A2A-Version": "1.0"}
     request = urllib.request.Request(url, json.dumps(ASK).encode(), headers)
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as answer:
         return str(json.load(answer)["result"]["task"]["status"]["state"])
 
 
@@ -51,7 +51,7 @@ def served(command: list[str]) -> str:
         url = next(found[1] for line in server.stdout or () if (found := re.search(r"ready url=(\S+)", line)))
         state = answered(url + "/")
         server.send_signal(signal.SIGTERM)
-        server.communicate(timeout=20)
+        server.communicate(timeout=60)
     return state
 
 

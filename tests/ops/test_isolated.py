@@ -15,7 +15,7 @@ INSIDE = Path(__file__).with_name("isolated.py")
 
 def allowed() -> bool:
     try:
-        return not subprocess.run([*ALONE, "true"], capture_output=True, timeout=10).returncode
+        return not subprocess.run([*ALONE, "true"], capture_output=True, timeout=60).returncode
     except FileNotFoundError:
         return False
 

@@ -234,7 +234,7 @@ async def test_a_session_that_is_used_and_removed_at_once(postgres_ready: str, c
     else:
         await other.execute("DELETE FROM sessions")
         task = asyncio.create_task(_begun(store))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not await other.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
             await other.execute("SELECT pg_sleep(0.01)")
         await transaction.commit()
@@ -361,7 +361,7 @@ async def test_a_server_does_it_by_itself(tmp_path: Path, monkeypatch: pytest.Mo
         noted = asyncio.Event()
         monkeypatch.setattr("hector.store.retention.log", Noted(noted))
         tidying = asyncio.create_task(instance.tidy())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await noted.wait()
         assert (await rows(instance.store))["sessions"] == 0
         tidying.cancel()

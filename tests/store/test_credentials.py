@@ -44,7 +44,7 @@ async def test_a_key_is_added_listed_used_and_revoked(store: Store) -> None:
     (revoked,) = await repository.list(Kind.KEY, app="default")
     assert not revoked.valid(NOW)
     assert await repository.list(Kind.KEY, app="another") == ()
-    async with asyncio.timeout(25):
+    async with asyncio.timeout(60):
         assert [await heard.get(), await heard.get()] == ["default", "default"]
 
 

@@ -144,7 +144,7 @@ async def test_a_read_stays_on_one_snapshot_while_others_write(file: Path) -> No
     async def twice(con: Connection) -> tuple[list[str], list[str]]:
         before = await names(con)
         began.set()
-        assert go_on.wait(10)
+        assert go_on.wait(60)
         return before, await names(con)
 
     reading = asyncio.ensure_future(store.database.read(twice))

@@ -94,7 +94,7 @@ class TestClaims:
         heard = asyncio.Event()
         stop = store.database.listen(READY, lambda _: heard.set())
         await add(store, job())
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             await heard.wait()
         stop()
 
@@ -153,7 +153,7 @@ class TestFences:
         stop = store.database.listen(STOP, heard.put_nowait)
         accepted = await begin(store)
         assert await store.tasks.cancel(ME, accepted.task.id, NOW)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             assert await heard.get() == accepted.task.id
         with pytest.raises(LeaseLost):
             await store.tasks.record(step(accepted, answer("late"), claim=accepted.claim))

@@ -357,7 +357,7 @@ class TestSideBySide:
         await lock.start()
         await con.execute("SELECT * FROM sessions FOR UPDATE")
         waiting = asyncio.ensure_future(begin(store, context="held"))
-        async with asyncio.timeout(25):
+        async with asyncio.timeout(60):
             for number in range(5):
                 await begin(store, context=f"free{number}")
         assert not waiting.done()
@@ -380,7 +380,7 @@ class TestSideBySide:
         for _ in range(3):  # the idle lane finds nothing that it may run
             units.append(store.database.write(unit, "k"))
             await asyncio.sleep(0.03)
-        async with asyncio.timeout(25):
+        async with asyncio.timeout(60):
             await store.aclose()
         for one in units:
             await one
@@ -442,7 +442,7 @@ class TestSideBySide:
 async def locked(con: "asyncpg.Connection[asyncpg.Record]", count: int = 1) -> None:
     """Return when so many others wait for a lock."""
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    async with asyncio.timeout(25):
+    async with asyncio.timeout(60):
         while await con.fetchval(waiting) < count:
             await con.execute("SELECT pg_stat_clear_snapshot()")
             await asyncio.sleep(0.01)

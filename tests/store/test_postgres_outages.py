@@ -208,7 +208,7 @@ class TestAway:
         try:
             waiting = asyncio.ensure_future(begin(store))
             await asyncio.sleep(0)
-            async with asyncio.timeout(25):
+            async with asyncio.timeout(60):
                 await store.aclose()
             with pytest.raises(StoreUnavailable):
                 await waiting
@@ -237,7 +237,7 @@ class TestListening:
             await two.database.write(take_back)
         await two.database.write(tell)
         await one.database.write(tell)
-        async with asyncio.timeout(25):
+        async with asyncio.timeout(60):
             assert [await heard.get(), await heard.get()] == ["hello", "hello"]
         stop()
         await one.aclose()
@@ -261,7 +261,7 @@ class TestListening:
                 await con.notify(name, name)
 
         await store.database.write(tell)
-        async with asyncio.timeout(25):
+        async with asyncio.timeout(60):
             assert [await heard.get() for _ in names] == names
         await store.aclose()
 
@@ -272,7 +272,7 @@ class TestListening:
         listener.listen("hector_test", lambda _: None)
         await asyncio.sleep(0.1)  # the file is missing
         door.address = good
-        async with asyncio.timeout(25):
+        async with asyncio.timeout(60):
             await listener.connected.wait()
         await listener.aclose()
 
@@ -281,7 +281,7 @@ class TestListening:
         fragile.database.listen("hector_test", lambda _: heard.set())
         await listening(fragile)
         await asyncio.to_thread(server.restart, "immediate")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not heard.is_set():  # until the connection is there again, notices are lost
                 await fragile.database.write(lambda con: con.notify("hector_test"))
                 await asyncio.sleep(0.05)
@@ -290,5 +290,5 @@ class TestListening:
 async def listening(store: Store) -> None:
     """Return when notices arrive."""
     assert isinstance(store.database, PostgresDatabase)
-    async with asyncio.timeout(25):
+    async with asyncio.timeout(60):
         await store.database.listening.wait()

@@ -120,7 +120,7 @@ class TestSessions:
             assert await store.tasks.record(step(accepted, *(answer(str(number)) for number in range(1000))))
         started = time.perf_counter()
         session = await store.sessions.load(ME, "c")
-        assert time.perf_counter() - started < 5
+        assert time.perf_counter() - started < 30
         assert [int(event.message.text) for event in session.events[1:]] == list(range(1000)) * 10
 
     async def test_a_full_session_says_so(self, store: Store) -> None:

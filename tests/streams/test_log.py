@@ -269,6 +269,6 @@ async def test_logs_of_ended_tasks_are_kept_for_a_while(monkeypatch: pytest.Monk
     assert made.of("unread").log.end == 0
     found = held[4]
     assert found is not None
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         assert await found.take() == (status(TaskState.COMPLETED),)
         assert await found.take() == ()

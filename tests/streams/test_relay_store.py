@@ -76,7 +76,7 @@ async def test_what_is_written_or_announced_is_heard(store: Store) -> None:
     relays, heard = Relays(store.database), asyncio.Queue[tuple[str, str]]()
     store.database.listen(RELAY, lambda payload: heard.put_nowait((RELAY, payload)))
     store.database.listen(FOLLOW, lambda payload: heard.put_nowait((FOLLOW, payload)))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while heard.empty():  # connected?
             await relays.announce("hello")
             await asyncio.sleep(0.05)

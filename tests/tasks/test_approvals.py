@@ -199,7 +199,7 @@ async def test_other_messages_of_the_conversation_do_not_touch_the_task_that_wai
 async def ended(service: TaskService, task: Task) -> Task:
     """The task once it has ended."""
     with suppress(NotSupported):  # it has ended
-        async with asyncio.timeout(25), aclosing(await service.subscribe(ANA, "helper", task.id)) as updates:
+        async with asyncio.timeout(60), aclosing(await service.subscribe(ANA, "helper", task.id)) as updates:
             async for _ in updates:
                 pass
     return await service.get(ANA, "helper", task.id)
@@ -288,7 +288,7 @@ async def test_the_log_says_what_was_decided_by_whom_and_why(
         decisions = decide(waiting, ApprovalState.APPROVED, "hector approve, olga")
         await store.tasks.accept(continuation(waiting, decisions, SystemClock().now()))
         await store.aclose()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (await service.get(ANA, "helper", other.id)).status.state is not TaskState.COMPLETED:  # noqa: ASYNC110 - polled as a client does
                 await asyncio.sleep(0.01)
     lines: list[Any] = [one for one in caplog.records if one.getMessage() == "a call was decided about"]
@@ -307,7 +307,7 @@ async def test_an_approval_expires_also_when_the_clock_was_set_back(start: Start
     (job,) = await store.jobs.claim("somebody", 10, later)
     assert await Expiry(store, SystemClock(), 4)(job) == Done()  # whose clock says that there is an hour left
     await store.aclose()
-    async with start(RULES, **setting()) as service, asyncio.timeout(20):
+    async with start(RULES, **setting()) as service, asyncio.timeout(60):
         while (await service.get(ANA, "helper", task.id)).status.state is not TaskState.COMPLETED:  # noqa: ASYNC110 - polled as a client does
             await asyncio.sleep(0.01)
     assert sent.total() == 0

@@ -145,7 +145,7 @@ async def test_what_never_comes_to_an_end_is_buried_and_can_be_requeued(dsn: str
 
 @pytest.mark.proves("queue.order")
 async def test_two_hundred_messages_to_one_session_are_answered_one_after_the_other(dsn: str) -> None:
-    async with serving(dsn, ECHO, settings=queue(workers=8)) as made, asyncio.timeout(50):
+    async with serving(dsn, ECHO, settings=queue(workers=8)) as made, asyncio.timeout(60):
         sent: list[str] = []
 
         async def one(number: int) -> None:
@@ -319,7 +319,7 @@ async def test_a_hundred_messages_to_one_session_over_two_processes(postgres_rea
     async with (
         serving(postgres_ready, ECHO, settings=queue(stale_threshold=5.0)) as first,
         serving(postgres_ready, ECHO, settings=queue(stale_threshold=5.0)) as second,
-        asyncio.timeout(50),
+        asyncio.timeout(60),
     ):
         both = (first, second)
 
@@ -355,7 +355,7 @@ async def test_runs_outlive_a_database_that_goes_away_and_comes_back(postgres_pr
         server.start()
         async with (
             serving(server.dsn(server.create()), rules, settings=queue(stale_threshold=30.0), **agent) as made,
-            asyncio.timeout(40),
+            asyncio.timeout(60),
         ):
             tasks = [await begin(made.service) for _ in range(20)]
             for _ in range(2):

@@ -34,7 +34,7 @@ async def begin(service: TaskService) -> Task:
 
 @pytest.mark.a2a("STREAM-SUB-002")
 async def test_whoever_joins_at_any_moment_has_the_whole_text_once(start: Start) -> None:
-    async with start(PACED) as service, asyncio.timeout(25):
+    async with start(PACED) as service, asyncio.timeout(60):
         task = await begin(service)
         results: list[str] = []
 
@@ -50,7 +50,7 @@ async def test_whoever_joins_at_any_moment_has_the_whole_text_once(start: Start)
 
 
 async def test_a_watcher_that_goes_away_cancels_nothing(start: Start) -> None:
-    async with start(PACED) as service, asyncio.timeout(25):
+    async with start(PACED) as service, asyncio.timeout(60):
         stream = await service.stream(ANA, "helper", say("go"), SendOptions())
         assert isinstance(stream.first, Task)
         await anext(stream)
@@ -64,7 +64,7 @@ async def test_a_watcher_that_goes_away_cancels_nothing(start: Start) -> None:
 
 async def test_two_who_come_at_once_are_told_once_what_is_not_done_here(start: Start) -> None:
     rules = [{"turn": 0, "tool_calls": [{"name": "ask_user", "args": {"question": "Which?"}}]}]
-    async with start(rules, tools=["ask_user"]) as service, asyncio.timeout(20):
+    async with start(rules, tools=["ask_user"]) as service, asyncio.timeout(60):
         for _ in range(20):
             task = await service.send(ANA, "helper", say("go"), SendOptions())
             assert isinstance(task, Task)
@@ -78,7 +78,7 @@ async def test_two_who_come_at_once_are_told_once_what_is_not_done_here(start: S
 
 async def test_a_task_that_cannot_be_read_any_more_ends_its_own_stream_and_no_other(start: Start) -> None:
     rules = [{"turn": 0, "tool_calls": [{"name": "ask_user", "args": {"question": "Which?"}}]}, {"text": "fine"}]
-    async with start(rules, tools=["ask_user"]) as service, asyncio.timeout(20):
+    async with start(rules, tools=["ask_user"]) as service, asyncio.timeout(60):
         broken, sound = [await service.send(ANA, "helper", say("go"), SendOptions()) for _ in range(2)]
         assert isinstance(broken, Task)
         assert isinstance(sound, Task)
@@ -95,7 +95,7 @@ async def test_a_task_that_cannot_be_read_any_more_ends_its_own_stream_and_no_ot
 
 
 async def test_states_never_go_back(start: Start) -> None:
-    async with start(PACED) as service, asyncio.timeout(25):
+    async with start(PACED) as service, asyncio.timeout(60):
         stream = await service.stream(ANA, "helper", say("go"), SendOptions())
         assert isinstance(stream.first, Task)
         seen: list[Status] = [stream.first.status]
@@ -105,7 +105,7 @@ async def test_states_never_go_back(start: Start) -> None:
 
 
 async def test_stopping_the_service_ends_streams_and_the_task_goes_on_after_the_restart(start: Start) -> None:
-    async with asyncio.timeout(25):
+    async with asyncio.timeout(60):
         async with start([{"text": "late", "delay": "60s"}]) as service:
             task = await begin(service)
             follower = await service.subscribe(ANA, "helper", task.id)

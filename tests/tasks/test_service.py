@@ -122,7 +122,7 @@ async def test_tools_run_side_by_side_and_their_results_reach_the_model(start: S
         {"tool_result": "right", "tool_result_matches": '"depth": 4, "user": 3', "text": "Found."},
     ]
     tools = {name: {"type": "function", "handler": name} for name in ("left", "right")}
-    async with start(rules, functions=(left, right), declared=tools) as service, asyncio.timeout(15):
+    async with start(rules, functions=(left, right), declared=tools) as service, asyncio.timeout(60):
         stream = await service.stream(ANA, "helper", say("go"), SendOptions())
         updates = await collect(stream)
         assert isinstance(stream.first, Task)
@@ -190,7 +190,7 @@ async def test_a_question_pauses_the_task_and_the_answer_is_its_result(start: St
 
 @pytest.mark.proves("agents.cancel")
 async def test_cancel_ends_a_running_task_at_once(start: Start) -> None:
-    async with start([{"text": "late", "delay": "60s"}]) as service, asyncio.timeout(15):
+    async with start([{"text": "late", "delay": "60s"}]) as service, asyncio.timeout(60):
         task = await service.send(ANA, "helper", say("go"), SendOptions(return_immediately=True))
         assert isinstance(task, Task)
         follower = await service.subscribe(ANA, "helper", task.id)
@@ -236,7 +236,7 @@ async def test_a_context_that_does_not_fit_the_task_is_refused(start: Start) -> 
 
 async def test_messages_of_one_session_run_one_after_the_other(start: Start) -> None:
     rules = [{"user": "slow", "text": "slow done", "delay": "100ms"}, {"user": "(.*)", "text": "\\1 done"}]
-    async with start(rules) as service, asyncio.timeout(25):
+    async with start(rules) as service, asyncio.timeout(60):
         order: list[str] = []
 
         async def one(text: str) -> None:
@@ -276,10 +276,10 @@ async def test_an_endless_tool_loop_is_cut_at_the_limit(start: Start) -> None:
 
 @pytest.mark.proves("durability.tasks")
 async def test_a_task_that_was_cut_off_goes_on_at_the_next_start(start: Start) -> None:
-    async with start([{"text": "late", "delay": "60s"}]) as service, asyncio.timeout(25):
+    async with start([{"text": "late", "delay": "60s"}]) as service, asyncio.timeout(60):
         task = await service.send(ANA, "helper", say("go"), SendOptions(return_immediately=True))
         assert isinstance(task, Task)
-    async with start(ECHO) as service, asyncio.timeout(25):
+    async with start(ECHO) as service, asyncio.timeout(60):
         await ended(service, task.id)
         assert answer_of(await service.get(ANA, "helper", task.id)) == "You said: go"
 

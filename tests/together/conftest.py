@@ -60,7 +60,7 @@ class Company:
         message = Message("user", tuple(Text(part) if isinstance(part, str) else Data(part) for part in parts))
         if task is not None:
             envelope |= {"task_id": task.id, "context_id": task.context_id}
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             answer = await self.service.send(ANA, to, ClientMessage(new_id(), message, **envelope), SendOptions())
         assert isinstance(answer, Task)
         return answer
@@ -68,13 +68,13 @@ class Company:
     async def watch(self, text: str, to: str = "chief", **envelope: Any) -> list[Update]:
         """Send a message and see every update."""
         message = ClientMessage(new_id(), Message("user", (Text(text),)), **envelope)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             stream = await self.service.stream(ANA, to, message, SendOptions())
             return [update async for batch in stream for update in batch]
 
     async def ended(self, task: Task) -> Task:
         """The task once it has ended."""
-        async with asyncio.timeout(25):
+        async with asyncio.timeout(60):
             while not task.status.state.terminal:
                 await asyncio.sleep(0.01)  # nothing announces it
                 task = await self.store.tasks.get(ANA, task.id)

@@ -75,7 +75,7 @@ async def test_several_work_side_by_side_and_answer_in_the_order_of_the_calls(co
         meeting.append(context.agent)
         if len(meeting) == 3:
             both.set()
-        async with asyncio.timeout(25):
+        async with asyncio.timeout(60):
             await both.wait()
         return f"{context.agent} met the others"
 
@@ -245,9 +245,9 @@ async def test_cancelling_reaches_called_agents_at_once(company: Open) -> None:
     async with company(models, agents, function("hang", timeout=0), functions=(hang,)) as it:
         message = ClientMessage(new_id(), user("go"))
         task = await it.service.send(ANA, "chief", message, SendOptions(return_immediately=True))
-        async with asyncio.timeout(25):
+        async with asyncio.timeout(60):
             await began.wait()
-        async with asyncio.timeout(25):
+        async with asyncio.timeout(60):
             await it.service.cancel(ANA, "chief", task.id)
             await ended.wait()
         with pytest.raises(TaskNotCancelable):
@@ -303,7 +303,7 @@ async def test_a_stop_leaves_called_agents_at_a_stored_step(company: Open) -> No
         message = ClientMessage(new_id(), user("go"))
         task = await it.service.send(ANA, "chief", message, SendOptions(return_immediately=True))
         assert isinstance(task, Task)
-        async with asyncio.timeout(25), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(60), asyncio.TaskGroup() as group:
             await began.wait()
             group.create_task(it.service.drain(10))
             may_end.set()

@@ -242,7 +242,7 @@ async def test_a_decision_while_the_run_works_is_refused(company: Open) -> None:
         task = await it.say("go")
         first, second = wanted(task)
         working = asyncio.ensure_future(it.say(decision(second, "approve"), task=task))
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while not sent:  # noqa: ASYNC110 - nothing announces it
                 await asyncio.sleep(0.01)
         with pytest.raises((InvalidRequest, NotSupported)):

@@ -34,7 +34,7 @@ class World:
 
     async def wait_for(self, *names: str) -> None:
         """Wait until every one of them has been asked."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             for name in names:
                 await self.came[name].wait()
 

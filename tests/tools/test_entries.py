@@ -132,7 +132,7 @@ async def run(one: Agent, *, stream: bool = False) -> list[Output]:
             async for output in running:
                 yield output
 
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         return [output async for output in outputs()]
 
 
@@ -172,7 +172,7 @@ async def test_what_a_tool_says_meanwhile_is_shown_to_those_who_watch_and_not_st
     def slow(context: ToolContext) -> str:
         """Work in a thread, until it was seen that it does."""
         context.progress("step 1\n")
-        assert seen.wait(5)
+        assert seen.wait(60)
         return "finished"
 
     model = Asked([{"turn": 0, "tool_calls": [{"name": "slow"}]}, {"text": "Done"}])
@@ -180,7 +180,7 @@ async def test_what_a_tool_says_meanwhile_is_shown_to_those_who_watch_and_not_st
     asked = Event("e", "i", "user", 0.0, user("go"))
     context = RunContext(Caller(), "s", "t", "i", FakeClock(), [asked], {}, stream=True)
     found: list[Output] = []
-    async with asyncio.timeout(15), aclosing(one.run(context)) as running:
+    async with asyncio.timeout(60), aclosing(one.run(context)) as running:
         async for output in running:
             found.append(output)
             if isinstance(output, BranchPartial):

@@ -376,15 +376,15 @@ def test_many_subscribers_at_once(a2a: Binding) -> None:
     def follow() -> None:
         with a2a.stream("SubscribeToTask", id=task["id"]) as stream:
             first = list(islice(stream, 1))
-            ready.wait(20)
+            ready.wait(60)
             seen.append(first + list(stream))
 
     threads = [threading.Thread(target=follow) for _ in range(8)]
     for thread in threads:
         thread.start()
-    ready.wait(20)
+    ready.wait(60)
     start(a2a, "complete-task", taskId=task["id"])
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert len(seen) == 8
     assert all(events == seen[0] for events in seen)

@@ -65,7 +65,7 @@ def tools(resolve: Any = None, **keys: Any) -> Mapping[str, Tool]:
 
 async def called(tool: Tool, **args: Any) -> tuple[str, ToolOutput]:
     """What a model sees."""
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(60):
         output = await tool.call(args, CONTEXT)
     text = output.content[0]
     assert isinstance(text, Text)
@@ -373,7 +373,7 @@ ODD = (
     "html", ["<a " * 200_000, *(pytest.param(html, marks=pytest.mark.slow) for html in ODD)], ids=lambda html: html[:9]
 )
 async def test_a_page_that_takes_too_long_is_given_up(html: str) -> None:
-    async with asyncio.timeout(25):
+    async with asyncio.timeout(60):
         try:
             await read_document("html", html.encode(), seconds=1)
         except ToolError as error:

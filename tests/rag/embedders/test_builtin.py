@@ -42,7 +42,7 @@ def gone(pid: int) -> bool:
 
 
 def wait_until_gone(pid: int) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not gone(pid) and time.monotonic() < end:
         time.sleep(0.02)
 

@@ -207,7 +207,7 @@ async def test_processes_end_with_the_server_however_it_ends() -> None:
         sys.executable, "-c", SERVER.format(root=str(ROOT)), stdout=asyncio.subprocess.PIPE
     )
     assert program.stdout
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         processes = [int(word) for word in (await program.stdout.readline()).split()]
         assert len(processes) == 2
         assert all(alive(process) for process in processes)

@@ -82,7 +82,7 @@ def _answers(port: int) -> bool:
 def send(method: str, url: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> bytes:
     """One request of the tests' own."""
     request = urllib.request.Request(url, data=body or None, method=method, headers=dict(headers or _PLAIN))
-    with urllib.request.urlopen(request, timeout=20) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return bytes(answer.read())
 
 

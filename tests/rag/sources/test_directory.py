@@ -266,7 +266,7 @@ async def test_a_hundred_thousand_files_are_listed_beside_other_work(tmp_path: P
             count += 1
         done.set()
     assert count == 100_000
-    assert longest < 0.25
+    assert longest < 1
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")

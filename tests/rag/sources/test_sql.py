@@ -210,7 +210,7 @@ async def test_nothing_can_be_changed(db: Db) -> None:
 async def test_a_statement_ends_in_time(db: Db) -> None:
     source = rows(db, query=SLOW, timeout=0.2, content_columns=["id"])
     with pytest.raises(SourceError):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await listed(source.items())
     await source.aclose()
 
@@ -221,7 +221,7 @@ async def test_a_question_that_nobody_waits_for_ends(db: Db) -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.3):
             await listed(source.items())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await source.aclose()
 
 

@@ -323,7 +323,7 @@ async def test_a_real_chroma(tmp_path: Path) -> None:
     ]
     process = await asyncio.create_subprocess_exec(*command, stdout=DEVNULL, stderr=DEVNULL)
     try:
-        async with asyncio.timeout(30), httpx.AsyncClient() as client:
+        async with asyncio.timeout(60), httpx.AsyncClient() as client:
             while True:
                 try:
                     await client.get(f"http://127.0.0.1:{port}/api/v2/heartbeat")
@@ -411,7 +411,7 @@ async def test_a_server_that_is_away_may_come_back(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
     retry = {"max_attempts": 10, "initial_delay": 60.0}
     async with indexes(tmp_path, section_of("qdrant", f"http://127.0.0.1:{port}", retry=retry)) as (one, _):
-        async with asyncio.timeout(20):  # nobody who waits for an answer waits for the server
+        async with asyncio.timeout(60):  # nobody who waits for an answer waits for the server
             for _ in range(3):
                 with pytest.raises(VectorStoreUnavailable, match="connection refused"):
                     await one.open(FOUR, hurried=True)
