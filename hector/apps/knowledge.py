@@ -24,7 +24,7 @@ from hector.rag.errors import EmbeddingError
 from hector.rag.knowledge import Knowledge
 from hector.rag.search_models import Named
 from hector.rag.shelving import Plan
-from hector.rag.sources import Around, build
+from hector.rag.sources.kinds import Around, build
 from hector.store.collection import Collection
 from hector.store.collection_file import NAME
 from hector.tools.catalog import Catalog

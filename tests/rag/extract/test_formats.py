@@ -9,7 +9,8 @@ import pytest
 from hector.core.retrieval import Content, Extracted, Item, Place, Section
 from hector.rag.chunking import Plain, chunk
 from hector.rag.errors import Unreadable
-from hector.rag.extract import Limits, read
+from hector.rag.extract.limits import Limits
+from hector.rag.extract.reading import read
 from tests.rag.extract.writers import WORD, docx, paragraph, pdf, xlsx
 
 FILES = Path(__file__).with_name("files")

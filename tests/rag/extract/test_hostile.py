@@ -8,8 +8,9 @@ import pytest
 from hector.core.retrieval import Chunk, Content, Item
 from hector.rag.chunking import Plain
 from hector.rag.errors import Unreadable
-from hector.rag.extract import Limits, read
+from hector.rag.extract.limits import Limits
 from hector.rag.extract.pool import Readers
+from hector.rag.extract.reading import read
 from tests.rag.extract.hostile import HOSTILE
 
 LIMITS = Limits(

@@ -15,7 +15,7 @@ from hector.core.ports import ToolContext, ToolOutput, ToolSpec
 from hector.core.retrieval import Chunk, Content, Extracted, Item
 from hector.rag.chunking import Plain, Rules, chunk
 from hector.rag.errors import Unreadable
-from hector.rag.extract import read
+from hector.rag.extract.reading import read
 from hector.rag.parsers import Parsers, comes_first, remapped
 from tests.mcp.conftest import PYTHON, Used, opened
 from tests.rag.extract.writers import pdf

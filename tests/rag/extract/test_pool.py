@@ -16,8 +16,10 @@ import pytest
 from hector.core.retrieval import Content, Item
 from hector.rag.chunking import Plain, chunk
 from hector.rag.errors import Unreadable
-from hector.rag.extract import Limits, read, wire
+from hector.rag.extract import wire
+from hector.rag.extract.limits import Limits
 from hector.rag.extract.pool import Readers
+from hector.rag.extract.reading import read
 from tests.rag.extract.hostile import endless_text
 
 FILES = Path(__file__).with_name("files")

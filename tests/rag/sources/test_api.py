@@ -13,8 +13,8 @@ from hector.config.sources_remote import ApiSource
 from hector.core.retrieval import Item
 from hector.net.gate import governed
 from hector.rag.errors import Gone, SourceError, SourceRefused
-from hector.rag.sources import build
 from hector.rag.sources.api import ApiEntries
+from hector.rag.sources.kinds import build
 from hector.rag.sources.paging import at, linked
 from tests.httpserver import HttpServer, Request, write_whole
 

@@ -19,9 +19,10 @@ from hector.core.errors import ConfigError
 from hector.core.retrieval import Item
 from hector.net.gate import governed
 from hector.rag.errors import Gone, SourceError, SourceRefused, Unreadable
-from hector.rag.sources import Around, build, s3
+from hector.rag.sources import s3
 from hector.rag.sources.blob import BlobFiles
 from hector.rag.sources.directory import Directory
+from hector.rag.sources.kinds import Around, build
 from tests.httpserver import HttpServer, Request, write_whole
 from tests.rag.sources import stores
 

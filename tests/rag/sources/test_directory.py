@@ -15,8 +15,8 @@ import pytest
 from hector.config.sources import DirectorySource
 from hector.core.retrieval import Item
 from hector.rag.errors import Gone, SourceError, Unreadable, Unsettled
-from hector.rag.sources import Around, build
 from hector.rag.sources.directory import Directory
+from hector.rag.sources.kinds import Around, build
 
 
 def source(folder: Path, own: tuple[str, ...] = (), **keys: object) -> Directory:

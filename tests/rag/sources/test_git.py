@@ -18,10 +18,10 @@ from hector.core.errors import ConfigError, HectorError
 from hector.core.retrieval import Item
 from hector.net.gate import governed
 from hector.rag.errors import SourceError, SourceRefused, Unreadable
-from hector.rag.sources import Around, build
 from hector.rag.sources.git import GitFiles
 from hector.rag.sources.git_pack import Bounds, Damaged, Pack
 from hector.rag.sources.git_wire import Reader, line
+from hector.rag.sources.kinds import Around, build
 from tests.cli.driver import environment, hector
 from tests.rag.sources.repositories import Repository, Served, git, serving
 

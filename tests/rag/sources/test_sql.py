@@ -15,7 +15,7 @@ from hector.core.errors import ConfigError, StoreError
 from hector.core.retrieval import Item
 from hector.net.gate import governed
 from hector.rag.errors import Gone, SourceError
-from hector.rag.sources import Around, build
+from hector.rag.sources.kinds import Around, build
 from hector.rag.sources.sql import SqlRows
 from hector.store.foreign import open_foreign
 from hector.store.foreign_views import relation
