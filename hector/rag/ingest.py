@@ -81,6 +81,7 @@ class Keeper:
         self._wish = Wish()
         self._forgotten = False
         self._wished, self._stored = asyncio.Event(), asyncio.Event()
+        shop.collection.when_lost = self._stored.set
         self._filler = (
             None
             if embedder is None or vectors is None

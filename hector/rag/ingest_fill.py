@@ -12,7 +12,7 @@ from typing import Final
 from hector.core.clock import Clock
 from hector.core.errors import HectorError
 from hector.core.retrieval import Embedder, Embedding, VectorIndex, VectorRow
-from hector.rag.errors import EmbeddingError
+from hector.rag.errors import EmbeddingError, VectorStoreError
 from hector.rag.ingest_progress import Tally
 from hector.store.collection import Collection
 from hector.store.collection_file import IndexDamaged
@@ -37,7 +37,7 @@ class Filler:
         self._tally, self._clock = tally, clock
         self._size = max(1, min(embedder.batch_size, _MOST))
         self._refused: set[int] = set()
-        self._ready = False
+        self._ready = self._doubted = False
         self._storing = asyncio.Lock()
 
     async def prepare(self) -> Embedding:
@@ -57,6 +57,9 @@ class Filler:
             await self._collection.adopt(embedding)
             await self._vectors.open(embedding)
             self._ready = True
+        elif self._doubted:  # what did not answer may have lost what it kept
+            await self._vectors.open(embedding)
+        self._doubted = False
         return embedding
 
     async def forget(self) -> None:
@@ -68,6 +71,15 @@ class Filler:
 
     async def drain(self) -> None:
         """Until no chunk waits. Raises RagError where embedder or index do not answer, StoreError."""
+        try:
+            await self._drain()
+        except VectorStoreError as error:
+            self._doubted = True
+            if error.retryable:
+                raise
+            await self._drain()  # what refuses may not know any more what it kept: open it anew first
+
+    async def _drain(self) -> None:
         await self.prepare()
         await self._drop()
         await self._describe()

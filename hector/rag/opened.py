@@ -87,10 +87,24 @@ class Guarded:
             await self._index.clear()
 
     async def search(self, vector: bytes, limit: int, where: Metadata | None = None) -> Sequence[Scored]:
-        """The best first; nothing where there are no vectors yet. Raises VectorStoreError where they are of others."""
+        """The best first; nothing where there are no vectors yet. Raises VectorStoreError where they are of others.
+
+        Whatever keeps the vectors is opened anew where it may have lost them: that is when lost ones are sent again.
+        """
         if not self._open and not await self._opened():
             return ()
-        return await self._index.search(vector, limit, where)
+        try:
+            found = await self._index.search(vector, limit, where)
+        except VectorStoreError:
+            self._open = not self._collection.leads
+            raise
+        if not found and not where and self._collection.leads:
+            self._open = not await self._has_vectors()
+        return found
+
+    async def _has_vectors(self) -> bool:
+        counts = await self._collection.counts()
+        return counts.pending < counts.chunks
 
     async def _opened(self) -> bool:
         there = await self._collection.embedding()

@@ -10,7 +10,7 @@ Errors: StoreError (damaged: IndexDamaged), StoreUnavailable (full disk, another
 """
 
 import json
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -49,6 +49,8 @@ class Collection:
         self.file = file
         self.store = store
         self._clock = clock
+        self.when_lost: Callable[[], None] | None = None
+        """Is told when all vectors have to be stored again."""
         self._sql = load("collection/statements", "sqlite")
         self._chunks = Chunks(self._sql)
 
@@ -293,9 +295,16 @@ class Collection:
 
         return self.file.write(unit)
 
-    def lost_all(self) -> Awaitable[None]:
-        """The same of all of them; vectors of the same texts that are kept are of use."""
-        return self._do("all_pending", ())
+    async def lost_all(self) -> int:
+        """The same of all of them; vectors of the same texts that are kept are of use. How many they are."""
+
+        async def unit(con: Connection) -> int:
+            return await con.execute(self._sql["all_pending"])
+
+        count = await self.file.write(unit)
+        if count and self.when_lost is not None:
+            self.when_lost()
+        return count
 
     async def removals(self, limit: int) -> list[int]:
         """Keys of chunks that are gone, for VectorIndex.remove; then call `removed`."""

@@ -61,7 +61,7 @@ class PgVectors:
         self._shape: Shape | None = None
 
     async def prepare(self, embedding: Embedding, *, anew: bool, make: bool) -> bool:
-        """Make the table where there is none, with `anew` in the place of one that is there; whether it was made.
+        """Make the table where there is none, with `anew` in the place of one that is there; with `make`, is it empty?
 
         Raises StoreError where the one that is there holds other vectors; without `make`, where there is none.
         """
@@ -82,7 +82,7 @@ class PgVectors:
             self._fits(note, embedding)
             if make:
                 await self._index(raw, shape)
-            return False
+            return make and bool(await raw.fetchval(self._form("empty")))
         async with raw.transaction():
             await raw.execute(self._form("drop"))
             await raw.execute(self._form("create", type=f"{shape.vector}({embedding.dimension})"))

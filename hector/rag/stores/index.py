@@ -92,11 +92,14 @@ class RemoteIndex:
             )
             if collection.leads:
                 await collection.settle(self._place)
-                if made and not anew:
-                    await collection.lost_all()
+                if made and not anew and (lost := await collection.lost_all()):
+                    log.warning("the server has lost vectors; they are sent again", extra=self._about(lost))
                 if not hurried:
                     await self._sweep()
             self._is_open, self._to_clear = True, False
+
+    def _about(self, lost: int) -> dict[str, object]:
+        return {"store": self._collection.store, "place": self._place, "count": lost}
 
     async def _sweep(self) -> None:
         """Remove what the server holds of earlier indexes of the folder; leave a trace of this one."""

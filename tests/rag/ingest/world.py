@@ -128,7 +128,7 @@ def configuration(folder: Path, *, app: str = "", **store: Any) -> str:
     block = {"source": {"type": "directory", "path": str(folder / "docs")}, "chunking": chunking, **store}
     block.setdefault("incremental_indexing", True)
     llms = {"default": {"provider": "scripted", "rules": [{"text": "hi"}]}}
-    vectors = {"default": {"persist_path": str(folder / "vectors")}}
+    vectors = {"default": block.pop("vectors", {"persist_path": str(folder / "vectors")})}
     embedders = store.pop("embedders", {})
     block.pop("embedders", None)
     whole = {"llms": llms, "vector_stores": vectors, "document_stores": {"docs": block}, "embedders": embedders}

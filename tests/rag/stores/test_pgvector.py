@@ -28,7 +28,7 @@ from hector.store.vectors_pgvector_shape import Extension, shape_of, version_of
 from hector.tools.catalog import Catalog
 from tests.postgres import Postgres
 from tests.rag.ingest.test_killed import kill, start
-from tests.rag.ingest.world import EmbeddingServer, configuration, embedding_server, openai, write
+from tests.rag.ingest.world import EmbeddingServer, configuration, embedding_server, openai, until, write
 from tests.rag.stores.test_servers import FOUR, ROWS, conform, indexes, keys, vector
 
 real = pytest.mark.skipif("TEST_PGVECTOR" not in os.environ, reason="TEST_PGVECTOR names no PostgreSQL with pgvector")
@@ -311,6 +311,35 @@ async def test_two_apps_share_a_database_and_never_a_document(
         assert await remove(folder, servers_of(config, "other"), 20) == {}
         (gone,) = set(before) - set(server.psql(tables, database_of(dsn)).split())
         assert "other" in gone
+
+
+@real
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", ["DROP TABLE", "TRUNCATE"])
+async def test_what_is_lost_while_we_run_is_sent_again(
+    tmp_path: Path, dsn: str, server: Postgres, monkeypatch: pytest.MonkeyPatch, loss: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, facts="what there is to know")
+    with embedding_server() as embeddings:
+        knowledge = known(configured(tmp_path, embeddings, dsn))
+        keeper = await knowledge.store("docs").keeper()
+        running = asyncio.create_task(keeper.run())
+        await until(keeper, "ready", scans=1)
+        assert await nearest(knowledge, "what there is to know") == [("facts.txt", True)]
+        (table,) = server.psql(f"{LISTED} AND tablename LIKE 'hector_%'", database_of(dsn)).split()
+        server.psql(f"{loss} {table}", database_of(dsn))
+        retriever = knowledge.retriever(["docs"])
+        async with asyncio.timeout(60):
+            while not [one for one in await passages(retriever, "what there is to know") if one.dense is not None]:  # noqa: ASYNC110 - nothing announces it
+                await asyncio.sleep(0.02)
+        running.cancel()
+        await asyncio.wait([running])
+        await knowledge.aclose()
+
+
+async def passages(retriever: Any, text: str) -> Any:
+    return (await retriever.search(Question(text, limit=3))).passages
 
 
 @real

@@ -24,6 +24,9 @@ CREATE INDEX IF NOT EXISTS {nearest} ON {table} USING hnsw ({column} {family});
 -- comment
 COMMENT ON TABLE {table} IS {note};
 
+-- empty
+SELECT NOT EXISTS (SELECT FROM {table});
+
 -- drop
 DROP TABLE IF EXISTS {table};
 
