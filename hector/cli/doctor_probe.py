@@ -36,6 +36,10 @@ _REMEDIES: Final = {
 }
 
 
+_CREDENTIALS: Final = {"documents": "token"}
+"""What it is called in other groups than the ones where it is an `api_key`."""
+
+
 def here(contact: Contact) -> bool:
     """Whether it is on this machine, so that it needs no network."""
     host, _ = contact.place
@@ -150,7 +154,7 @@ def _verdict(contact: Contact, found: Reached, status: int, body: bytes, took: d
         remedy = (
             f"check {contact.key}"
             if contact.key
-            else f"set a credential ({contact.setting.rpartition('.')[0]}.api_key)"
+            else f"set a credential ({contact.setting.rpartition('.')[0]}.{_CREDENTIALS.get(contact.group, 'api_key')})"
         )
         return _check(contact, State.FAIL, f"HTTP {status}: the credential is not accepted", remedy, found, took)
     if status >= 500:
@@ -159,7 +163,8 @@ def _verdict(contact: Contact, found: Reached, status: int, body: bytes, took: d
     if not 200 <= status < 300:
         text = f"answers HTTP {status}, which says nothing about the credential"
         remedy = f"if calls fail too, check the path in {contact.setting}"
-        return _check(contact, State.WARN if contact.purpose == "identity" else State.OK, text, remedy, found, took)
+        doubtful = contact.purpose == "identity" or contact.group == "documents"
+        return _check(contact, State.WARN if doubtful else State.OK, text, remedy, found, took)
     wrong = contact.read(body) if contact.read is not None else ""
     if wrong:
         state = State.FAIL if contact.purpose == "identity" else State.WARN

@@ -1,7 +1,8 @@
 """Where the documents of a configuration come from, as far as that is elsewhere."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -15,13 +16,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """A service: `url` without what might be a secret, `setting` where it is named."""
+    """A service: `url` without what might be a secret, `setting` where it is named; the rest as Contact has it."""
 
     name: str
     url: str
     setting: str
     proxy: str | None = None
     ca_bundle: str | None = None
+    get: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    key: str = ""
 
 
 def origins(config: "HectorConfig") -> Iterator[Origin]:
@@ -36,9 +40,17 @@ def origins(config: "HectorConfig") -> Iterator[Origin]:
                 yield Origin(where, url, f"{where}.source.blob.url", source.blob.proxy, source.blob.ca_bundle)
         elif source.type == "git":
             if not source.git.folder:
-                yield Origin(where, source.git.url, f"{where}.source.git.url", source.git.proxy, source.git.ca_bundle)
+                yield _repository(f"{where}.source.git", where, source.git)
         elif source.type == "sql":
             yield from _servers(where, source.sql, config)
+
+
+def _repository(block: str, name: str, git: Any) -> Origin:
+    from hector.rag.sources.git_wire import first_question  # noqa: PLC0415 - only with such a source
+
+    get, headers = first_question(git, git.token or os.environ.get(git.token_env, ""))
+    key = next((f"{block}.{one}" for one in ("token", "token_env", "password") if getattr(git, one)), "")
+    return Origin(name, git.url, f"{block}.url", git.proxy, git.ca_bundle, get, headers, key)
 
 
 def missing(config: "HectorConfig") -> Iterator[tuple[str, str, str]]:

@@ -215,8 +215,8 @@ def _documents(place: Place) -> Iterator[Contact]:
     for one in origins(place.config):
         proxy = None if one.url.startswith("postgres") else proxy_for(one.url, one.proxy, os.environ)
         yield Contact(
-            "documents", one.name, "retrieval", one.url, setting=one.setting, proxy=proxy, ca_bundle=one.ca_bundle,
-            needed=False, secure=one.url.startswith("https"),
+            "documents", one.name, "retrieval", one.url, one.get, one.headers, one.key, one.setting, proxy,
+            one.ca_bundle, needed=False, secure=one.url.startswith("https"),
         )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """`hector doctor` on real servers and files: what it finds, what it says to do, how it ends."""
 
 import asyncio
+import base64
 import json
 import os
 import socket
@@ -20,6 +21,7 @@ from hector.store import open_store
 from tests.net.authority import make
 
 KEY = "sk-test-0123456789"
+GIT = f"Basic {base64.b64encode(f'x-access-token:{KEY}'.encode()).decode()}"
 
 
 class Provider(BaseHTTPRequestHandler):
@@ -36,8 +38,11 @@ class Provider(BaseHTTPRequestHandler):
             "/.well-known/openid-configuration": {"issuer": here, "jwks_uri": f"{here}/keys"},
             "/keys": {"keys": [{"kty": "OKP"}]},
             "/empty": {"keys": []},
+            "/docs.git/info/refs?service=git-upload-pack": {"refs": 1},
         }
-        refused = self.path == "/v1/models" and self.headers["authorization"] != f"Bearer {KEY}"
+        given = self.headers["authorization"]
+        refused = self.path == "/v1/models" and given != f"Bearer {KEY}"
+        refused |= self.path.startswith("/docs.git") and given != GIT
         found = documents.get(self.path)
         body = json.dumps(found).encode()
         self.send_response(401 if refused else 200 if found else 404)
@@ -292,6 +297,26 @@ def test_folders_of_documents(doctor: Doctor) -> None:
     code, found = doctor({**block, "document_stores": stores})
     assert (code, found["document_stores.here"]["state"], found["document_stores.gone"]["state"]) == (0, "ok", "warn")
     assert "document_stores.gone.source.path" in found["document_stores.gone"]["remedy"]
+
+
+@pytest.mark.proves("doctor.probes", "rag.git")
+@pytest.mark.parametrize(
+    ("repository", "token", "state", "said"),
+    [
+        ("docs.git", KEY, "ok", "accepts the credential"),
+        ("docs.git", "wrong-token", "warn", "check document_stores.docs.source.git.token"),
+        ("docs.git", "", "warn", "set a credential (document_stores.docs.source.git.token)"),
+        ("gone.git", KEY, "warn", "HTTP 404"),
+    ],
+)
+def test_repositories_of_documents(doctor: Doctor, repository: str, token: str, state: str, said: str) -> None:
+    block = {"llms": {"main": {"provider": "scripted", "rules": [{"text": "hi"}]}}, "embedders": {}}
+    with provider() as server:
+        git = {"url": f"http://127.0.0.1:{server.server_port}/{repository}", "token": token}
+        code, found = doctor({**block, "document_stores": {"docs": {"source": {"type": "git", "git": git}}}})
+    check = found["document_stores.docs"]
+    assert (code, check["state"]) == (0, state)
+    assert said in f"{check['text']} {check.get('remedy', '')}"
 
 
 @pytest.mark.proves("doctor.local")

@@ -20,6 +20,7 @@ from hector.rag.errors import SourceError, SourceRefused
 from hector.rag.sources.git_pack import Bounds, Pack, TooLarge
 from hector.rag.sources.web import Reach, opened
 
+_OFFERED: Final = "/info/refs?service=git-upload-pack"
 _OFFERS: Final = 32 * 2**20
 """Bytes of a list of branches and tags."""
 _FOLDERS: Final = 256 * 2**20
@@ -72,7 +73,7 @@ class Remote:
         parts = urlsplit(section.url)
         self._url, self._path = section.url, parts.path.rstrip("/")
         self._web = opened(Reach(f"{parts.scheme}://{parts.netloc}", section.timeout, section.proxy, section.ca_bundle))
-        self._headers = {"git-protocol": "version=2", **section.headers, **_credentials(section, token)}
+        self._headers = _headers(section, token)
         self._largest, self._most = largest, section.max_download
         self._is_new = False
         self._offers: frozenset[str] = frozenset()
@@ -115,9 +116,7 @@ class Remote:
         await self._web.aclose()
 
     async def _advertised(self) -> list[bytes]:
-        reply = await self._web.ask(
-            "GET", f"{self._path}/info/refs?service=git-upload-pack", sign=lambda: self._headers, limit=_OFFERS
-        )
+        reply = await self._web.ask("GET", f"{self._path}{_OFFERED}", sign=lambda: self._headers, limit=_OFFERS)
         if "git-upload-pack-advertisement" not in reply.headers.get("content-type", ""):
             raise SourceRefused(
                 f"{self._url} is no repository that git can be asked for over http (the smart protocol)"
@@ -298,6 +297,15 @@ def _read_through(file: BinaryIO, bounds: Bounds) -> Pack:
     pack = Pack(file)
     pack.read_through(bounds)
     return pack
+
+
+def first_question(section: Git, token: str) -> tuple[str, dict[str, str]]:
+    """Address and headers of what a repository is asked first: harmless, and answered to whom may read it."""
+    return f"{section.url.rstrip('/')}{_OFFERED}", _headers(section, token)
+
+
+def _headers(section: Git, token: str) -> dict[str, str]:
+    return {"git-protocol": "version=2", **section.headers, **_credentials(section, token)}
 
 
 def _credentials(section: Git, token: str) -> dict[str, str]:
