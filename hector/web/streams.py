@@ -82,6 +82,15 @@ class Follower:
         await self._exchange.write(blob, last=last)
         self._writing = False
 
+    async def _said(self, blob: bytes, *, last: bool = False) -> bool:
+        """Write beside the pump; whether that was possible. What was sent before may still wait for the client."""
+        try:
+            async with asyncio.timeout(SLOW_SECONDS):
+                await self._write(blob, last=last)
+        except TimeoutError:
+            return False
+        return True
+
     async def _watch(self, leash: asyncio.Timeout, fail: Callable[[HectorError], bytes]) -> None:
         """Pull the leash when the client has gone, does not read or has no right any more; keep silence alive."""
         looks = was_admitted_by_credential(self._exchange.scope)
@@ -91,8 +100,9 @@ class Follower:
             if self._writing and silent > SLOW_SECONDS:
                 break
             if not self._writing and silent >= PING_SECONDS:
-                await self._write(PING)
-                continue
+                if await self._said(PING):
+                    continue
+                break
             try:
                 async with asyncio.timeout(min(longest, PING_SECONDS if self._writing else PING_SECONDS - silent)):
                     await self._exchange.disconnected()
@@ -100,6 +110,6 @@ class Follower:
                 if not looks or not await is_revoked(self._exchange.scope):
                     continue
                 if not self._writing:
-                    await self._write(fail(Unauthenticated("the credential of this stream was revoked")), last=True)
+                    await self._said(fail(Unauthenticated("the credential of this stream was revoked")), last=True)
             break
         leash.reschedule(self._loop.time())

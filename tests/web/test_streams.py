@@ -136,11 +136,13 @@ def test_silence_is_broken_by_comments(server: Live, monkeypatch: pytest.MonkeyP
     assert rest[-1]["statusUpdate"]["status"]["state"] == "TASK_STATE_COMPLETED"
 
 
-def test_a_client_that_does_not_read_is_let_go(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("pace", [0, 3600], ids=["in mid-stream", "while the model is silent"])
+def test_a_client_that_does_not_read_is_let_go(folder: Path, monkeypatch: pytest.MonkeyPatch, pace: float) -> None:
     monkeypatch.setattr(streams, "PING_SECONDS", 0.1)
     monkeypatch.setattr(streams, "SLOW_SECONDS", 0.3)
     flood = "x" * 3_000_000  # more than the kernel buffers for a connection
-    with live(helper({"text": f"{flood} {flood} {flood}"}), folder) as server:
+    words = [flood, flood, flood] if not pace else [flood * 3, "end"]
+    with live(helper({"text": " ".join(words), "pace": pace}), folder) as server:
         body = json.dumps({"message": user(contextId="c")}).encode()
         head = (
             "POST /message:stream HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -152,9 +154,12 @@ def test_a_client_that_does_not_read_is_let_go(folder: Path, monkeypatch: pytest
             assert b"200 OK" in wire.recv(4096)
             server.call(lambda: cut_off(server))
             received = b"".join(iter(lambda: wire.recv(1 << 20), b""))
-        assert len(received) < len(flood) * 3
+        assert pace or len(received) < len(flood) * 3
         assert not received.endswith(b"0\r\n\r\n")
         (task,) = server.client.get("/tasks", params={"contextId": "c"}).json()["tasks"]
+        if pace:
+            assert state_of(server, task["id"]) == "TASK_STATE_WORKING"
+            return
         follow_to_the_end(server, task["id"])
         assert state_of(server, task["id"]) == "TASK_STATE_COMPLETED"
 
