@@ -14,6 +14,8 @@ from hector.web.asgi import COMPLETE
 
 TOO_LARGE: Final = "431 Request Header Fields Too Large"
 TOO_SLOW: Final = "408 Request Timeout"
+LINGER_SECONDS: Final = 60.0
+"""How long a connection that is to be closed stays for a client that does not take what was sent to it."""
 _STATUS: Final = b"HTTP/1.1 "
 
 
@@ -27,12 +29,13 @@ class _Joining:
     uvicorn writes the two one by one: that would be two system calls, two packets, and a client that wakes up twice.
     """
 
-    __slots__ = ("_head", "_loop", "_transport")
+    __slots__ = ("_head", "_leaving", "_loop", "_transport")
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
         self._loop = loop
         self._head = b""
+        self._leaving: asyncio.TimerHandle | None = None
 
     def write(self, data: bytes) -> None:
         """Write it, or keep it for a moment."""
@@ -45,9 +48,16 @@ class _Joining:
         self._transport.write(data)
 
     def close(self) -> None:
-        """Close once everything has been sent."""
+        """Close once everything has been sent, or the client has had time enough to take it."""
         self._flush()
         self._transport.close()
+        if self._leaving is None and self._transport.get_write_buffer_size():
+            self._leaving = self._loop.call_later(LINGER_SECONDS, self._transport.abort)
+
+    def closed(self) -> None:
+        """There is no connection any more."""
+        if self._leaving is not None:
+            self._leaving.cancel()
 
     def _flush(self) -> None:
         if self._head:
@@ -68,8 +78,8 @@ class BoundedHttp(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has come; its first head is awaited."""
-        joining = _Joining(cast(asyncio.Transport, transport), self.loop)
-        super().connection_made(cast(asyncio.Transport, joining))
+        self._joining = _Joining(cast(asyncio.Transport, transport), self.loop)
+        super().connection_made(cast(asyncio.Transport, self._joining))
         self._refusal = ""
         self._unread = 0
         self._inside = True
@@ -79,6 +89,7 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has gone."""
         self._stop_waiting()
+        self._joining.closed()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
