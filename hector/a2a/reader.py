@@ -6,10 +6,8 @@ from typing import Any, Final
 
 from hector.core.content import JsonObject
 from hector.core.errors import InvalidRequest, Violation
-from hector.core.pattern import pattern
+from hector.core.ids import wrong_with
 
-LONGEST_ID: Final = 256
-_CONTROL: Final = pattern(r"[\x00-\x1f\x7f-\x9f]")
 LONGEST_NAME: Final = 64
 _MOST_VIOLATIONS: Final = 20
 
@@ -63,9 +61,9 @@ class Reader:
 
     def identifier(self, name: str, *, required: bool = False) -> str | None:
         """A text of bounded length, without control characters: it may end up as a key, in a header and in a log."""
-        found = self.text(name, required=required, most=LONGEST_ID)
-        if found is not None and not found.isprintable() and _CONTROL.search(found):
-            self.complain(name, "must not hold control characters")
+        found = self.text(name, required=required)
+        if found is not None and (said := wrong_with(found)):
+            self.complain(name, said)
         return found
 
     def integer(self, name: str, low: int, high: int | None = None) -> int | None:

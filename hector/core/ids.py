@@ -8,11 +8,21 @@ from hector.core.pattern import pattern
 
 CONFIG_ID: Final = pattern(r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")
 """Ids of agents, models and tools: usable in URLs and as function names of every provider."""
+LONGEST_ID: Final = 256
+"""Characters of an id that a client has chosen."""
+_CONTROL: Final = pattern(r"[\x00-\x1f\x7f-\x9f]")
 
 
 _DRAW: Final = 256
 _drawn: list[str] = []
 """The random parts of the next ids: one system call for many ids instead of one for each."""
+
+
+def wrong_with(found: str) -> str:
+    """Why a client may not call something so, as it may become a key and stand in addresses and logs. Empty: it may."""
+    if len(found) > LONGEST_ID:
+        return f"is longer than {LONGEST_ID} characters"
+    return "" if found.isprintable() or not _CONTROL.search(found) else "must not hold control characters"
 
 
 def new_id() -> str:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from hector.core.content import Content, Data, JsonObject, Media, Part, Text
 from hector.core.event import ANSWER
+from hector.core.ids import wrong_with
 from hector.core.record import dataclass
 from hector.core.task import AgentDelta, AnswerDelta, ClientMessage, Task, TaskState, ToolProgress, Update
 from hector.mcp.offering import fit
@@ -86,6 +87,9 @@ def call_of(arguments: Any) -> Call:
         raise BadCall("the arguments must be an object with message, and maybe conversation or task")
     if not all(isinstance(value, str) for value in given.values()):
         raise BadCall("message, conversation and task must be texts")
+    for name in ("conversation", "task"):
+        if said := wrong_with(given.get(name, "")):
+            raise BadCall(f"{name} {said}")
     found = Call(given.get("message", ""), given.get("conversation") or None, given.get("task") or None)
     if not found.message.strip() and found.task is None:
         raise BadCall("message must say something")

@@ -105,6 +105,8 @@ async def test_the_official_client_talks_to_an_agent(tmp_path: Path) -> None:
         assert bad.isError
         assert "was not found" in text(bad)
         assert (await session.call_tool("helper", {"words": 1})).isError
+        for name, value in (("conversation", "x" * 257), ("conversation", "a\nb"), ("task", "a\0b")):
+            assert f"{name} " in text(await session.call_tool("helper", {"message": "x", name: value}))
         with pytest.raises(McpError, match="there is no tool 'other'"):
             await session.call_tool("other", {"message": "hello"})
 
