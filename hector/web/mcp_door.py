@@ -43,13 +43,17 @@ class Door:
         if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
             return serving.fault(None, INVALID_REQUEST, "this is no JSON-RPC 2.0 message")
         method, params = message.get("method"), message.get("params") or {}
-        if not isinstance(method, str) or "id" not in message:
+        if "id" not in message:
             if method == CANCELLED and isinstance(params, dict):
                 await self._cancel(who.caller(app.id), session, params.get("requestId"))
             return None
-        if not isinstance(params, dict) or not serving.is_id(message["id"]):
-            return serving.fault(None, INVALID_REQUEST, "params must be an object, and id a text or a number")
-        return await self._answer(app, who, session, message["id"], method, params, tell)
+        if method is None and ("result" in message or "error" in message):
+            return None  # an answer, although nothing was asked
+        number = message["id"] if serving.is_id(message["id"]) else None
+        if number is None or not isinstance(method, str) or not isinstance(params, dict):
+            said = "method must be a text, params an object, and id a text or a whole number"
+            return serving.fault(number, INVALID_REQUEST, said)
+        return await self._answer(app, who, session, number, method, params, tell)
 
     async def _answer(
         self, app: App, who: Principal, session: str, number: str | int, method: str, params: JsonObject, tell: Tell

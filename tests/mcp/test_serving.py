@@ -224,6 +224,11 @@ async def test_no_line_and_no_silence_of_a_client_stops_hector_mcp(tmp_path: Pat
                 assert answer["error"]["code"] == code or code is None
             say(b'{"jsonrpc": "2.0", "id": true, "method": "ping"}')
             assert (await heard())["error"]["code"] == -32600
+            for line in (b'"method": 5', b'"method": "ping", "params": [1]', b'"params": {}'):
+                say(b'{"jsonrpc": "2.0", "id": 7, %b}' % line)  # whoever asked is told, and does not wait for ever
+                answer = await heard()
+                assert (answer["id"], answer["error"]["code"]) == (7, -32600)
+            say(b'{"jsonrpc": "2.0", "id": 7, "result": {}}')  # nothing was asked: no answer
             for number in range(6000):  # much more than pipes hold: nobody reads meanwhile
                 ping = {"jsonrpc": "2.0", "id": number, "method": "x" * 80}
                 say(json.dumps(ping).encode())
