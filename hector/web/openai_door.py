@@ -147,9 +147,9 @@ class Door:
     async def _previous(self, caller: Caller, agent: str, previous: str) -> str:
         """The conversation of an earlier response. Raises NotFound."""
         number = previous.removeprefix("resp_").rpartition("_")[0]
-        if number.startswith(_OF_CONTEXT):
-            return number.removeprefix(_OF_CONTEXT)
         try:
+            if number.startswith(_OF_CONTEXT):
+                return (await self._store.sessions.load(caller, number.removeprefix(_OF_CONTEXT))).id
             return (await self._tasks.get(caller, agent, number, 0)).context_id
         except NotFound:
             raise NotFound("response", previous[:80]) from None

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from hector.core.content import Content, JsonObject, Media, Text
 from hector.core.errors import InvalidRequest, Violation
+from hector.core.ids import LONGEST_ID, wrong_with
 from hector.core.record import dataclass
 
 Role: TypeAlias = Literal["system", "user", "assistant"]
@@ -31,6 +32,8 @@ _REFUSED: Final = {
     "background": "use A2A to follow a task later",
 }
 """Parameters that are refused wherever they ask for anything."""
+_NAMES: Final = ("session_id", "conversation_id")
+"""Fields of `metadata` that name a conversation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ def chat(value: Any) -> Asked:
     turns = _turns(messages, "messages")
     options = body.get("stream_options")
     with_usage = isinstance(options, dict) and options.get("include_usage") is True
-    return _asked(body, turns, include_usage=with_usage)
+    return _asked(body, turns, "messages", include_usage=with_usage)
 
 
 def responses(value: Any) -> Asked:
@@ -101,22 +104,25 @@ def responses(value: Any) -> Asked:
     named = conversation.get("id") if isinstance(conversation, dict) else conversation
     if named and previous:
         raise wrong("conversation", "cannot be given together with previous_response_id")
-    return _asked(body, turns, session=named or "", previous=previous)
+    return _asked(body, turns, "input", session=named, previous=previous)
 
 
-def _asked(body: JsonObject, turns: tuple[Turn, ...], *, session: Any = "", **more: Any) -> Asked:
+def _asked(body: JsonObject, turns: tuple[Turn, ...], where: str, *, session: Any = None, **more: Any) -> Asked:
     model, user, metadata = body.get("model"), body.get("user") or "", body.get("metadata") or {}
     if not isinstance(model, str) or not model:
         raise wrong("model", "must be the id of an agent; GET /v1/models lists them")
     if not isinstance(metadata, dict):
         raise wrong("metadata", "must be an object")
-    named = session or metadata.get("session_id") or metadata.get("conversation_id") or ""
-    for where, text in (("user", user), ("metadata.session_id", named)):
-        if not isinstance(text, str) or len(text) > 256:
-            raise wrong(where, "must be a text of at most 256 characters")
+    names = [("conversation", session), *((f"metadata.{key}", metadata.get(key)) for key in _NAMES)]
+    at, named = next(((at, name) for at, name in names if name), ("", ""))
+    for field, text in (("user", user), (at, named)):
+        if not isinstance(text, str) or len(text) > LONGEST_ID:
+            raise wrong(field, f"must be a text of at most {LONGEST_ID} characters")
+    if said := wrong_with(named):
+        raise wrong(at, said)
     found = Asked(model, turns, body.get("stream") is True, session=named, user=user, **more)
     if not any(turn.role == "user" for turn in found.said):
-        raise wrong("messages", "must end with a message of the user")
+        raise wrong(where, "must end with a message of the user")
     return found
 
 
@@ -132,11 +138,12 @@ def _check(body: JsonObject) -> None:
             raise wrong(name, f"is not supported: {reason}")
     if body.get("n") not in (None, 1):
         raise wrong("n", "must be 1: an agent gives one answer")
-    if "audio" in (body.get("modalities") or ()):
+    modalities = body.get("modalities")
+    if modalities and (not isinstance(modalities, list) or "audio" in modalities):
         raise wrong("modalities", 'must be ["text"]: agents answer in text')
-    shaped = body.get("response_format") or _format(body.get("text"))
-    if isinstance(shaped, dict) and shaped.get("type") not in (None, "text"):
-        raise wrong("response_format", "must be text: the shape of answers is the agent's structured_output")
+    for name, shaped in (("response_format", body.get("response_format")), ("text.format", _format(body.get("text")))):
+        if isinstance(shaped, dict) and shaped.get("type") not in (None, "text"):
+            raise wrong(name, "must be text: the shape of answers is the agent's structured_output")
 
 
 def _format(value: Any) -> Any:

@@ -245,6 +245,10 @@ async def test_a_run_that_fails(client: AsyncOpenAI) -> None:
         ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:a,b"}}]}]}, None),
         ({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}, "messages"),
         ({"metadata": {"session_id": "x" * 300}}, "metadata.session_id"),
+        ({"metadata": {"conversation_id": "x" * 300}}, "metadata.conversation_id"),
+        ({"metadata": {"session_id": "a\nb"}}, "metadata.session_id"),
+        ({"modalities": ["text", "audio"]}, "modalities"),
+        ({"modalities": 1}, "modalities"),
     ],
 )
 async def test_what_is_not_possible_is_refused_by_name(client: AsyncOpenAI, more: Any, param: str | None) -> None:
@@ -252,6 +256,22 @@ async def test_what_is_not_possible_is_refused_by_name(client: AsyncOpenAI, more
         await client.chat.completions.create(**{"model": "helper", "messages": [user("hi")], **more})
     assert param is None or caught.value.param == param
     assert caught.value.type == "invalid_request_error"
+
+
+@pytest.mark.parametrize(
+    ("more", "param"),
+    [
+        ({"input": []}, "input"),
+        ({"input": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}, "input"),
+        ({"conversation": "x" * 300}, "conversation"),
+        ({"conversation": {"id": 5}}, "conversation"),
+        ({"text": {"format": {"type": "json_object"}}}, "text.format"),
+    ],
+)
+async def test_a_response_that_is_not_possible_is_refused_by_name(client: AsyncOpenAI, more: Any, param: str) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        await client.responses.create(**{"model": "helper", "input": "hi", **more})
+    assert caught.value.param == param
 
 
 async def test_what_tunes_a_model_is_left_to_the_agent(client: AsyncOpenAI) -> None:
@@ -284,8 +304,10 @@ async def test_responses(served: Served, client: AsyncOpenAI) -> None:
     direct = await client.responses.create(model="direct", input="hello")
     again = await client.responses.create(model="direct", input="hello again", previous_response_id=direct.id)
     assert again.output_text == "echo hello again"
-    with pytest.raises(openai.NotFoundError):
-        await client.responses.create(model="helper", input="x", previous_response_id="resp_nothing_1")
+    for unknown in ("resp_nothing_1", "resp_c_1", "resp_cunknown_1", "chatcmpl-01_2", "conv_1"):
+        with pytest.raises(openai.NotFoundError):
+            await client.responses.create(model="helper", input="x", previous_response_id=unknown)
+    assert len(await served.sessions()) == 2
 
 
 async def test_responses_as_a_stream(client: AsyncOpenAI) -> None:
