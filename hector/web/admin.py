@@ -23,7 +23,7 @@ from hector.core.record import dataclass
 from hector.store.audit import AuditLog
 from hector.web.admin_parts import Parts
 from hector.web.answers import refusal, reply, reply_json
-from hector.web.asgi import Exchange
+from hector.web.asgi import LARGEST, Exchange
 from hector.web.identity import Gate, Guarded, address_of, principal_of
 
 if TYPE_CHECKING:
@@ -190,7 +190,8 @@ class _Answering:
 
         declared = self.endpoint
         query = read_query(declared.query or Query, request.scope["query_string"])
-        body = None if declared.body is None else await read_body(declared.body, exchange, self.most)
+        bound = (self.most, "" if self.most >= BODY else LARGEST)
+        body = None if declared.body is None else await read_body(declared.body, exchange, *bound)
         ask = Ask(declared, request, principal_of(request.scope), self.audit, query, body)
         found = await declared.handler(ask)
         if declared.action and not ask.entries:

@@ -11,7 +11,7 @@ from hector.a2a import wire
 from hector.config.translate import suggest
 from hector.core.content import JsonObject
 from hector.core.errors import InvalidRequest, Violation
-from hector.web.asgi import Exchange
+from hector.web.asgi import LARGEST, Exchange
 from hector.web.endpoints import Body, Input, Query
 
 M = TypeVar("M", bound=Input)
@@ -46,10 +46,10 @@ def read_query(model: type[Q], text: bytes) -> Q:
     return _checked(model, {name: _typed(value, fields.get(name, {})) for name, value in pairs})
 
 
-async def read_body(model: type[B], exchange: Exchange, most: int) -> B:
+async def read_body(model: type[B], exchange: Exchange, most: int, setting: str = LARGEST) -> B:
     """The JSON object that a request brings; without a body, the empty one. Raises InvalidRequest, TooLarge."""
     exchange.require_json()
-    body = await exchange.body(most)
+    body = await exchange.body(most, setting)
     value = wire.loads(body) if body else {}
     if not isinstance(value, dict):
         raise InvalidRequest("the body must be a JSON object", [Violation("", "must be an object")])

@@ -19,6 +19,9 @@ from hector.web.answers import JSON, Headers, marks
 BODY_SECONDS: Final = 60.0
 """Longest wait for a request body to arrive as a whole."""
 
+LARGEST: Final = "server.max_body_bytes"
+"""The setting that bounds bodies, where nothing else does."""
+
 COMPLETE: Final = "hector.complete"
 """Where a scope says that all of its request has arrived; servers that do not say it are waited for."""
 
@@ -66,22 +69,22 @@ class Exchange:
         if media_type not in _JSON_TYPES:
             raise ProtocolError(BODY_NOT_JSON, f"content type {media_type[:80]!r} is not taken; send application/json")
 
-    async def body(self, most: int) -> bytes:
+    async def body(self, most: int, setting: str = LARGEST) -> bytes:
         """The whole request body. Raises TooLarge as soon as it is, ProtocolError when it takes too long.
 
-        ClientDisconnect when nobody waits for an answer any more.
+        ClientDisconnect when nobody waits for an answer any more. `setting` says `most`; empty: it is fixed.
         """
         if int(self.headers.get(b"content-length", b"0")) > most:
-            raise _too_large(most)
+            raise _too_large(most, setting)
         if COMPLETE in self.scope:
-            return await self._read(most)  # without a timer, which costs more than the reading
+            return await self._read(most, setting)  # without a timer, which costs more than the reading
         try:
             async with asyncio.timeout(BODY_SECONDS):
-                return await self._read(most)
+                return await self._read(most, setting)
         except TimeoutError:
             raise ProtocolError(TIMED_OUT, f"the body did not arrive within {BODY_SECONDS:.0f} seconds") from None
 
-    async def _read(self, most: int) -> bytes:
+    async def _read(self, most: int, setting: str) -> bytes:
         chunks: list[bytes] = []
         size = 0
         while True:
@@ -91,7 +94,7 @@ class Exchange:
             chunk: bytes = message.get("body", b"")
             size += len(chunk)
             if size > most:
-                raise _too_large(most)
+                raise _too_large(most, setting)
             if not message.get("more_body", False):
                 return b"".join((*chunks, chunk)) if chunks else chunk
             chunks.append(chunk)
@@ -122,5 +125,5 @@ class Exchange:
         await self._send({"type": "http.response.body", "body": chunk, "more_body": not last})
 
 
-def _too_large(most: int) -> TooLarge:
-    return TooLarge(f"the request body is larger than {most} bytes (server.max_body_bytes)")
+def _too_large(most: int, setting: str) -> TooLarge:
+    return TooLarge(f"the request body is larger than {most} bytes{setting and f' ({setting})'}")

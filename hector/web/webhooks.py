@@ -33,7 +33,7 @@ from hector.tasks.push import policy_of
 from hector.tasks.report import report
 from hector.tasks.service import SendOptions, TaskService
 from hector.web.answers import JSON, NO_CACHE, request_id
-from hector.web.asgi import Exchange
+from hector.web.asgi import LARGEST, Exchange
 from hector.web.identity import address_of, gate_of, principal_of
 from hector.web.webhook_delivery import Visit, scheme_of, task_ids
 from hector.web.webhook_payload import Payload, Root, as_message, extracted, follow
@@ -119,7 +119,8 @@ class Webhooks:
 
     async def _admit(self, exchange: Exchange, hook: Hook) -> Visit:
         """Read the request and find out whether it may come in. Raises Unauthenticated, Throttled, TooLarge."""
-        body = await exchange.body(min(hook.trigger.max_body, self._settings.max_body_bytes))
+        own, largest = hook.trigger.max_body, self._settings.max_body_bytes
+        body = await exchange.body(min(own, largest), "trigger.max_body" if own < largest else LARGEST)
         head, now = Head.of(exchange.scope["headers"]), self._clock.now()
         query: bytes = exchange.scope["query_string"]
         content = query if exchange.method == "GET" else body

@@ -71,6 +71,11 @@ def test_what_is_sent_as_json_has_to_be_json(server: Live, text: str) -> None:
     assert "`config`" in refused
 
 
+def test_the_bound_of_bodies_is_no_setting_that_could_be_raised(server: Live) -> None:
+    said = create(server, status=413, note="x" * 2**20)["error"]["message"]
+    assert said == f"the request body is larger than {2**20} bytes"
+
+
 def test_a_configuration_without_a_model_is_told_so(server: Live) -> None:
     refused = create(server, status=400, config_json="{}")["error"]["message"]
     assert "no model is named under llms, and the default one at localhost is not open to apps" in refused
