@@ -32,7 +32,7 @@ def decode_name(token: str | None) -> str:
     """The reverse; the empty text for no token. Raises InvalidRequest on one that we did not make."""
     found = _decoded(token) if token else ""
     if not isinstance(found, str) or not (found.isascii() and found.isprintable()):
-        raise _no_token()
+        raise _no_token("page_token")
     return found
 
 
@@ -47,7 +47,7 @@ def decode_line(token: str | None, kinds: Sequence[type]) -> tuple[Any, ...] | N
         return None
     found = _decoded(token)
     if not isinstance(found, list) or [type(one) for one in found] != list(kinds):
-        raise _no_token()
+        raise _no_token("page_token")
     return tuple(found)
 
 
@@ -69,6 +69,6 @@ def _decoded(token: str) -> Any:
         return None
 
 
-def _no_token(field: str = "pageToken") -> InvalidRequest:
+def _no_token(field: str) -> InvalidRequest:
     said = "is not a token of an earlier page; leave it out to begin with the first one"
     return InvalidRequest(f"{field} {said}", [Violation(field, said)])

@@ -211,13 +211,18 @@ class AppEndpoints:
 def _require_json(text: str) -> None:
     """YAML would be understood, too, but not by those who read it back. Raises InvalidRequest."""
     try:
-        json.loads(text)
+        json.loads(text, parse_constant=_refuse)
     except RecursionError:
         return  # whoever reads it says which depth is allowed
     except ValueError as error:
         place = f"line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else "a number"
         said = f"is not JSON ({place}); a configuration in YAML goes into `config`"
         raise InvalidRequest(f"config_json {said}", [Violation("config_json", said)]) from None
+
+
+def _refuse(word: str) -> None:
+    """NaN and Infinity, which Python takes and JSON does not know. Raises ValueError."""
+    raise ValueError(word)
 
 
 def summary(app: AppRecord) -> AppSummaryShape:

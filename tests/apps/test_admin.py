@@ -71,6 +71,18 @@ def test_what_is_sent_as_json_has_to_be_json(server: Live, text: str) -> None:
     assert "`config`" in refused
 
 
+@pytest.mark.parametrize("word", ["NaN", "-Infinity", "9" * 5000])
+def test_a_number_that_json_does_not_know_is_refused(server: Live, word: str) -> None:
+    text = json.dumps({**ACME, "name": 0}).replace('"name": 0', f'"name": {word}')
+    assert "config_json is not JSON (a number)" in create(server, status=400, config_json=text)["error"]["message"]
+
+
+def test_a_token_of_no_page_is_named_as_it_was_sent(server: Live) -> None:
+    for path in ("apps", "keys", "usage"):
+        answer = server.client.get(f"/admin/{path}?page_token=x", headers=AS_ADMIN)
+        assert (answer.status_code, answer.json()["error"]["message"].split()[0]) == (400, "page_token")
+
+
 def test_the_bound_of_bodies_is_no_setting_that_could_be_raised(server: Live) -> None:
     said = create(server, status=413, note="x" * 2**20)["error"]["message"]
     assert said == f"the request body is larger than {2**20} bytes"
