@@ -35,7 +35,7 @@ from hector.core.task import (
 from hector.limits.limits import Limits
 from hector.store import Accept, Store
 from hector.store.history import user_event
-from hector.tasks.decisions import continued, decided_calls, named_task, waiting_for
+from hector.tasks.decisions import continued, decided_calls, named_task, requests_of, waiting_for
 from hector.tasks.follow import TaskStream
 from hector.tasks.perform import done_of
 from hector.tasks.positions import Position
@@ -50,6 +50,8 @@ class SendOptions:
     return_immediately: bool = False
     history_length: int | None = None
     push: PushConfig | None = None
+    decides: bool = True
+    """Whether what is said may decide about a call that waits for approval."""
 
 
 class TaskService:
@@ -316,6 +318,9 @@ class TaskService:
         context_id = known.context_id if known else message.context_id or new_id()
         now = self._clock.now()
         event = user_event(message, event_id=new_id(), invocation_id=new_id(), at=now)
+        if known and not options.decides and requests_of(known):
+            how = f"somebody has to decide with `hector approve {known.id}`, or over the admin API"
+            raise NotSupported(f"this waits for a person's approval, which cannot be given here: {how}")
         event, decisions = continued(event, known, message, f"user {caller.user}") if known else (event, ())
         return Accept(
             caller,

@@ -98,7 +98,7 @@ class Door:
             return await self._tasks.subscribe(caller, agent, asked.task)
         said = Message("user", (Text(asked.message),))
         message = ClientMessage(new_id(), said, asked.conversation, asked.task)
-        return await self._tasks.stream(caller, agent, message, SendOptions())
+        return await self._tasks.stream(caller, agent, message, SendOptions(decides=False))
 
     async def _followed(
         self, place: tuple[Caller, str, Any], agent: str, stream: TaskStream, token: Any, tell: Tell

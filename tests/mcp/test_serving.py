@@ -125,6 +125,12 @@ async def test_questions_and_approvals_say_how_to_go_on(tmp_path: Path) -> None:
         task = waits.structuredContent["task"]
         assert "`hector approve" in text(waits)
         assert "cannot give" in text(await session.call_tool("helper", {"task": task}))
+        for word in ("approve", "deny", "please"):
+            refused = await session.call_tool("helper", {"task": task, "message": word})
+            assert (refused.isError, f"`hector approve {task}`" in text(refused)) == (True, True)
+        still = await session.call_tool("helper", {"task": task})
+        assert still.structuredContent is not None
+        assert still.structuredContent["state"] == "input-required"
 
 
 @pytest.mark.proves("mcp.server-cancel")
