@@ -136,13 +136,22 @@ class Door:
         elif asked.session or asked.user:
             context = asked.session or f"user-{args_hash({'agent': agent, 'user': asked.user})[:32]}"
         else:
-            task = await self._tasks.get(caller, agent, taken.task, 0) if taken and taken.task else None
-            return taken or Place(""), task, taken is None
+            if taken and taken.task:
+                return await self._resumed(caller, agent, taken)
+            return taken or Place(""), None, taken is None
         query = TaskQuery(context, page_size=1, include_artifacts=True)
         page = await self._tasks.list(caller, agent, query)
         last = page.tasks[0] if page.tasks else None
         waiting = last if last is not None and last.status.state.interrupted else None
         return Place(context, waiting.id if waiting else ""), waiting, last is None and not asked.previous
+
+    async def _resumed(self, caller: Caller, agent: str, taken: Place) -> tuple[Place, Task | None, bool]:
+        """Where a conversation goes on whose task waited: it may have been answered elsewhere, or be gone by now."""
+        try:
+            task = await self._tasks.get(caller, agent, taken.task, 0)
+        except NotFound:
+            return Place(""), None, True
+        return (taken, task, False) if task.status.state.interrupted else (Place(taken.context), None, False)
 
     async def _previous(self, caller: Caller, agent: str, previous: str) -> str:
         """The conversation of an earlier response. Raises NotFound."""

@@ -17,6 +17,7 @@ from hector.apps.registry import Apps
 from hector.auth.opening import open_authenticator
 from hector.config.root import HectorConfig
 from hector.core.clock import SystemClock
+from hector.core.task import Caller
 from hector.limits.limits import Limits
 from hector.store import open_store
 from hector.tasks.service import TaskService
@@ -64,8 +65,6 @@ class Served:
 
     async def sessions(self) -> list[list[str]]:
         """What was said in each session, oldest first."""
-        from hector.core.task import Caller
-
         page = await self.store.sessions.list(Caller())
         found = [await self.store.sessions.load(Caller(), one.id) for one in reversed(page.sessions)]
         return [[f"{event.message.role}: {event.message.text}" for event in one.events] for one in found]
@@ -222,6 +221,25 @@ async def test_an_approval(client: AsyncOpenAI) -> None:
     assert "approve" in answer
 
 
+@pytest.mark.parametrize("how", ["message", "cancel", "delete"])
+async def test_a_conversation_goes_on_that_was_decided_about_elsewhere(
+    served: Served, client: AsyncOpenAI, how: str
+) -> None:
+    found = await client.chat.completions.create(model="helper", messages=[user("launch")])
+    question, facts = found.choices[0].message.content or "", (found.model_extra or {})["hector"]
+    if how == "delete":
+        assert await served.store.sessions.delete(Caller(), facts["conversation"])
+    else:
+        at = f"tasks/{facts['task']}:cancel" if how == "cancel" else "message:send"
+        said = {"messageId": "1", "taskId": facts["task"], "role": "ROLE_USER", "parts": [{"text": "approve"}]}
+        async with httpx.AsyncClient(trust_env=False, headers={"A2A-Version": "1.0"}, timeout=60) as other:
+            body = {} if how == "cancel" else {"message": said}
+            assert (await other.post(f"{served.url}/agents/helper/{at}", json=body)).status_code == 200
+    answer = await chat(client, user("launch"), assistant(question), user("and now?"))
+    assert answer == "echo and now?" or how == "delete"  # then the rules see what was said before, too
+    assert len(await served.sessions()) == 1
+
+
 async def test_a_run_that_fails(client: AsyncOpenAI) -> None:
     with pytest.raises(openai.InternalServerError, match="no such thing") as caught:
         await chat(client, user("fail"))
@@ -284,7 +302,6 @@ async def test_pictures_and_files(served: Served, client: AsyncOpenAI) -> None:
     file = {"type": "file", "file": {"filename": "a.pdf", "file_data": f"data:application/pdf;base64,{PIXEL}"}}
     await chat(client, user([{"type": "text", "text": "look"}, image, file]))
     from hector.core.content import Media
-    from hector.core.task import Caller
 
     (one,) = (await served.store.sessions.list(Caller())).sessions
     parts = (await served.store.sessions.load(Caller(), one.id)).events[0].message.parts
