@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Final, Literal
 from pydantic import Field
 
 from hector.auth.access import Access
+from hector.config.translate import suggest
 from hector.core.audit import ALL_APPS, by
 from hector.core.clock import iso
-from hector.core.errors import InvalidRequest, Violation
+from hector.core.errors import AppSuspended, AppUnavailable, InvalidRequest, StoreError, Violation
 from hector.core.record import dataclass
 from hector.limits.switches import SERVER, agent_scope, app_scope, parts_of
 from hector.store.switches import Switch
@@ -132,7 +133,7 @@ class LimitEndpoints:
         return SwitchesShape(off=[one for one in found if app is None or one.app_id in (None, app)])
 
     async def switch(self, ask: Ask) -> Shape:
-        """Off, or on. Raises InvalidRequest, NotFound for an app of somebody else."""
+        """Off, or on. Raises InvalidRequest, NotFound for an app of somebody else, or that is not there."""
         body: SwitchBody = ask.body
         if body.agent is not None and body.app_id is None:
             raise InvalidRequest("agent needs app_id", [Violation("app_id", "must say whose agent it is")])
@@ -140,12 +141,26 @@ class LimitEndpoints:
         scope = SERVER if app is None else app_scope(app) if body.agent is None else agent_scope(app, body.agent)
         aside = ask.aside(scope, app or ALL_APPS, state=body.state, reason=body.reason)
         if body.state == "off":
+            await self._require(app, body.agent)
             author, _ = by(ask.principal)
             switch = Switch(scope, body.reason, author, self.parts.clock.now())
             await self.parts.store.switches.off(switch, aside)
         else:
             await self.parts.store.switches.on(scope, aside)
         return await self.switches(ask)
+
+    async def _require(self, app: str | None, agent: str | None) -> None:
+        """A slip of the pen stops nothing; what cannot be looked at may be stopped all the same. Raises as `switch`."""
+        if app is None:
+            return
+        try:
+            agents = (await self.parts.apps.get(app)).agents
+        except (AppSuspended, AppUnavailable, StoreError):
+            return
+        if agent is not None and agent not in agents:
+            hint = suggest(agent, agents) or f"there is {', '.join(agents)}"
+            said = f"is no agent of app {app!r}; {hint}"
+            raise InvalidRequest(f"{agent!r} {said}", [Violation("agent", said)])
 
 
 def _columns(text: str) -> tuple[str, ...]:

@@ -50,6 +50,19 @@ def test_an_agent_is_switched_off_and_on_over_the_admin_api(tmp_path: Path) -> N
 
 
 @pytest.mark.proves("limits.switch", "limits.operators")
+def test_what_is_not_there_cannot_be_switched_off_but_on(tmp_path: Path) -> None:
+    with live(helper({"text": "hi"}), tmp_path) as server:
+        wrong = {"state": "off", "app_id": "default", "agent": "helpr"}
+        refused = server.client.post("/admin/switches", json=wrong, headers=AS_ADMIN)
+        assert refused.status_code == 400
+        assert "'helpr' is no agent of app 'default'; did you mean 'helper'?" in refused.json()["error"]["message"]
+        gone = server.client.post("/admin/switches", json={"state": "off", "app_id": "nobodys"}, headers=AS_ADMIN)
+        assert gone.status_code == 404
+        on = server.client.post("/admin/switches", json={**wrong, "state": "on"}, headers=AS_ADMIN)
+        assert on.json() == {"off": []}
+
+
+@pytest.mark.proves("limits.switch", "limits.operators")
 def test_the_command_works_beside_a_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     place = ["--database", f"sqlite://{tmp_path / 'hector.db'}"]
     with live(helper({"text": "hi"}), tmp_path) as server:
