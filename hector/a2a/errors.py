@@ -76,6 +76,7 @@ _BY_CLASS: Final[Mapping[type[errors.HectorError], Fault]] = {
 _NOT_FOUND: Final[Mapping[str, Fault]] = {
     "agent": AGENT_NOT_FOUND,
     "task": TASK_NOT_FOUND,
+    "push notification config": TASK_NOT_FOUND,
     "tenant": TENANT_NOT_FOUND,
 }
 
@@ -95,11 +96,16 @@ def fault_of(error: errors.HectorError) -> Fault:
     if isinstance(error, ProtocolError):
         return error.fault
     if isinstance(error, errors.NotFound):
-        return _NOT_FOUND.get(error.kind, TASK_NOT_FOUND)
+        return _NOT_FOUND.get(error.kind) or _no_such(error.kind)
     for base in type(error).__mro__:
         if base in _BY_CLASS:
             return _BY_CLASS[base]
     return INTERNAL
+
+
+def _no_such(kind: str) -> Fault:
+    """Of what A2A knows nothing of: it names itself."""
+    return Fault(f"{kind.upper().replace(' ', '_')}_NOT_FOUND", INVALID_PARAMS.code, 404, "NOT_FOUND")
 
 
 def text_of(error: errors.HectorError, fault: Fault) -> str:

@@ -79,6 +79,8 @@ def test_a_broken_call_is_answered_with_the_code_of_its_fault(body: bytes, code:
     ("error", "code", "status", "reason"),
     [
         (errors.NotFound("task", "t"), -32001, 404, "TASK_NOT_FOUND"),
+        (errors.NotFound("push notification config", "c"), -32001, 404, "TASK_NOT_FOUND"),
+        (errors.NotFound("document store", "d"), -32602, 404, "DOCUMENT_STORE_NOT_FOUND"),
         (errors.NotFound("agent", "a"), -32602, 404, "AGENT_NOT_FOUND"),
         (errors.TaskNotCancelable("done"), -32002, 400, "TASK_NOT_CANCELABLE"),
         (errors.NotSupported("no"), -32004, 400, "UNSUPPORTED_OPERATION"),
