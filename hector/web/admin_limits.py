@@ -102,7 +102,7 @@ class LimitEndpoints:
             Endpoint("GET", "/admin/switches", operator, "What is switched off", self.switches, tag, SwitchesShape),
             Endpoint(
                 "POST", "/admin/switches", operator, "Switch an agent, an app or the server off, or on again",
-                self.switch, tag, SwitchesShape, body=SwitchBody, action="switch.set",
+                self.switch, tag, SwitchesShape, body=SwitchBody, errors=(404,), action="switch.set",
             ),
         )  # fmt: skip
 
