@@ -71,7 +71,7 @@ async def whole(folder: Path, settings: dict[str, Any], version: str, count: int
 async def test_indexing_that_is_killed_again_and_again_goes_on(tmp_path: Path, server: EmbeddingServer) -> None:
     settings = openai(server)
     fill(tmp_path)
-    server.slow = 0.02
+    server.slow = 1.0  # longer than any of them lives
     (tmp_path / "hector.json").write_text(configuration(tmp_path, **dict(settings)), encoding="utf-8")
     kills = 0
     for _ in range(8):

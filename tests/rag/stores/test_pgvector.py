@@ -353,7 +353,7 @@ async def test_indexing_that_is_killed_goes_on(
         write(tmp_path, **{f"d{number}": f"document number {number}" for number in range(150)})
         text = configured(tmp_path, embeddings, dsn)
         (tmp_path / "hector.json").write_text(text, encoding="utf-8")
-        embeddings.slow, kills = 0.3, 0
+        embeddings.slow, kills = 1.0, 0  # longer than any of them lives
         for _ in range(4):
             kills += await asyncio.to_thread(kill, start(tmp_path, "index"), random.uniform(0.4, 2.0))
         embeddings.slow = 0
