@@ -199,7 +199,7 @@ def _match(dialect: str, caller: Caller, asked: Iterable[str]) -> str:
 
 
 def _ranked(rows: Sequence[Row], asked: Sequence[str], limit: int) -> tuple[Memory, ...]:
-    """Rare words count more; a text that holds little else counts a little more."""
+    """Rare words count more; of what counts the same the newest comes first, then what the index puts first."""
     wanted = {word: f" {word}" if widens(word) else f" {word} " for word in asked}
     held = [{word: part in f" {row[8]} " for word, part in wanted.items()} for row in rows]
     weight = {word: math.log(1 + len(rows) / (1 + sum(one[word] for one in held))) for word in asked}
@@ -208,5 +208,5 @@ def _ranked(rows: Sequence[Row], asked: Sequence[str], limit: int) -> tuple[Memo
         (sum(weight[word] for word in asked if one[word]) / most, row[6], row)
         for row, one in zip(rows, held, strict=True)
     ]
-    best = sorted(scored, key=lambda one: (-one[0], -one[1], one[2][0]))[:limit]
+    best = sorted(scored, key=lambda one: (-one[0], -one[1]))[:limit]
     return tuple(memory_of(row[:8], score) for score, _, row in best)
