@@ -35,9 +35,10 @@ _POINTER: Final = b"version https://git-lfs.github.com/spec/"
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A commit that can be looked at. `notes`: what ignore files say, by their ids."""
+    """A commit that can be looked at. `tip` leads to it, by a tag perhaps; `notes`: what ignore files say, by ids."""
 
     tip: Tip
+    identity: str
     objects: Objects
     root: str
     notes: Mapping[str, bytes]
@@ -69,7 +70,7 @@ class GitFiles:
         files = walk.files(commit.root)
         try:
             while page := await asyncio.to_thread(_page, files):
-                found = [self._item(file, commit.tip) for file in page]
+                found = [self._item(file, commit) for file in page]
                 chosen = [item for item in found if item.id in wanted] if wanted else found
                 if isinstance(self._reach, Shelf):
                     self._reach.expect([item.fingerprint for item in chosen])
@@ -120,11 +121,11 @@ class GitFiles:
         if self._current is not None and self._current.tip == tip:
             return self._current
         objects: Objects = reach if isinstance(reach, Local) else await reach.folders(tip.commit)
-        root = await asyncio.to_thread(root_of, objects, tip.commit)
+        identity, root = await asyncio.to_thread(root_of, objects, tip.commit)
         notes: Mapping[str, bytes] = {}
         if self._section.ignore_files and (ids := await asyncio.to_thread(texts_of_ignores, objects, root)):
             notes = await self._notes(ids)
-        self._current = Commit(tip, objects, root, notes)
+        self._current = Commit(tip, identity, objects, root, notes)
         return self._current
 
     async def _notes(self, ids: Sequence[str]) -> Mapping[str, bytes]:
@@ -140,18 +141,18 @@ class GitFiles:
                     found[one] = (await reach.content(one))[1][:LARGEST]
         return found
 
-    def _item(self, file: File, tip: Tip) -> Item:
+    def _item(self, file: File, commit: Commit) -> Item:
         git, path = self._section.git, shown(file.path)
         folder, _, name = path.rpartition("/")
         metadata: dict[str, Any] = {
             "path": path, "folder": folder, "name": name, "extension": sensitive.ending(name),
-            "git_repo_url": git.url, "git_commit": tip.commit, "git_ref": git.ref or tip.name,
+            "git_repo_url": git.url, "git_commit": commit.identity, "git_ref": git.ref or commit.tip.name,
         }  # fmt: skip
         if file.size is not None:
             metadata["size"] = file.size
-        uri = f"{git.url}#{tip.commit}:{path}"
+        uri = f"{git.url}#{commit.identity}:{path}"
         if git.link:
-            uri = git.link.replace("{commit}", tip.commit).replace("{path}", quote(path))
+            uri = git.link.replace("{commit}", commit.identity).replace("{path}", quote(path))
         return Item(id_of(file.path), name, file.identity, uri, file.size, metadata=metadata)
 
 

@@ -11,6 +11,7 @@ from hector.rag.sources import choice as reasons
 from hector.rag.sources import ignores
 from hector.rag.sources.choice import Choice
 from hector.rag.sources.git_pack import COMMIT, TAG, TREE, Damaged
+from hector.rag.sources.git_wire import is_id
 from hector.rag.sources.ignores import Ignores
 from hector.rag.sources.tree import DEEPEST, LINK
 
@@ -61,17 +62,19 @@ class _Entry:
     identity: str
 
 
-def root_of(objects: Objects, commit: str) -> str:
-    """The id of the topmost folder of a commit, or of the one that a tag leads to. Raises SourceError."""
+def root_of(objects: Objects, name: str) -> tuple[str, str]:
+    """The ids of a commit, or of the one that a tag leads to, and of its topmost folder. Raises SourceError."""
+    commit = name
     for _ in range(_STEPS):
-        kind, data = objects.content(commit, _LARGEST)
+        kind, data = objects.content(name, _LARGEST)
         if kind == TREE:
-            return commit
+            return commit, name
+        commit = name
         word = {COMMIT: b"tree ", TAG: b"object "}.get(kind, b"")
         first = data.partition(b"\n")[0]
-        if not word or not first.startswith(word):
+        name = first.removeprefix(word).decode("ascii", "replace")
+        if not word or not first.startswith(word) or not is_id(name):
             break
-        commit = first.removeprefix(word).decode("ascii", "replace")
     raise SourceError(f"{commit} is no commit")
 
 

@@ -111,6 +111,7 @@ async def test_branches_tags_commits_and_what_becomes_of_them(world: tuple[Path,
     address = str(repository.bare) if kind == "folder" else f"{served.url}/refs-{kind}/served/docs.git"
     first = repository.commit({"a.md": b"one"})
     git(repository.folder, "tag", "-a", "v1", "-m", "the first")
+    tag = git(repository.folder, "rev-parse", "v1")
     repository.commit({"a.md": b"two"}, "next")
     if kind == "folder":
         git(repository.bare, "gc", "-q")
@@ -119,13 +120,13 @@ async def test_branches_tags_commits_and_what_becomes_of_them(world: tuple[Path,
         found = source(address, ref=ref)
         try:
             items = await listed(found.items())
+            assert ref not in {"v1", tag} or items["a.md"].metadata["git_commit"] == first
             return (await found.read(items["a.md"])).data
         finally:
             await found.aclose()
 
-    assert [await text(ref) for ref in ("", "main", "v1", first, "next", "refs/heads/next")] == [b"one"] * 4 + [
-        b"two"
-    ] * 2
+    assert [await text(ref) for ref in ("", "main", "v1", tag, first)] == [b"one"] * 5
+    assert [await text(ref) for ref in ("next", "refs/heads/next")] == [b"two"] * 2
     kept = source(address, ref="next")
     assert await listed(kept.items())
     git(repository.folder, "checkout", "-q", "--orphan", "other")
