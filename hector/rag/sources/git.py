@@ -180,6 +180,7 @@ class Shelf:
         """A commit with its folders. Raises SourceError."""
         pack = await self.remote.folders(commit)
         self._whole = None if self.remote.is_piecewise else pack
+        self._ahead.clear()  # what only an earlier commit has may be gone
         return _Held(pack)
 
     async def content(self, identity: str) -> tuple[int, bytes]:

@@ -142,6 +142,24 @@ async def test_branches_tags_commits_and_what_becomes_of_them(world: tuple[Path,
 
 
 @pytest.mark.proves("rag.git")
+async def test_files_that_only_an_earlier_commit_had_are_not_asked_for_any_more(world: tuple[Path, Served]) -> None:
+    folder, served = world
+    repository = Repository(folder / "forced")
+    served.password, served.is_old = "", False
+    before = {f"{number}.md": b"before %d" % number for number in range(0, 20, 2)}
+    same = {f"{number}.md": b"same %d" % number for number in range(1, 20, 2)}
+    repository.commit(before | same)
+    found = source(f"{served.url}/forced/served/docs.git")
+    await listed(found.items())
+    git(repository.folder, "checkout", "-q", "--orphan", "other")
+    repository.commit(dict.fromkeys(before, b"after"))
+    git(repository.bare, "gc", "-q", "--prune=now")
+    items = await listed(found.items())
+    assert {name: (await found.read(items[name])).data for name in same} == same
+    await found.aclose()
+
+
+@pytest.mark.proves("rag.git")
 async def test_who_may_not_read_is_told_so(world: tuple[Path, Served]) -> None:
     folder, served = world
     Repository(folder / "closed").commit({"a.md": b"a"})
