@@ -130,7 +130,7 @@ class Local:
             try:
                 with (self._root / name).open("rb") as file:
                     text = file.read(1024).decode("utf-8", "replace").strip()
-            except OSError:
+            except (OSError, ValueError):  # ValueError: a name that no file can have
                 return packed.get(name, "")
             if is_id(text):
                 return text
@@ -164,6 +164,8 @@ class _Index:
 
     def __init__(self, path: Path) -> None:
         with path.open("rb") as file:
+            if not os.fstat(file.fileno()).st_size:
+                raise Damaged(f"{path.name} is empty")
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         if self._map[:8] != _INDEX:
             raise SourceRefused(

@@ -160,6 +160,31 @@ async def test_files_that_only_an_earlier_commit_had_are_not_asked_for_any_more(
 
 
 @pytest.mark.proves("rag.git")
+async def test_a_damaged_folder_is_named_and_no_defect(tmp_path: Path) -> None:
+    repository = Repository(tmp_path)
+    repository.commit({"a.md": b"a"})
+    head, packs = repository.bare / "HEAD", repository.bare / "objects/pack"
+    odd = git(
+        repository.bare, "hash-object", "-w", "-t", "commit", "--literally", "--stdin", stdin=b"tree xx/dev/zero\n"
+    )
+    found, by_id = source(str(repository.bare)), source(str(repository.bare), ref=odd)
+    with pytest.raises(SourceError, match=f"{odd} is no commit"):
+        await listed(by_id.items())
+    whole = head.read_bytes()
+    head.write_bytes(b"ref: refs/heads/\0")
+    with pytest.raises(SourceError, match="no default branch: there is main"):
+        await listed(found.items())
+    head.write_bytes(whole)
+    (packs / "pack-cut.idx").touch()
+    with pytest.raises(SourceError, match=r"pack-cut\.idx is empty"):
+        await listed(found.items())
+    (packs / "pack-cut.idx").unlink()
+    assert set(await listed(found.items())) == {"a.md"}
+    await found.aclose()
+    await by_id.aclose()
+
+
+@pytest.mark.proves("rag.git")
 async def test_who_may_not_read_is_told_so(world: tuple[Path, Served]) -> None:
     folder, served = world
     Repository(folder / "closed").commit({"a.md": b"a"})
