@@ -1,7 +1,7 @@
 """Reading what chat/completions answers, whole or in chunks, with what servers in the field make of it."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from hector.core.content import JsonObject, Message, Part, Replay, Text, Thinking
@@ -11,6 +11,7 @@ from hector.core.ports import ModelReply
 from hector.core.usage import FinishReason, Usage
 from hector.models.callpieces import CallPieces
 from hector.models.faults import parse_event, reported
+from hector.models.mould import Mould
 from hector.models.openai_parts import read_usage
 from hector.models.thinktags import ThinkSplitter
 from hector.models.wire import cut_off
@@ -44,19 +45,25 @@ class ChatDecoder:
     def __init__(self, who: str, origin: str, names: Mapping[str, str]) -> None:
         self._who = who
         self._turn = ChatTurn(who, origin, names)
+        self._mould = Mould("content")
         self.done = False
 
     def feed(self, event: str | None, data: str) -> tuple[Delta, ...]:
         """One chunk, or the closing `[DONE]`. Raises ModelError for an error in the stream."""
+        if event is None and (said := self._mould.text_of(data)) is not None:
+            return self._turn.say(said)
         text = data.strip()
         if text.startswith("[DONE]"):
             self.done = True
+            self._mould.cast(data, None)
         if self.done or not text:
             return ()
         chunk = parse_event(self._who, text)
         if event == "error":
             raise reported(self._who, chunk)
-        return self._turn.add(chunk, "delta")
+        found = self._turn.add(chunk, "delta")
+        self._mould.cast(data, self._turn.said)
+        return found
 
     def finish(self) -> ModelReply:
         """The whole turn. Raises ModelUnavailable if neither a finish reason nor `[DONE]` came."""
@@ -70,11 +77,12 @@ _TEXT_ONLY: Final = frozenset({"content", "role"})
 
 
 class ChatTurn:
-    """What has been said so far in one turn."""
+    """What has been said so far in one turn. `said` is the text of the last chunk that brought nothing else."""
 
     def __init__(self, who: str, origin: str, names: Mapping[str, str]) -> None:
         self.raw_finish = ""
         self.has_choice = False
+        self.said: str | None = None
         self._who, self._origin, self._names = who, origin, names
         self._splitter = ThinkSplitter()
         self._text: list[str] = []
@@ -90,7 +98,8 @@ class ChatTurn:
         if chunk.get("error") or chunk.get("object") == "error":
             raise reported(self._who, chunk)
         self._model = chunk.get("model") or self._model
-        if isinstance(chunk.get("usage"), dict):
+        self.said = None
+        if counted := isinstance(chunk.get("usage"), dict):
             self._usage = read_usage(chunk["usage"], "prompt", "completion")
         choices = chunk.get("choices")
         if not isinstance(choices, list) or not choices:
@@ -99,14 +108,20 @@ class ChatTurn:
         choice = choices[0]
         self.raw_finish = choice.get("finish_reason") or self.raw_finish
         delta = choice.get(key)
-        return self._said(delta or choice.get("message") or {}, whole=key == "message" or not delta)
+        said = delta or choice.get("message") or {}
+        if said.keys() <= _TEXT_ONLY and not self.raw_finish:  # nearly every chunk of a stream
+            content = said.get("content")
+            if isinstance(content, str) and delta and not counted:
+                self.said = content
+            return self._kept(self._answered(content))
+        return self._read(said, whole=key == "message" or not delta)
 
-    def _said(self, delta: Mapping[str, Any], *, whole: bool) -> tuple[Delta, ...]:
-        """The text in a delta or message. The finish reason releases what the tag splitter still held."""
-        if delta.keys() <= _TEXT_ONLY and not self.raw_finish:  # nearly every chunk of a stream
-            plain = self._answered(delta.get("content"))
-            self._keep(plain)
-            return plain
+    def say(self, text: str) -> tuple[Delta, ...]:
+        """Take in a chunk that is as the last one was but for its text, where that one brought nothing else."""
+        return self._kept(self._splitter.feed(text))
+
+    def _read(self, delta: Mapping[str, Any], *, whole: bool) -> tuple[Delta, ...]:
+        """All of a delta or message. The finish reason releases what the tag splitter still held."""
         self._calls.add(delta.get("tool_calls") or (), whole=whole)
         if isinstance(delta.get("function_call"), dict):
             self._calls.add([{"index": 0, "function": delta["function_call"]}])
@@ -116,12 +131,12 @@ class ChatTurn:
             found.append(TextDelta(delta["refusal"]))
         if self.raw_finish:
             found += self._splitter.finish()
-        self._keep(found)
-        return tuple(found)
+        return self._kept(tuple(found))
 
-    def _keep(self, found: Iterable[Delta]) -> None:
+    def _kept(self, found: tuple[Delta, ...]) -> tuple[Delta, ...]:
         for item in found:
             (self._text if isinstance(item, TextDelta) else self._thoughts).append(item.text)
+        return found
 
     def _reasoned(self, delta: Mapping[str, Any]) -> tuple[Delta, ...]:
         """Reasoning in a field of its own; of two fields with the same words only one is read."""
@@ -148,7 +163,7 @@ class ChatTurn:
 
     def reply(self) -> ModelReply:
         """The turn as a whole. Call once, at the end."""
-        self._keep(self._splitter.finish())
+        self._kept(self._splitter.finish())
         parts: list[Part] = []
         if self._thoughts:
             item = {name: "".join(texts) for name, texts in self._reasoning.items()}
