@@ -1,36 +1,18 @@
-"""One turn of a session: run the agent and keep the state of the session current while it runs."""
+"""One turn of a session: what its events change is known to whatever runs after them."""
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-from typing import Any, Protocol
+from collections.abc import MutableMapping
+from typing import Any
 
-from hector.agents.context import RunContext
 from hector.agents.template import ARTIFACT, text_of
-from hector.core.event import Event, Output
+from hector.core.event import Event
 
 
-class Runnable(Protocol):
-    """Any kind of agent."""
+def take_in(event: Event, state: MutableMapping[str, Any]) -> None:
+    """Apply the changes of an event that an agent has just yielded, before the agent goes on.
 
-    def run(self, context: RunContext) -> AsyncGenerator[Output, None]:
-        """Yield what happens."""
-
-
-async def run_turn(agent: Runnable, context: RunContext, state: dict[str, Any]) -> AsyncGenerator[Output, None]:
-    """Everything that the agent yields, each event's state changes applied to `state` before it is passed on.
-
-    What it keeps as artifacts is there for the instructions of the agents that follow.
-
-    `state` is the mapping that `context.state` shows to templates and tools; None deletes a key.
+    `state` is the mapping that `RunContext.state` shows to templates and tools; None deletes a key. What the event
+    keeps as artifacts is there for the instructions of the agents that follow.
     """
-    async with aclosing(agent.run(context)) as outputs:
-        async for output in outputs:
-            if isinstance(output, Event) and (output.state or output.artifacts):
-                _take(output, state)
-            yield output
-
-
-def _take(event: Event, state: dict[str, Any]) -> None:
     for key, value in event.state.items():
         if value is None:
             state.pop(key, None)

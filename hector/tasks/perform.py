@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from hector.agents.context import RunContext
@@ -12,7 +13,7 @@ from hector.core.clock import Clock, iso
 from hector.core.errors import AgentError, StoreError
 from hector.core.event import Event
 from hector.core.record import dataclass
-from hector.runner.turn import run_turn
+from hector.runner.turn import take_in
 from hector.store import Session, Store
 from hector.store.history import ENVELOPE
 from hector.tasks.insist import insist
@@ -54,12 +55,7 @@ async def perform(run: Run, request: Request, store: Store, clock: Clock) -> Non
     events = in_turns(session.events, request.invocation)
     state = session.state | _facts(run, begun_by, clock)
     if agent.wants_artifacts:
-        from hector.tasks.keeping import named_artifacts  # noqa: PLC0415 - loaded on first use
-
-        names = await insist(
-            clock, lambda: named_artifacts(store, request.app, run.caller, base.context_id), "artifacts"
-        )
-        state |= {f"{ARTIFACT}{name}": text_of(artifact) for name, artifact in names.items()}
+        state |= await _artifacts(run, request.app, store, clock)
     keeps = request.app.keeps or bool(request.app.clients)
     shelf, memories = None, None
     if keeps:
@@ -87,14 +83,24 @@ async def perform(run: Run, request: Request, store: Store, clock: Clock) -> Non
         run.journal.most_kept = request.app.config.storage.artifacts.max_total
         run.journal.after = jobs_after(context, request.app, request.agent)
     meter = meter_of(run.limits, run, request.app.config, session, request.invocation)
+    heed = partial(take_in, state=state)
     if meter is None:
-        await run.follow(run_turn(agent, context, state))
+        await run.follow(agent.run(context), heed)
         return
     try:
         async with meter.running():
-            await run.follow(run_turn(agent, replace(context, meter=meter), state))
+            await run.follow(agent.run(replace(context, meter=meter)), heed)
     finally:
         await meter.close(written=run.ended)
+
+
+async def _artifacts(run: Run, app: App, store: Store, clock: Clock) -> dict[str, Any]:
+    """What the instructions may name of what is kept."""
+    from hector.tasks.keeping import named_artifacts  # noqa: PLC0415 - loaded on first use
+
+    read = lambda: named_artifacts(store, app, run.caller, run.live.base.context_id)  # noqa: E731 - bound to this run
+    names = await insist(clock, read, "artifacts")
+    return {f"{ARTIFACT}{name}": text_of(artifact) for name, artifact in names.items()}
 
 
 async def load(run: Run, store: Store, clock: Clock) -> Session:

@@ -66,6 +66,10 @@ def _never() -> bool:
     return False
 
 
+def _nothing() -> None:
+    pass
+
+
 def _brings_results(event: Event) -> bool:
     return event.control is None and bool(event.started or event.tool_results)
 
@@ -77,7 +81,7 @@ class Run:
     `reply` says whether the answer may be a direct message instead of a task. The answer of a `structured` agent is
     nothing but the checked JSON: what its model says between its calls is left out of it. `due` says of each event
     whether it is written at once; `halting`, whether the process stops. `ended` is true once the task has ended or
-    waits for its user; a run that was left goes on elsewhere or later.
+    waits for its user; a run that was left goes on elsewhere or later. `on_over` is called in either case.
     """
 
     caller: Caller
@@ -95,6 +99,7 @@ class Run:
     ended: bool = False
     canceled: bool = False
     """Somebody has canceled the task."""
+    on_over: Callable[[], object] = _nothing
     _last: Event | None = None
     _open: set[tuple[str, str]] = field(default_factory=set)
     _showing: Showing = field(init=False)
@@ -135,8 +140,7 @@ class Run:
         """The task goes on without this run: later, or in another process."""
         if not self.ended:
             self.direct = None
-        self._decided.set()
-        self._over.set()
+        self._is_over()
 
     def publish(self, update: Update) -> None:
         """Show it to everyone who watches."""
@@ -163,8 +167,11 @@ class Run:
             await self.journal.send(await self.journal.next(status))
         self.publish(StatusUpdate(status))
 
-    async def follow(self, outputs: AsyncGenerator[Output, None]) -> None:
-        """Take the agent's outputs to their end and settle the task by the last of them. Raises Released, LeaseLost."""
+    async def follow(self, outputs: AsyncGenerator[Output, None], heed: Callable[[Event], None]) -> None:
+        """Take the agent's outputs to their end and settle the task by the last of them. Raises Released, LeaseLost.
+
+        `heed` is called with each event before anything else is done about it.
+        """
         async with aclosing(outputs):
             try:
                 async for output in outputs:
@@ -177,6 +184,7 @@ class Run:
                             self._commit_to_task(call.name)
                             self.publish(self._progress(output.author, output.branch, call, None))
                         case Event():
+                            heed(output)
                             self._last = self._last if output.branch else output
                             await self._take(output)
             except LeaseLost:
@@ -294,8 +302,7 @@ class Run:
         status = record.status or Status(TaskState.COMPLETED, self.clock.now())
         if await self.journal.send(record):
             points.reach("run.written")
-            answer = self.live.answer()
-            if answer is not None and not record.discard:
+            for answer in record.artifacts:
                 self.publish(ArtifactUpdate(Artifact(answer.id, (Text(""),), answer.name), append=True, last=True))
         elif not record.discard:
             status = await self._elsewhere(status)
@@ -337,8 +344,13 @@ class Run:
         self.ended = True
         self.publish(StatusUpdate(status))
         points.reach("run.replied")
+        self._is_over()
+
+    def _is_over(self) -> None:
         self._decided.set()
         self._over.set()
+        told, self.on_over = self.on_over, _nothing  # once; what it holds may hold this run
+        told()
 
 
 def _is_between(event: Event) -> bool:

@@ -109,13 +109,14 @@ class TaskService:
 
         When the server stops meanwhile, the task is returned as it is: it goes on after the restart.
         """
-        begun = await self._accept(caller, agent, message, options, stream=options.return_immediately)
         if options.return_immediately:
+            begun = await self._accept(caller, agent, message, options, stream=True)
             if begun.run is not None:
                 begun.run.keep()
             return begun.snapshot(options.history_length)
+        begun = await self._accept(caller, agent, message, options, stream=False, patient=True)
         run = begun.run
-        if run is None or not await run.settled():
+        if run is None or not run.ended:
             return await self._settled(caller, begun, options.history_length)
         return run.direct.message if run.direct else run.live.snapshot(options.history_length)
 
@@ -282,10 +283,12 @@ class TaskService:
         *,
         stream: bool,
         task_id: str = "",
+        patient: bool = False,
     ) -> Begun:
         """Check the message, store it with its task in one transaction, and run it or leave it to whoever is free.
 
-        A caller that goes away meanwhile takes nothing back. Raises also what `Apps.acquire` raises.
+        Returns when it is stored; for one who is `patient`, when a run of it here is over, ended or not. A caller that
+        goes away meanwhile takes nothing back. Raises also what `Apps.acquire` raises.
         """
         app_id, apps = caller.app, self._apps
         lease = apps.lease(app_id) if app_id in apps else await apps.acquire(app_id)
@@ -296,7 +299,7 @@ class TaskService:
             talk = offer.context_id if message.context_id or message.task_id else None
             await self._limits.admit(caller, agent, talk, offer.task_id)
             try:
-                accepted = self._worker.begin(offer, lease)
+                accepted = self._worker.begin(offer, lease, patient=patient)
             except BaseException:
                 await self._limits.leave(offer.task_id)
                 raise

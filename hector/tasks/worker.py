@@ -9,9 +9,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Self, cast
 
 from hector.apps.registry import Apps
 from hector.apps.registry import Lease as AppLease
@@ -92,6 +92,7 @@ class Worker:
         self.follower = Follower(store, self.channels, self._runs.__contains__)
         self._stopping = Stopping(store, self._limits, self._runs, self._spawn)
         self._group = asyncio.TaskGroup()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._keeping: list[asyncio.Task[None]] = []
         self._deaf: list[Callable[[], None]] = []
 
@@ -117,6 +118,8 @@ class Worker:
         for keeper in self._keeping:
             keeper.cancel()
         await self._group.__aexit__(None, None, None)
+        if self._tasks:
+            await asyncio.wait(self._tasks)
         await self._lease.end()
 
     @property
@@ -149,11 +152,12 @@ class Worker:
         """How often a run may be begun."""
         return self._settings.max_retries + 1
 
-    def begin(self, offer: Accept, lease: AppLease) -> "asyncio.Future[Begun]":
+    def begin(self, offer: Accept, lease: AppLease, *, patient: bool = False) -> "asyncio.Future[Begun]":
         """Store the message and run it, also if nobody waits for the future. From here on the lease is ours.
 
-        The future raises what the store raises. Raises StoreUnavailable while stopping, NotSupported when another
-        message of the same task is on its way.
+        The future is there once the message is stored, or, for one who is `patient`, once a run of it here is over:
+        waking up in between costs as much as a small statement. It raises what the store raises. Raises
+        StoreUnavailable while stopping, NotSupported when another message of the same task is on its way.
         """
         if self.stopping:
             raise StoreUnavailable("the server is stopping and takes no more work")
@@ -161,7 +165,7 @@ class Worker:
             raise NotSupported(f"task {offer.task_id} is still working; wait for it")
         work = self._runs[offer.task_id] = Work()
         answer: asyncio.Future[Begun] = asyncio.get_running_loop().create_future()
-        work.task = self._spawn(lambda: self._accept(work, offer, lease, answer))
+        work.task = self._spawn(lambda: self._accept(work, offer, lease, answer, patient=patient))
         return answer
 
     async def cancel(self, task_id: str) -> bool:
@@ -195,7 +199,19 @@ class Worker:
         self.channels.close()
 
     def _spawn(self, work: Callable[[], Awaitable[None]]) -> "asyncio.Task[None]":
-        return self._group.create_task(_contained(work))
+        """Not in the group: that costs each of them a callback, and none of them can fail."""
+        task = asyncio.get_running_loop().create_task(self._contained(work))
+        self._tasks.add(task)
+        return task
+
+    async def _contained(self, work: Callable[[], Awaitable[None]]) -> None:
+        """One piece of work; a defect in it ends no other. What it leaves behind is found and taken up again."""
+        try:
+            await work()
+        except Exception:
+            log.exception("work ended in a way that nobody had foreseen")
+        finally:
+            self._tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     def _works(self) -> tuple[Work, ...]:
         return (*self._runs.values(), *self._jobs.values())
@@ -217,13 +233,18 @@ class Worker:
 
     # Messages that this process accepts.
 
-    async def _accept(self, work: Work, offer: Accept, lease: AppLease, answer: "asyncio.Future[Begun]") -> None:
+    async def _accept(
+        self, work: Work, offer: Accept, lease: AppLease, answer: "asyncio.Future[Begun]", *, patient: bool
+    ) -> None:
         try:
             accepted = await self._store_message(work, offer)
             points.reach("store.accepted")
             run = work.run = self._making.fresh(accepted, offer, lease.app) if work.claim else None
-            if not answer.done():
-                answer.set_result(Begun(accepted.task, offer.event.invocation_id, run))
+            begun = Begun(accepted.task, offer.event.invocation_id, run)
+            if run is not None and patient:
+                run.on_over = partial(_tell, answer, begun)
+            else:
+                _tell(answer, begun)
             if run is not None:
                 self._stopping.heed(work)
                 invocation, only = offer.event.invocation_id, offer.max_attempts <= 1
@@ -296,9 +317,7 @@ class Worker:
         self._claims.ended(work.lane)
 
 
-async def _contained(work: Callable[[], Awaitable[None]]) -> None:
-    """One piece of work; a defect in it must not end all others. What it leaves behind is found and taken up again."""
-    try:
-        await work()
-    except Exception:
-        log.exception("work ended in a way that nobody had foreseen")
+def _tell(answer: "asyncio.Future[Begun]", begun: Begun) -> None:
+    """Unless whoever waited for it has gone."""
+    if not answer.done():
+        answer.set_result(begun)
