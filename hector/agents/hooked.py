@@ -66,13 +66,19 @@ class HookedAgent(Agent):
         found = await first(self.hooks.after_agent, context, event.message.text)
         return event if found is None else replace(event, message=_message(found), state=self._kept(found))
 
-    async def _answer(self, context: RunContext, request: ModelRequest, *rest: Any, **more: Any) -> AsyncGenerator[Any]:
+    async def _answer(self, context: RunContext, request: ModelRequest) -> ModelReply:
+        found = await first(self.hooks.before_model, context, request)
+        if found is not None and not isinstance(found, ModelRequest):
+            return _reply(found)
+        return await self._replied(context, await Agent._answer(self, context, found or request))
+
+    async def _pieces(self, context: RunContext, request: ModelRequest) -> AsyncGenerator[Any]:
         hooks = self.hooks
         found = await first(hooks.before_model, context, request)
         if found is not None and not isinstance(found, ModelRequest):
             yield _reply(found)
             return
-        async with aclosing(Agent._answer(self, context, found or request, *rest, **more)) as items:
+        async with aclosing(Agent._pieces(self, context, found or request)) as items:
             async for item in items:
                 if not hooks.after_model:
                     yield item

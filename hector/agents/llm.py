@@ -129,11 +129,7 @@ class Agent:
 
     async def _ask(self, run: Running) -> AsyncGenerator[Output]:
         """One model turn."""
-        if run.standing.turns >= self.max_iterations:
-            raise AgentError(
-                f"agent {self.id!r} did not come to an answer within {self.max_iterations} model calls "
-                "(reasoning.max_iterations)"
-            )
+        self._check_turns(run)
         view = None if self.views is None else await self.views.of(run)
         for note in view.notes if view is not None else ():
             yield note
@@ -141,7 +137,10 @@ class Agent:
         reply, shown = None, False
         while reply is None:
             try:
-                async with aclosing(self._reply(run, view)) as answer:
+                if not (self.streaming and run.context.stream):
+                    reply = await self._whole(run.context, self._request(run, view))
+                    break
+                async with aclosing(self._stream(run.context, self._request(run, view))) as answer:
                     async for item in answer:
                         if isinstance(item, ModelReply):
                             reply = item
@@ -161,27 +160,47 @@ class Agent:
         points.reach("model.after")
         yield self._turn(run, reply)
 
+    def _check_turns(self, run: Running) -> None:
+        if run.standing.turns >= self.max_iterations:
+            raise AgentError(
+                f"agent {self.id!r} did not come to an answer within {self.max_iterations} model calls "
+                "(reasoning.max_iterations)"
+            )
+
     async def _shorter(self, run: Running) -> "View":
         """What is sent instead of what the provider refused as too long."""
         from hector.agents.views import PLAIN  # noqa: PLC0415 - loaded on first use
 
         return await (self.views or PLAIN).after_overflow(run)
 
-    def _reply(self, run: Running, view: "View | None") -> AsyncGenerator[_Said]:
+    def _request(self, run: Running, view: "View | None") -> ModelRequest:
         context = run.context
         if view is None:
             seen = (context.invocation_id, context.branch, run.standing.prefix)
             messages: Sequence[Message] = messages_of(run.events, self.id, *seen)
         else:
             messages, run.foreseen = view.messages, view.foreseen
-        request = ModelRequest(run.system, messages, run.kit.specs, output=self.output)
-        meter = context.meter
-        return self._answer(context, request) if meter is None else self._paid_answer(context, meter, request)
+        return ModelRequest(run.system, messages, run.kit.specs, output=self.output)
 
-    async def _paid_answer(self, context: RunContext, meter: Meter, request: ModelRequest) -> AsyncGenerator[_Said]:
+    async def _whole(self, context: RunContext, request: ModelRequest) -> ModelReply:
+        if context.meter is None:
+            return await self._answer(context, request)
+        permit = await context.meter.before_model(self.id, request)
+        try:
+            reply = await self._answer(context, request)
+            permit.settle(reply)
+        finally:
+            permit.settle(None)
+        return reply
+
+    def _stream(self, context: RunContext, request: ModelRequest) -> AsyncGenerator[_Said]:
+        meter = context.meter
+        return self._pieces(context, request) if meter is None else self._paid_pieces(context, meter, request)
+
+    async def _paid_pieces(self, context: RunContext, meter: Meter, request: ModelRequest) -> AsyncGenerator[_Said]:
         permit = await meter.before_model(self.id, request)
         try:
-            async with aclosing(self._answer(context, request)) as answer:
+            async with aclosing(self._pieces(context, request)) as answer:
                 async for item in answer:
                     if isinstance(item, ModelReply):
                         permit.settle(item)
@@ -191,12 +210,13 @@ class Agent:
         finally:
             permit.settle(None)
 
-    async def _answer(self, context: RunContext, request: ModelRequest) -> AsyncGenerator[_Said]:
-        model = self.model()
-        if not (self.streaming and context.stream):
-            yield await model.complete(request)
-            return
-        async with aclosing(model.stream(request)) as answer:
+    async def _answer(self, context: RunContext, request: ModelRequest) -> ModelReply:
+        """What the model says, in one piece."""
+        return await self.model().complete(request)
+
+    async def _pieces(self, context: RunContext, request: ModelRequest) -> AsyncGenerator[_Said]:
+        """The same as it comes; the reply at the end."""
+        async with aclosing(self.model().stream(request)) as answer:
             async for item in answer:
                 if isinstance(item, ModelReply):
                     yield item
