@@ -17,6 +17,7 @@ TOO_SLOW: Final = "408 Request Timeout"
 LINGER_SECONDS: Final = 60.0
 """How long a connection that is to be closed stays for a client that does not take what was sent to it."""
 _STATUS: Final = b"HTTP/1.1 "
+_LENGTH: Final = b"\r\ncontent-length: "
 
 
 class HeadRefusedError(Exception):
@@ -24,9 +25,11 @@ class HeadRefusedError(Exception):
 
 
 class _Joining:
-    """A transport that holds the head of an answer back until there is some of its body, or the loop has gone round.
+    """A transport that holds the head of an answer back until there is some of its body.
 
     uvicorn writes the two one by one: that would be two system calls, two packets, and a client that wakes up twice.
+    A head that does not say how much follows, as those of streams, leaves when the loop has gone round at the latest;
+    one for which nothing follows, at the end of its answer (`flush`).
     """
 
     __slots__ = ("_head", "_leaving", "_loop", "_transport")
@@ -43,13 +46,14 @@ class _Joining:
             data, self._head = self._head + data, b""
         elif data.startswith(_STATUS):
             self._head = data
-            self._loop.call_soon(self._flush)
+            if _LENGTH not in data:
+                self._loop.call_soon(self.flush)
             return
         self._transport.write(data)
 
     def close(self) -> None:
         """Close once everything has been sent, or the client has had time enough to take it."""
-        self._flush()
+        self.flush()
         self._transport.close()
         if self._leaving is None and self._transport.get_write_buffer_size():
             self._leaving = self._loop.call_later(LINGER_SECONDS, self._transport.abort)
@@ -59,7 +63,8 @@ class _Joining:
         if self._leaving is not None:
             self._leaving.cancel()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Send a head that still waits."""
         if self._head:
             self.write(b"")
 
@@ -81,7 +86,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._joining = _Joining(cast(asyncio.Transport, transport), self.loop)
         super().connection_made(cast(asyncio.Transport, self._joining))
         self._refusal = ""
-        self._unread = 0
+        self._unread = self._came = self._most = 0
         self._inside = True
         self._timer: asyncio.TimerHandle | None = None
         self._await_head()
@@ -94,8 +99,9 @@ class BoundedHttp(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what has come, unless there has been too much of a head already."""
+        self._came = len(data)
         if self._inside:
-            self._unread += len(data)
+            self._unread += self._came
         super().data_received(data)
         if self._inside and not self.transport.is_closing():
             if self._unread > self.heads.max_bytes:
@@ -104,18 +110,18 @@ class BoundedHttp(HttpToolsProtocol):
                 self._await_head()
 
     def on_message_begin(self) -> None:
-        """A head begins."""
+        """A head begins, somewhere in what has just come: with what comes later, that bounds its size."""
         self._inside = True
+        self._most = self._came
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """The head is there: judge its size."""
         self._inside = False
-        self._unread = 0
+        came, self._unread = self._most + self._unread, 0
         self._stop_waiting()
-        most = self.heads
-        size = len(self.url) + sum(map(len, chain.from_iterable(self.headers))) + 4 * len(self.headers)
-        if size > most.max_bytes or len(self.headers) > most.max_count:
+        most, count = self.heads, len(self.headers)
+        if count > most.max_count or (came + count > most.max_bytes and self._size() > most.max_bytes):
             self._refusal = TOO_LARGE
             raise HeadRefusedError
         super().on_headers_complete()
@@ -125,12 +131,21 @@ class BoundedHttp(HttpToolsProtocol):
         self.scope[COMPLETE] = True  # type: ignore[typeddict-unknown-key]
         super().on_message_complete()
 
+    def on_response_complete(self) -> None:
+        """There is no more to come of an answer."""
+        self._joining.flush()
+        super().on_response_complete()
+
     def send_400_response(self, msg: str) -> None:
         """What uvicorn calls when the parser gave up, which it also did if we have refused."""
         if self._refusal:
             self._refuse(self._refusal)
         else:
             super().send_400_response(msg)
+
+    def _size(self) -> int:
+        """Bytes of the head, with a colon, a blank and a line end for each header."""
+        return len(self.url) + sum(map(len, chain.from_iterable(self.headers))) + 4 * len(self.headers)
 
     def _await_head(self) -> None:
         self._timer = self.loop.call_later(self.heads.timeout, self._too_slow)

@@ -100,6 +100,46 @@ def test_a_head_in_pieces_is_fine_as_long_as_it_arrives_in_time(bounded: Server)
 
 
 @pytest.mark.proves("ops.request-heads")
+def test_heads_in_one_packet_are_each_judged_by_their_own_size(bounded: Server) -> None:
+    url = httpx.URL(bounded.url)
+    two_at_once = 2 * (HEAD + b"X-Long: " + b"x" * 3000 + b"\r\n\r\n")
+    with socket.create_connection((url.host, url.port or 0), PATIENCE) as connection:
+        connection.sendall(two_at_once)
+        answer = b""
+        while answer.count(b"HTTP/1.1 200 ") < 2:
+            answer += connection.recv(65536)
+    split = HEAD + b"\r\n" + HEAD + b"X-Long: " + b"x" * 3000, b"y" * 3000 + b"\r\n\r\n"
+    with socket.create_connection((url.host, url.port or 0), PATIENCE) as connection:
+        connection.sendall(split[0])
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+        connection.sendall(split[1])
+        assert connection.recv(65536).startswith(b"HTTP/1.1 431 ")
+
+
+def test_an_answer_without_a_body_leaves_at_once(bounded: Server) -> None:
+    url = httpx.URL(bounded.url)
+    with socket.create_connection((url.host, url.port or 0), PATIENCE) as connection:
+        for _ in range(2):
+            connection.sendall(HEAD.replace(b"GET", b"HEAD") + b"\r\n")
+            answer = b""
+            while not answer.endswith(b"\r\n\r\n"):
+                answer += connection.recv(65536)
+            assert answer.startswith(b"HTTP/1.1 200 ")
+            assert b"\r\ncontent-length: " in answer, "a head that is held until its body comes"
+
+
+def test_a_client_may_wait_to_be_told_to_go_on(bounded: Server) -> None:
+    url = httpx.URL(bounded.url)
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "GetTask", "params": {"id": "none"}}).encode()
+    head = b"POST /agents/helper HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nA2A-Version: 1.0\r\n"
+    with socket.create_connection((url.host, url.port or 0), PATIENCE) as connection:
+        connection.sendall(head + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(body))
+        assert connection.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(body)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.proves("ops.request-heads")
 def test_a_kept_connection_may_rest_longer_than_a_head_may_take(bounded: Server) -> None:
     with httpx.Client(base_url=bounded.url) as client:
         first = client.get("/livez")
