@@ -1,10 +1,19 @@
 """Core values to stored JSON and back. Unknown fields are ignored on reading, so that older code reads newer rows."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from json.encoder import encode_basestring_ascii
 from typing import Any, Final, TypeAlias, TypeVar, assert_never
 
-from hector.core.content import JsonObject, content_from_json, message_from_json, message_to_json, part_to_json
+from hector.core.content import (
+    JsonObject,
+    Part,
+    Text,
+    content_from_json,
+    message_from_json,
+    message_to_json,
+    part_to_json,
+)
 from hector.core.errors import StoreError
 from hector.core.event import (
     ApprovalRequired,
@@ -40,30 +49,45 @@ def event_row(event: Event) -> EventRow:
         event.control is not None and not event.branch and isinstance(event.control, InputRequired | ApprovalRequired)
     )
     shown = int(said or asked)
-    body = dumps(_event_body(event))
+    body = _event_text(event)
     if holds_secret(body):
         from hector.observe.discreet import event as hidden  # noqa: PLC0415 - hardly ever
 
-        body = dumps(_event_body(hidden(event)))
+        body = _event_text(hidden(event))
     return shown, event.id, event.invocation_id, event.author, event.branch, event.at, body
 
 
-def _event_body(event: Event) -> JsonObject:
-    body: JsonObject = {"message": message_to_json(event.message)}
+def _event_text(event: Event) -> str:
+    """What `event_from_row` reads, put together as text: half the time of making it an object first."""
+    message = event.message
+    text = f'{{"message":{{"role":"{message.role}","parts":{_parts_text(message.parts)}}}'
     if event.usage is not None:
-        body["usage"] = _usage_to_json(event.usage)
+        text += f',"usage":{_usage_text(event.usage)}'
+    more: JsonObject = {}
     if event.state:
-        body["state"] = {key: value for key, value in event.state.items() if not key.startswith("temp:")}
+        more["state"] = {key: value for key, value in event.state.items() if not key.startswith("temp:")}
     if event.artifacts:
         # The parts stand once, in the artifacts table: they may be megabytes, and a session is loaded on every turn.
-        body["artifacts"] = [_artifact_head(artifact) for artifact in event.artifacts]
+        more["artifacts"] = [_artifact_head(artifact) for artifact in event.artifacts]
     if event.control is not None:
-        body["control"] = control_to_json(event.control)
+        more["control"] = control_to_json(event.control)
     if event.metadata is not None:
-        body["metadata"] = event.metadata
+        more["metadata"] = event.metadata
     if event.started:
-        body["started"] = event.started
-    return body
+        more["started"] = event.started
+    return f"{text},{dumps(more)[1:]}" if more else f"{text}}}"
+
+
+def _parts_text(parts: Iterable[Part]) -> str:
+    return f"[{','.join([_part_text(part) for part in parts])}]"
+
+
+def _part_text(part: Part) -> str:
+    match part:
+        case Text(text, None, None, None, None):  # nearly all of them
+            return f'{{"type":"text","text":{encode_basestring_ascii(text)}}}'
+        case _:
+            return dumps(part_to_json(part))
 
 
 def event_from_row(row: tuple[Any, ...]) -> Event:
@@ -91,17 +115,12 @@ def event_from_row(row: tuple[Any, ...]) -> Event:
         raise _damaged("events", key, error) from error
 
 
-def _usage_to_json(usage: Usage) -> JsonObject:
-    value: JsonObject = {
-        "input": usage.input,
-        "output": usage.output,
-        "cache_read": usage.cache_read,
-        "cache_write": usage.cache_write,
-        "reasoning": usage.reasoning,
-    }
-    if usage.model:
-        value["model"] = usage.model
-    return value
+def _usage_text(usage: Usage) -> str:
+    model = f',"model":{encode_basestring_ascii(usage.model)}' if usage.model else ""
+    return (
+        f'{{"input":{usage.input},"output":{usage.output},"cache_read":{usage.cache_read},'
+        f'"cache_write":{usage.cache_write},"reasoning":{usage.reasoning}{model}}}'
+    )
 
 
 def _usage_from_json(value: JsonObject) -> Usage:
@@ -190,7 +209,7 @@ def _artifact_head(artifact: Artifact) -> JsonObject:
 
 def artifact_to_text(artifact: Artifact) -> str:
     """The whole artifact as JSON text."""
-    return dumps(_artifact_head(artifact) | {"parts": [part_to_json(part) for part in artifact.parts]})
+    return f'{dumps(_artifact_head(artifact))[:-1]},"parts":{_parts_text(artifact.parts)}}}'
 
 
 def _artifact(value: JsonObject) -> Artifact:
