@@ -8,7 +8,7 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,6 +32,8 @@ from bench.contestants import (
 from bench.process import Process, free_port
 from bench.report import DIRECT, as_json, text
 
+WARM_SECONDS: Final = 1.5
+"""For each cell and each server, before a round."""
 _PACKAGES: Final = ("httpx", "uvicorn", "starlette", "h11", "sniffio", "httptools", "uvloop")
 
 _VERSIONS: Final = """
@@ -101,7 +103,10 @@ class Bench:
         return figures(turns, process.usage().cpu - before if process else 0.0)
 
     def run(self, contestants: Sequence[Contestant]) -> dict[str, Standing]:
-        """Everything. Servers take turns within each cell, so that a disturbance of the machine hits all of them."""
+        """Everything. Servers take turns within each cell, so that a disturbance of the machine hits all of them.
+
+        Each round has servers of its own: where a process happens to lie in memory moves its figures by up to a tenth.
+        """
         mock_port = free_port()
         standings = {DIRECT: Standing("the client straight to the mock")}
         with ExitStack() as stack:
@@ -109,36 +114,39 @@ class Bench:
             mock = stack.enter_context(Process(command, mock_port, self.client_core, self.folder / "mock.log", ROOT))
             mock.wait_ready("/")
             model_url = f"http://127.0.0.1:{mock_port}/v1"
-            running: dict[str, Running] = {}
             for contestant in (*contestants, HELLO):
                 standing = standings[contestant.name] = Standing(contestant.about)
                 self.time_starts(contestant, standing, model_url)
-                if contestant is not HELLO:
-                    process = stack.enter_context(self.start(contestant, model_url))
-                    process.wait_ready(contestant.ready)
-                    running[contestant.name] = Running(process, standing, contestant.headers)
-            self._warm(running)
-            for cell, turn in self._rounds():
-                _progress(f"{cell.name} {turn}/{self.plan.repeats}")
-                direct = self.measure(cell, model(mock_port, stream=cell.stream, paced=cell.paced), None)
-                standings[DIRECT].cells.setdefault(cell.name, []).append(direct)
-                for one in running.values():
-                    measured = self.measure(cell, _target(cell, one), one.process)
-                    one.standing.cells.setdefault(cell.name, []).append(measured)
-            for one in running.values():
-                one.standing.rss_loaded = one.process.usage().rss
+            for turn in range(self.plan.repeats):
+                _progress(f"round {turn + 1} of {self.plan.repeats}")
+                self._round(contestants, standings, mock_port)
         return standings
 
-    def _rounds(self) -> Iterator[tuple[Cell, int]]:
-        for turn in range(self.plan.repeats):
+    def _round(self, contestants: Sequence[Contestant], standings: dict[str, Standing], mock_port: int) -> None:
+        """Every cell once, of every server."""
+        model_url = f"http://127.0.0.1:{mock_port}/v1"
+        with ExitStack() as stack:
+            running: list[Running] = []
+            for contestant in contestants:
+                process = stack.enter_context(self.start(contestant, model_url))
+                process.wait_ready(contestant.ready)
+                running.append(Running(process, standings[contestant.name], contestant.headers))
+            self._warm(running)
             for cell in self.plan.cells:
-                yield cell, turn + 1
+                direct = self.measure(cell, model(mock_port, stream=cell.stream, paced=cell.paced), None)
+                standings[DIRECT].cells.setdefault(cell.name, []).append(direct)
+                for one in running:
+                    measured = self.measure(cell, _target(cell, one), one.process)
+                    one.standing.cells.setdefault(cell.name, []).append(measured)
+            for one in running:
+                one.standing.rss_loaded = max(one.standing.rss_loaded, one.process.usage().rss)
 
-    def _warm(self, running: dict[str, Running]) -> None:
-        """First calls import things and open connections: not what is measured."""
-        for one in running.values():
+    def _warm(self, running: Sequence[Running]) -> None:
+        """Not what is measured: first calls import things and open connections, and a log on the disk has to grow."""
+        for one in running:
             for cell in self.plan.cells:
-                asyncio.run(load(_target(cell, one), 4, 0.2, stream=cell.stream, paced=cell.paced))
+                seconds = min(self.plan.seconds, WARM_SECONDS)
+                asyncio.run(load(_target(cell, one), cell.clients, seconds, stream=cell.stream, paced=cell.paced))
 
 
 def _target(cell: Cell, one: Running) -> Target:
