@@ -65,15 +65,18 @@ def parse_send(params: JsonObject, version: str = CURRENT) -> Send:
     """A message with its configuration, said in the words of 1.0. Raises InvalidRequest with every violation."""
     reader = Reader(params)
     message = _message(reader.inner("message", required=True))
-    setting = reader.inner("configuration") or Reader({}, "configuration.", reader.wrong)
-    push = setting.inner("taskPushNotificationConfig")
-    sent = Send(
-        message,
-        setting.flag("returnImmediately") or False,
-        setting.integer("historyLength", 0),
-        reader.text("tenant"),
-        None if push is None else read_push(push, version),
-    )
+    setting, tenant = reader.inner("configuration"), reader.text("tenant")
+    if setting is None:
+        sent = Send(message, tenant=tenant)
+    else:
+        push = setting.inner("taskPushNotificationConfig")
+        sent = Send(
+            message,
+            setting.flag("returnImmediately") or False,
+            setting.integer("historyLength", 0),
+            tenant,
+            None if push is None else read_push(push, version),
+        )
     reader.finish()
     return sent
 

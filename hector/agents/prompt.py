@@ -1,6 +1,7 @@
 """The system text of an agent: its parts in a fixed order, templates filled from the session's state."""
 
 from collections.abc import Mapping
+from dataclasses import field
 from typing import Any, Final
 
 from hector.agents.template import Template, parse
@@ -15,14 +16,17 @@ TOOL_RELIABILITY: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Parsed once, rendered for each run."""
+    """Parsed once, rendered for each run: once for all where no part holds a placeholder."""
 
     parts: tuple[Template, ...]
+    wants_artifacts: bool = field(init=False)
+    """Whether any part names an artifact."""
+    _fixed: str | None = field(init=False)
 
-    @property
-    def wants_artifacts(self) -> bool:
-        """Whether any part names an artifact."""
-        return any(part.wants_artifacts for part in self.parts)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "wants_artifacts", any(part.wants_artifacts for part in self.parts))
+        is_fixed = all(part.is_fixed for part in self.parts)
+        object.__setattr__(self, "_fixed", self._filled({}) if is_fixed else None)
 
     @property
     def artifacts(self) -> frozenset[str]:
@@ -31,6 +35,9 @@ class Prompt:
 
     def render(self, state: Mapping[str, Any]) -> str:
         """The non-empty parts, a blank line between them. Raises AgentError for a missing required value."""
+        return self._filled(state) if self._fixed is None else self._fixed
+
+    def _filled(self, state: Mapping[str, Any]) -> str:
         texts = (part.render(state).strip() for part in self.parts)
         return "\n\n".join(text for text in texts if text)
 

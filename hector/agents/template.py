@@ -39,6 +39,11 @@ class Template:
     segments: tuple[str | Placeholder, ...]
 
     @property
+    def is_fixed(self) -> bool:
+        """Whether it is the same in every state."""
+        return all(isinstance(part, str) for part in self.segments)
+
+    @property
     def wants_artifacts(self) -> bool:
         """Whether it names any artifact, so that those have to be loaded."""
         return any(isinstance(part, Placeholder) and part.key.startswith(ARTIFACT) for part in self.segments)

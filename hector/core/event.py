@@ -183,7 +183,7 @@ class Event:
     @property
     def tool_results(self) -> tuple[ToolResult, ...]:
         """The results that this event brings."""
-        return tuple(part for part in self.message.parts if isinstance(part, ToolResult))
+        return tuple([part for part in self.message.parts if isinstance(part, ToolResult)])
 
 
 ASIDE: Final = "aside"

@@ -41,8 +41,8 @@ def new_id() -> str:
 
 def _draw() -> None:
     digits = os.urandom(9 * _DRAW).hex()
-    chances = (digits[start : start + 18] for start in range(0, len(digits), 18))
-    _drawn.extend(f"-7{chance[:3]}-8{chance[3:6]}-{chance[6:]}" for chance in chances)
+    places = range(0, len(digits), 18)
+    _drawn.extend([f"-7{digits[at : at + 3]}-8{digits[at + 3 : at + 6]}-{digits[at + 6 : at + 18]}" for at in places])
 
 
 if hasattr(os, "register_at_fork"):

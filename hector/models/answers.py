@@ -84,7 +84,7 @@ class AnswerReader:
         return kind.startswith("text/html") or (self._wire.framing == "sse" and kind.startswith("application/json"))
 
     async def whole(self, answer: Answer, call: HttpCall) -> ModelReply:
-        """The reply in an answer that is one document. Raises NetError and ModelError."""
+        """The reply in an answer that is one document, which is closed then. Raises NetError and ModelError."""
         body = await answer.read(ANSWER_LIMIT)
         try:
             document = json.loads(body)

@@ -112,8 +112,7 @@ class HttpModel:
     async def _complete(self, request: ModelRequest, dropped: frozenset[str]) -> ModelReply:
         call = self._wire.encode(request, stream=False, dropped=dropped)
         try:
-            async with await self._send(call) as answer:
-                return await self._reader.whole(answer, call)
+            return await self._reader.whole(await self._send(call), call)
         except NetError as error:
             raise self._reader.lost(error) from error
 

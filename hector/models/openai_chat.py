@@ -7,7 +7,6 @@ request half is here, the reading half in `openai_chat_reply.py`.
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import ClassVar, Final
-from urllib.parse import urlsplit
 
 from hector.core.content import Data, JsonObject, Media, Message, Part, Text, Thinking, ToolResult
 from hector.core.errors import UnsupportedContent
@@ -29,8 +28,8 @@ from hector.models.openai_chat_reply import ChatDecoder, decode_chat
 from hector.models.openai_parts import ServedModel, audio, data_url, error_text, named, said, short_id
 from hector.models.schema import parameters, strict_form
 from hector.models.schema_turn import in_words
-from hector.models.wire import REPLAY, HttpCall, compact, own_item
-from hector.models.wording import Wording, worded
+from hector.models.wire import REPLAY, HttpCall, compact, host_of, own_item
+from hector.models.wording import NOTHING, Wording, worded
 
 CALL_ID_LIMIT: Final = 40
 """Characters of a tool call id that OpenAI takes in this format."""
@@ -69,7 +68,7 @@ class ChatWire(ServedModel):
     @property
     def host(self) -> str:
         """The server's name, which decides what it enforces."""
-        return urlsplit(self.base_url).hostname or ""
+        return host_of(self.base_url)
 
     def encode(self, request: ModelRequest, *, stream: bool, dropped: frozenset[str]) -> HttpCall:
         """The request. Settings that the model is known to refuse are left out, see `quirks`."""
@@ -119,6 +118,8 @@ class ChatWire(ServedModel):
         return effort
 
     def _worded(self, request: ModelRequest, names: Mapping[str, str], dropped: frozenset[str]) -> Wording:
+        if not request.tools:
+            return NOTHING
         strict = quirks.is_openai_host(self.host) and "strict" not in dropped
         write = partial(function, names=names, strict=strict)
         return worded(request, names, ("openai-chat", strict), write)

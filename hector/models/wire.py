@@ -123,6 +123,12 @@ def label(name: str, model: str, base_url: str) -> str:
     return f"llm {name!r} ({model} at {host})"
 
 
+@lru_cache(maxsize=256)
+def host_of(base_url: str) -> str:
+    """The server's name in lower case; empty for none."""
+    return urlsplit(base_url).hostname or ""
+
+
 def join_base(base_url: str, *versions: str) -> str:
     """`base_url` without a trailing slash and without any of `versions` ("v1"), so that paths can be added."""
     trimmed = base_url.rstrip("/")

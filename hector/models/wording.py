@@ -20,7 +20,8 @@ class Wording:
     text: bytes
 
 
-_NONE: Final = Wording([], b"")
+NOTHING: Final = Wording([], b"")
+"""Of no tools."""
 
 
 def worded(
@@ -40,6 +41,6 @@ def worded(
 
     def make() -> Wording:
         found = whole([write(tool) for tool in tools])
-        return Wording(found, encoded(found)) if found else _NONE
+        return Wording(found, encoded(found)) if found else NOTHING
 
     return once(tools, ("wording", form, changed), make)

@@ -51,7 +51,7 @@ def request_id(scope: Scope) -> bytes:
     found: bytes | None = scope.get(_ID)
     if found is None:
         asked: bytes = dict(scope["headers"]).get(b"x-request-id", b"")
-        found = scope[_ID] = asked if _ID_SHAPE.fullmatch(asked) else new_id().encode()
+        found = scope[_ID] = asked if asked and _ID_SHAPE.fullmatch(asked) else new_id().encode()
     return found
 
 
