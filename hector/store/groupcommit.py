@@ -1,8 +1,9 @@
 """Threads that run units of work: one that writes many units per commit, some that read.
 
-Units are handed over once per turn of the event loop and answered with one wake-up per batch. The thread then works
-while the loop waits for the network: handing over each unit at once makes the two fight for the interpreter's lock at
-every statement, which costs a third more of a core at 16 clients.
+Units are handed over once a turn of the event loop has brought no more of them, and answered with one wake-up per
+batch. The thread then works while the loop waits for the network: handing over each unit at once makes the two fight
+for the interpreter's lock at every statement, which costs a third more of a core at 16 clients. A unit that comes alone
+waits for one turn; those of 16 clients share half as many commits as they would if each turn handed over what it has.
 """
 
 import asyncio
@@ -10,13 +11,17 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import SimpleQueue
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from hector.core.errors import StoreUnavailable
 
 Work: TypeAlias = Callable[[Any], Any]
 Unit: TypeAlias = tuple[Work, "asyncio.Future[Any]"]
 Outcome: TypeAlias = tuple["asyncio.Future[Any]", Any, Exception | None]
+
+
+MOST_TURNS: Final = 5
+"""Turns of the event loop that a unit waits at most for others to come along."""
 
 
 class Engine(Protocol):
@@ -36,6 +41,7 @@ class Pool:
         """`limit`: at most so many units per batch, so that the first does not wait for a flood behind it."""
         self._loop = asyncio.get_running_loop()
         self._limit = limit
+        self._turns = MOST_TURNS - 1 if limit > 1 else 0  # what is run one by one gains nothing by company
         self._waiting: list[Unit] = []
         self._queue: SimpleQueue[list[Unit] | None] = SimpleQueue()
         self._closed = False
@@ -53,7 +59,7 @@ class Pool:
             raise StoreUnavailable("the database is closed: this process is shutting down")
         future = self._loop.create_future()
         if not self._waiting:
-            self._loop.call_soon(self._hand_over)
+            self._loop.call_soon(self._gather, 1, self._turns)
         self._waiting.append((work, future))
         return future
 
@@ -67,6 +73,13 @@ class Pool:
         await self._ended.wait()
         for thread in self._threads:
             thread.join()
+
+    def _gather(self, count: int, turns: int) -> None:
+        """Hand over, unless there are more than `count` by now: then whoever follows them may be close behind."""
+        if turns and len(self._waiting) > count:
+            self._loop.call_soon(self._gather, len(self._waiting), turns - 1)
+        else:
+            self._hand_over()
 
     def _hand_over(self) -> None:
         units, self._waiting = self._waiting, []
