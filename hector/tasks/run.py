@@ -140,7 +140,7 @@ class Run:
         """The task goes on without this run: later, or in another process."""
         if not self.ended:
             self.direct = None
-        self._is_over()
+        self._announce_end()
 
     def publish(self, update: Update) -> None:
         """Show it to everyone who watches."""
@@ -344,9 +344,9 @@ class Run:
         self.ended = True
         self.publish(StatusUpdate(status))
         points.reach("run.replied")
-        self._is_over()
+        self._announce_end()
 
-    def _is_over(self) -> None:
+    def _announce_end(self) -> None:
         self._decided.set()
         self._over.set()
         told, self.on_over = self.on_over, _nothing  # once; what it holds may hold this run
