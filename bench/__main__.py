@@ -89,12 +89,14 @@ class Bench:
         )
         return Process(command, port, self.server_core, self.folder / f"{self._serial}.log", ROOT)
 
-    def time_starts(self, contestant: Contestant, standing: Standing, model_url: str) -> None:
-        """Start and stop a few times."""
+    def time_starts(self, contestants: Sequence[Contestant], standings: dict[str, Standing], model_url: str) -> None:
+        """Start and stop all of them in turns, a few times."""
         for _ in range(self.plan.starts):
-            with self.start(contestant, model_url) as process:
-                standing.startup.append(process.wait_ready(contestant.ready))
-                standing.rss_ready = process.usage().rss
+            for contestant in contestants:
+                standing = standings[contestant.name]
+                with self.start(contestant, model_url) as process:
+                    standing.startup.append(process.wait_ready(contestant.ready))
+                    standing.rss_ready = process.usage().rss
 
     def measure(self, cell: Cell, target: Target, process: Process | None) -> Figures:
         """One cell, one server."""
@@ -114,9 +116,8 @@ class Bench:
             mock = stack.enter_context(Process(command, mock_port, self.client_core, self.folder / "mock.log", ROOT))
             mock.wait_ready("/")
             model_url = f"http://127.0.0.1:{mock_port}/v1"
-            for contestant in (*contestants, HELLO):
-                standing = standings[contestant.name] = Standing(contestant.about)
-                self.time_starts(contestant, standing, model_url)
+            standings |= {one.name: Standing(one.about) for one in (*contestants, HELLO)}
+            self.time_starts((*contestants, HELLO), standings, model_url)
             for turn in range(self.plan.repeats):
                 _progress(f"round {turn + 1} of {self.plan.repeats}")
                 self._round(contestants, standings, mock_port)
@@ -197,7 +198,7 @@ def main() -> int:
     """Exit code 0 whatever the figures are."""
     given = _arguments()
     cells = tuple(cell for cell in CELLS if not given.cells or cell.name in given.cells.split(","))
-    plan = Plan(0.5, 1, 1, cells) if given.quick else Plan(given.seconds, given.repeats, 5, cells)
+    plan = Plan(0.5, 1, 1, cells) if given.quick else Plan(given.seconds, given.repeats, 9, cells)
     python, source = (given.python, str(given.python)) if given.python else environment()
     with tempfile.TemporaryDirectory(prefix="hector-bench-") as folder:
         bench = Bench(python, Path(folder), plan)

@@ -51,8 +51,8 @@ def verdicts(standings: Standings) -> Iterator[Verdict]:
     yield from _latency_goals(standings)
     uvicorn = standings.get(HELLO.name)
     if hector.startup and uvicorn is not None and uvicorn.startup:
-        value = median(hector.startup) / median(uvicorn.startup)
-        yield Verdict("start-up, hector : bare uvicorn", value, 2.0, more=False)
+        quotients = [mine / theirs for mine, theirs in zip(hector.startup, uvicorn.startup, strict=False)]
+        yield Verdict("start-up, hector : bare uvicorn", median(quotients), 2.0, more=False)
     if hector.rss_ready:
         yield Verdict("MB resident, ready", hector.rss_ready, 45.0, more=False)
     if hector.rss_loaded:
@@ -60,9 +60,9 @@ def verdicts(standings: Standings) -> Iterator[Verdict]:
 
 
 def _latency_goals(standings: Standings) -> Iterator[Verdict]:
-    hector, proxy = _added(standings, HECTOR.name), _added(standings, PROXY.name)
-    if hector is not None and proxy:
-        yield Verdict("plain@1 added p50, hector : proxy (a)", hector / proxy, 1.0, more=False)
+    pairs = zip(_added(standings, HECTOR.name), _added(standings, PROXY.name), strict=False)
+    if quotients := [mine / theirs for mine, theirs in pairs if theirs > 0]:
+        yield Verdict("plain@1 added p50, hector : proxy (a)", median(quotients), 1.0, more=False)
     cpu = _ratio(standings, "plain@16", PROXY.name, lambda one: one.cpu)
     if cpu is not None:
         yield Verdict("plain@16 CPU per turn, hector : proxy (a)", cpu, 0.35, more=False)
@@ -78,12 +78,13 @@ def _ratio(standings: Standings, cell: str, other: str, pick: Callable[[Figures]
     return median(quotients) if quotients else None
 
 
-def _added(standings: Standings, name: str) -> float | None:
-    """Median latency of a plain turn at one client, less that of the mock itself."""
+def _added(standings: Standings, name: str) -> list[float]:
+    """The median latency of a plain turn at one client, less that of the mock itself, of each repeat."""
     server, direct = standings.get(name), standings.get(DIRECT)
-    ours = server.median("plain@1") if server else None
-    theirs = direct.median("plain@1") if direct else None
-    return ours.p50 - theirs.p50 if ours and theirs else None
+    if server is None or direct is None:
+        return []
+    pairs = zip(server.cells.get("plain@1", ()), direct.cells.get("plain@1", ()), strict=False)
+    return [ours.p50 - theirs.p50 for ours, theirs in pairs]
 
 
 def text(standings: Standings, conditions: Sequence[str]) -> str:
