@@ -199,6 +199,8 @@ def main() -> int:
     """Exit code 0 whatever the figures are."""
     given = _arguments()
     cells = tuple(cell for cell in CELLS if not given.cells or cell.name in given.cells.split(","))
+    if not cells:
+        raise SystemExit(f"bench: --cells names none of {', '.join(cell.name for cell in CELLS)}")
     plan = Plan(0.5, 1, 1, cells) if given.quick else Plan(given.seconds, given.repeats, 9, cells)
     python, source = (given.python, str(given.python)) if given.python else environment()
     with tempfile.TemporaryDirectory(prefix="hector-bench-") as folder:

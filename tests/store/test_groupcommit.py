@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+import pytest
+
 from hector.store.groupcommit import MOST_TURNS, Outcome, Pool, Unit
 
 
@@ -27,10 +29,10 @@ def _place(place: tuple[int, int], _con: object) -> tuple[int, int]:
     return place
 
 
-async def _submitted(turns: Sequence[int], limit: int = 256) -> list[list[Any]]:
+async def _submitted(turns: Sequence[int]) -> list[list[Any]]:
     """The batches of units of which so many are handed in during each turn of the loop."""
     engine = _Noting()
-    pool = Pool("test", [engine], limit)
+    pool = Pool("test", [engine], 256)
     waiting: list[asyncio.Future[Any]] = []
     for turn, count in enumerate(turns):
         waiting += [pool.submit(partial(_place, (turn, number))) for number in range(count)]
@@ -45,19 +47,26 @@ async def test_those_of_turns_that_follow_each_other_share_a_batch() -> None:
     assert await _submitted([2, 2, 2, 0]) == [[(turn, number) for turn in range(3) for number in range(2)]]
 
 
-async def test_one_that_comes_alone_leaves_with_the_next_turn() -> None:
-    handed: list[int] = []
+class _Watched(Pool):
+    """Notes how many units are handed over at a time."""
 
-    class Watched(Pool):
-        def _hand_over(self) -> None:
-            handed.append(len(self._waiting))
-            super()._hand_over()
+    def __init__(self, limit: int) -> None:
+        super().__init__("test", [_Noting()], limit)
+        self.handed: list[int] = []
 
-    pool = Watched("test", [_Noting()], 256)
-    future = pool.submit(lambda _: "done")
+    def _hand_over(self) -> None:
+        self.handed.append(len(self._waiting))
+        super()._hand_over()
+
+
+@pytest.mark.parametrize(("limit", "count", "handed"), [(256, 1, [1]), (256, 2, []), (1, 2, [2])])
+async def test_who_waits_longer_than_a_turn(limit: int, count: int, handed: list[int]) -> None:
+    """Neither one that comes alone, nor what is run one by one."""
+    pool = _Watched(limit)
+    futures = [pool.submit(partial(_place, (0, number))) for number in range(count)]
     await asyncio.sleep(0)
-    assert handed == [1]
-    assert await future == "done"
+    assert pool.handed == handed
+    assert [await future for future in futures] == [(0, number) for number in range(count)]
     await pool.aclose()
 
 
@@ -74,7 +83,3 @@ async def test_nobody_waits_for_others_without_end() -> None:
     assert first.done(), "it was held up for as long as others came"
     await asyncio.wait(others)
     await pool.aclose()
-
-
-async def test_what_is_run_one_by_one_waits_for_nobody() -> None:
-    assert [len(batch) for batch in await _submitted([2, 2, 0], limit=1)] == [1, 1, 1, 1]
