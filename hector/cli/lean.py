@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import typing_extensions
 
-from hector.cli.quickfind import find_quickly
+from hector.cli.quickfind import find_as_ever, find_quickly
 from hector.core import record
 from hector.core.httpdate import http_date
 from hector.core.pattern import on_demand
@@ -223,7 +223,11 @@ def _passed_on(name: str) -> Any:
 
 
 def settle() -> None:
-    """Clear up after the start, and keep what is left out of all later collections, which begin now."""
+    """Clear up after the start, and keep what is left out of all later collections, which begin now.
+
+    From here on modules are found as ever: a server runs for months, and somebody may write a program meanwhile.
+    """
+    find_as_ever()
     gc.enable()
     gc.collect()
     gc.freeze()
