@@ -48,8 +48,10 @@ else:
             for base in reversed(plain.__mro__[1:]):
                 parts.update(vars(base).get("__record__", {}))
             parts.update(own)
-            made = _slotted(plain, own) if slots else _cleared(plain, own)
-            _complete(made, parts, frozen=frozen)
+            more = _methods(vars(plain), parts, frozen=frozen)
+            made = _slotted(plain, own, more) if slots else _cleared(plain, own, more)
+            if "__init__" not in vars(made):
+                made.__init__ = _first_of(made)
             return made
 
         return wrap if cls is None else wrap(cls)
@@ -58,20 +60,23 @@ else:
         """Whether it says ClassVar, as such or in words."""
         if isinstance(annotation, str):
             return "ClassVar" in annotation.partition("[")[0]
+        if annotation.__class__ is type:
+            return False
         return annotation is ClassVar or getattr(annotation, "__origin__", None) is ClassVar
 
-    def _slotted(plain, own):
+    def _slotted(plain, own, more):
         """The class again, with a slot for each of its own fields."""
         taken = {name for base in plain.__mro__[1:-1] for name in vars(base).get("__slots__", ())}
         body = {name: value for name, value in vars(plain).items() if name not in own}
         body.pop("__dict__", None)
         body.pop("__weakref__", None)
-        body["__slots__"] = tuple(name for name in own if name not in taken)
+        body.update(more)
+        body["__slots__"] = tuple([name for name in own if name not in taken])
         made = type(plain)(plain.__name__, plain.__bases__, body)
         made.__qualname__ = plain.__qualname__
         return made
 
-    def _cleared(plain, own):
+    def _cleared(plain, own, more):
         """The class itself, with the defaults of its fields where `field(...)` stood."""
         for name, part in own.items():
             if part.given is not part.default:
@@ -79,29 +84,29 @@ else:
                     delattr(plain, name)
                 else:
                     setattr(plain, name, part.default)
+        for name, value in more.items():
+            setattr(plain, name, value)
+            if isinstance(value, _Standard):
+                value.__set_name__(plain, name)
         return plain
 
-    def _complete(made, parts, *, frozen):
-        own = vars(made)
-        made.__record__ = parts
-        made.__dataclass_fields__ = _Standard("__dataclass_fields__", made)
-        made.__dataclass_params__ = _Standard("__dataclass_params__", made)
+    def _methods(own, parts, *, frozen):
+        """What a class gets beside what it has itself: by name, `__init__` excepted."""
+        more = {"__record__": parts, "__dataclass_fields__": _Standard(), "__dataclass_params__": _Standard()}
         if "__match_args__" not in own:
-            made.__match_args__ = tuple([name for name, part in parts.items() if part.init and not part.kw_only])
-        if "__init__" not in own:
-            made.__init__ = _first_of(made)
+            more["__match_args__"] = tuple([name for name, part in parts.items() if part.init and not part.kw_only])
         if "__repr__" not in own:
-            made.__repr__ = _repr
+            more["__repr__"] = _repr
         if "__eq__" not in own:
-            hashed = own.get("__hash__")
-            made.__eq__, made.__hash__ = _comparison(tuple(parts), frozen=frozen)
-            if hashed is not None:
-                made.__hash__ = hashed
+            more["__eq__"], hashed = _comparison(tuple(parts), frozen=frozen)
+            if own.get("__hash__") is None:
+                more["__hash__"] = hashed
+        return more
 
     class _Standard:
         """What the standard decorator leaves on a class for its own functions, made when one of them asks for it."""
 
-        def __init__(self, name, made):
+        def __set_name__(self, made, name):
             self.name = name
             self.made = made
 
