@@ -1,9 +1,12 @@
 """Named SQL statements: `sql/<file>.sql`, one per `-- name` or `-- name @dialect` header."""
 
-import pkgutil
+import os.path
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final, cast
+
+if TYPE_CHECKING:
+    from importlib.abc import ResourceLoader
 
 FILES: Final = (
     "sessions",
@@ -37,10 +40,8 @@ _REMARK: Final = re.compile(r"^--.*\n", re.MULTILINE)
 
 def text(path: str) -> str:
     """A file of `sql/`, from a folder, a zip archive or an executable alike."""
-    data = pkgutil.get_data("hector.store", f"sql/{path}")
-    if data is None:
-        raise FileNotFoundError(f"hector/store/sql/{path} is missing from this installation")
-    return data.decode()
+    loader = cast("ResourceLoader", __spec__.loader)
+    return loader.get_data(os.path.join(os.path.dirname(__file__), "sql", *path.split("/"))).decode()
 
 
 def load(file: str, dialect: str) -> Mapping[str, str]:
