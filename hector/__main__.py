@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from importlib import import_module
 
@@ -34,6 +35,7 @@ def main(argv: Sequence[str] | None = None, *, tools: Sequence[Callable[..., Any
     if arguments and arguments[0] in BOXED:
         import_module(BOXED[arguments[0]]).main()
         return 0
+    gc.disable()  # nothing that is loaded from here on is garbage; `run` goes on from there
     from hector.cli.main import run  # noqa: PLC0415 - `version` answers without loading anything
 
     return run(arguments, tools)

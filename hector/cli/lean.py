@@ -1,11 +1,12 @@
 """A quicker start, for a process that is ours alone: fewer collections, no plugins, no command line but ours."""
 
+import argparse
 import dataclasses
 import gc
 import os
 import sys
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
@@ -36,9 +37,20 @@ _TLS_DEFAULTS: Final = {"PROTOCOL_TLS_SERVER": 17, "CERT_NONE": 0}
 _FORMS: Final = "starlette.formparsers"
 _FORM_CLASSES: Final = ("FormParser", "MultiPartException", "MultiPartParser")
 
-_POSTPONED: Final = ("html", "http.client", "http.cookies", "logging.config", "shutil")
-"""Modules of Python that packages of ours load for what a start never does: error pages, reasons of answers, cookies,
-configured logs, temporary files. With what they load themselves it is twenty modules, and a twentieth of the start."""
+_POSTPONED: Final[dict[str, dict[str, object]]] = {
+    "html": {},
+    "http.client": {},
+    "http.cookies": {},
+    "logging.config": {},
+    "shutil": {},
+    "subprocess": {"PIPE": -1, "STDOUT": -2, "DEVNULL": -3},
+    "anyio": {},
+    "anyio.abc": {},
+    "anyio.to_thread": {},
+}
+"""Modules that packages of ours load for what a start never does -> what they take from them all the same: error pages,
+reasons of answers, cookies, configured logs, temporary files, processes, for which asyncio has defaults, and threads of
+starlette's. With what they load themselves it is thirty modules, and a fourteenth of the start."""
 
 
 def hurry() -> None:
@@ -46,10 +58,11 @@ def hurry() -> None:
     gc.disable()
     gc.set_threshold(*_GC_THRESHOLDS)
     find_quickly()
+    _speak_plainly()
     _skip_plugins()
     _skip_forms()
-    for name in _POSTPONED:
-        _postpone(name)
+    for name, known in _POSTPONED.items():
+        _postpone(name, known)
     _postpone_tls()
     with _defined_quickly():
         for name in _OF_PYDANTIC:
@@ -133,14 +146,15 @@ class _StandIn(_Postponed):
         return super().__getattr__(name)
 
 
-def _postpone(name: str) -> None:
-    """Have a module loaded when something of it is used. Without effect if it is loaded already."""
+def _postpone(name: str, known: Mapping[str, object]) -> None:
+    """Have a module loaded when more of it is used than is known. Without effect if it is loaded already."""
     if name in sys.modules:
         return
     package, _, child = name.rpartition(".")
     if package:
         import_module(package)
     module = sys.modules[name] = _Postponed(name)
+    module.__dict__.update(known)
     if package:
         setattr(sys.modules[package], child, module)
 
@@ -166,6 +180,20 @@ class _Checked(type):
 
 class _TlsSocket(metaclass=_Checked):
     """Stands for the class that asyncio asks each socket for: nothing is one as long as TLS is not loaded."""
+
+
+def _speak_plainly() -> None:
+    """Keep argparse from looking for translations of its texts, of which there are none, in 24 files per text.
+
+    Without effect if it does not keep its translators under these names.
+    """
+    for name in ("_", "ngettext"):
+        if name in vars(argparse):
+            setattr(argparse, name, _untranslated)
+
+
+def _untranslated(one: str, many: str = "", number: int = 1) -> str:
+    return one if number == 1 else many
 
 
 def _skip_plugins() -> None:
