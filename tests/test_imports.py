@@ -131,6 +131,18 @@ assert asyncio.run(child()) == subprocess.run([sys.executable, "-c", "print(7)"]
 assert anyio.run(anyio.to_thread.run_sync, len, "abc") == 3
 assert TaskStatus.__module__ == "anyio.abc", "the class itself"
 
+import logging, string, textwrap
+for style, text in {"%": "%(message)s", "{": "{message!s:>3}", "$": "${message}"}.items():
+    logging.Formatter(text, style=style)
+    try:
+        logging.Formatter("nothing of a record", style=style)
+    except ValueError:
+        pass
+    else:
+        raise AssertionError(style)
+assert string.Template("$a and ${b}").substitute(a=1, b=2) == "1 and 2"
+assert textwrap.wrap("one two-three", 6) == ["one", "two-", "three"]
+
 class Words(typing_extensions.TypedDict, total=False):
     text: str
 

@@ -61,10 +61,10 @@ def hurry() -> None:
     _speak_plainly()
     _skip_plugins()
     _skip_forms()
-    for name, known in _POSTPONED.items():
-        _postpone(name, known)
     _postpone_tls()
     with _defined_quickly():
+        for name, known in _POSTPONED.items():
+            _postpone(name, known)
         for name in _OF_PYDANTIC:
             import_module(name)
 

@@ -14,11 +14,12 @@ from hector.config.findings import Where
 from hector.config.shape import peek
 from hector.config.tools import BUILT_IN, kind_of
 from hector.config.translate import found, suggest
+from hector.core.pattern import pattern
 from hector.core.record import dataclass
 
-_KEY: Final = re.compile(r"[!-~]+")
-_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_HEADER_VALUE: Final = re.compile(r"[\t -~\xa0-\xff]*")
+_KEY: Final = pattern(r"[!-~]+")
+_HEADER_NAME: Final = pattern(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_VALUE: Final = pattern(r"[\t -~\xa0-\xff]*")
 _DECLARED: Final = {
     "handler": "for a function of yours, start the program that registers it instead of hector",
     "tool": "declare it under tools",
@@ -167,9 +168,9 @@ def _default_llm(document: Document) -> Any:
 def references(document: Document, around: Surroundings) -> None:
     """Every reference must lead to something."""
     llms, tools = declared(document, "llms"), declared(document, "tools")
-    for pattern in ("defaults.llm", "agents.*.llm"):
-        _refer(document, pattern, "model", llms)
-        _refer(document, f"{pattern}.*", "model", llms)
+    for keys in ("defaults.llm", "agents.*.llm"):
+        _refer(document, keys, "model", llms)
+        _refer(document, f"{keys}.*", "model", llms)
     _refer(document, "agents.*.context.summarizer_llm", "model", llms)
     _refer(document, "storage.*.database", "database", declared(document, "databases"))
     _refer(document, "storage.memory.embedder", "embedder", (*declared(document, "embedders"), "default", "builtin"))
@@ -192,8 +193,8 @@ def references(document: Document, around: Surroundings) -> None:
             _dangling(document, where, handler, "handler", {*BUILT_IN, *handlers.KINDS, *around.handlers})
 
 
-def _refer(document: Document, pattern: str, noun: str, known: Collection[str]) -> None:
-    for where in matches(document.value, pattern):
+def _refer(document: Document, keys: str, noun: str, known: Collection[str]) -> None:
+    for where in matches(document.value, keys):
         name = _text(peek(document.value, where))
         if name and name not in known and _is_block(document, f"{noun}s"):
             _dangling(document, where, name, noun, known)
@@ -258,7 +259,7 @@ def files(document: Document, around: Surroundings) -> None:
     """Read the instruction files and make the other paths absolute; what is missing is reported."""
     for where in matches(document.value, "agents.*.instruction_file"):
         _instruction(document, where, around)
-    for pattern in (
+    for keys in (
         "llms.*.ca_bundle",
         "llms.*.path",
         "tools.*.ca_bundle",
@@ -267,7 +268,7 @@ def files(document: Document, around: Surroundings) -> None:
         "embedders.*.ca_bundle",
         "document_stores.*.source.*.ca_bundle",
     ):
-        for where in matches(document.value, pattern):
+        for where in matches(document.value, keys):
             path = _existing(document, where, around)
             if path is not None:
                 _holder(document, where)[str(where[-1])] = str(path)
@@ -339,8 +340,8 @@ def wire_texts(document: Document) -> None:
             _unsendable(
                 document, where, "the key holds spaces or signs that no key has", "letters, digits and signs of ASCII"
             )
-    for pattern in ("llms.*.headers.*", "agents.*.headers.*", "tools.*.headers.*"):
-        for where in matches(document.value, pattern):
+    for keys in ("llms.*.headers.*", "agents.*.headers.*", "tools.*.headers.*"):
+        for where in matches(document.value, keys):
             value = peek(document.value, where)
             if not _HEADER_NAME.fullmatch(str(where[-1])):
                 _unsendable(document, where, "this is no name of a header", "letters, digits and '-'")

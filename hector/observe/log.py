@@ -2,16 +2,16 @@
 
 import json
 import logging
-import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
 
+from hector.core.pattern import pattern
 from hector.observe.redact import redact
 
 ROOT: Final = "hector"
-_ACTIVE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_ACTIVE: Final = pattern("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 """Line breaks, what steers a terminal, and what turns text around."""
 _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
@@ -27,7 +27,10 @@ def _time(record: logging.LogRecord) -> str:
 
 def _one_line(value: object) -> str:
     """A value without signs that do something, so that nobody's error text passes for a line of ours, or hides one."""
-    return _ACTIVE.sub(lambda sign: sign[0].encode("unicode_escape").decode(), str(value))
+    text = str(value)
+    if text.isprintable():
+        return text
+    return _ACTIVE.sub(lambda sign: sign[0].encode("unicode_escape").decode(), text)
 
 
 class TextFormatter(logging.Formatter):
