@@ -32,8 +32,11 @@ from bench.contestants import (
 from bench.process import Process, free_port
 from bench.report import DIRECT, as_json, text
 
-WARM_SECONDS: Final = 4.0
-"""Of load on each server before a round. In its first three seconds a server is slower: Hector by a tenth."""
+WARM_SECONDS: Final = 6.0
+"""Of load on each server before a round. In the first three seconds of a kind of load a server is slower: Hector by a
+tenth."""
+STARTS: Final = 15
+"""Pairs of starts, of which single ones differ by a fifth."""
 _PACKAGES: Final = ("httpx", "uvicorn", "starlette", "h11", "sniffio", "httptools", "uvloop")
 
 _VERSIONS: Final = """
@@ -99,7 +102,8 @@ class Bench:
                     standing.rss_ready = process.usage().rss
 
     def measure(self, cell: Cell, target: Target, process: Process | None) -> Figures:
-        """One cell, one server."""
+        """One cell, one server. What the one before has written is on the disk by then, so that nobody waits for it."""
+        os.sync()
         before = process.usage().cpu if process else 0.0
         turns = asyncio.run(load(target, cell.clients, self.plan.seconds, stream=cell.stream, paced=cell.paced))
         return figures(turns, process.usage().cpu - before if process else 0.0)
@@ -120,11 +124,12 @@ class Bench:
             self.time_starts((*contestants, HELLO), standings, model_url)
             for turn in range(self.plan.repeats):
                 _progress(f"round {turn + 1} of {self.plan.repeats}")
-                self._round(contestants, standings, mock_port)
+                first = turn % len(contestants)
+                self._round([*contestants[first:], *contestants[:first]], standings, mock_port)
         return standings
 
     def _round(self, contestants: Sequence[Contestant], standings: dict[str, Standing], mock_port: int) -> None:
-        """Every cell once, of every server."""
+        """Every cell once, of every server. Each round begins with another one: nobody always runs behind the same."""
         model_url = f"http://127.0.0.1:{mock_port}/v1"
         with ExitStack() as stack:
             running: list[Running] = []
@@ -134,18 +139,18 @@ class Bench:
                 running.append(Running(process, standings[contestant.name], contestant.headers))
             self._warm(running)
             for cell in self.plan.cells:
-                direct = self.measure(cell, model(mock_port, stream=cell.stream, paced=cell.paced), None)
-                standings[DIRECT].cells.setdefault(cell.name, []).append(direct)
                 for one in running:
                     measured = self.measure(cell, _target(cell, one), one.process)
                     one.standing.cells.setdefault(cell.name, []).append(measured)
+                direct = self.measure(cell, model(mock_port, stream=cell.stream, paced=cell.paced), None)
+                standings[DIRECT].cells.setdefault(cell.name, []).append(direct)
             for one in running:
                 one.standing.rss_loaded = max(one.standing.rss_loaded, one.process.usage().rss)
 
     def _warm(self, running: Sequence[Running]) -> None:
         """Not what is measured: first calls import things and open connections, and files on the disk have to grow."""
         cells = self.plan.cells
-        clients, seconds = max(cell.clients for cell in cells), min(WARM_SECONDS, 3 * self.plan.seconds) / len(cells)
+        clients, seconds = max(cell.clients for cell in cells), min(WARM_SECONDS, 6 * self.plan.seconds) / len(cells)
         for one in running:
             for cell in cells:
                 asyncio.run(load(_target(cell, one), clients, seconds, stream=cell.stream, paced=cell.paced))
@@ -201,7 +206,7 @@ def main() -> int:
     cells = tuple(cell for cell in CELLS if not given.cells or cell.name in given.cells.split(","))
     if not cells:
         raise SystemExit(f"bench: --cells names none of {', '.join(cell.name for cell in CELLS)}")
-    plan = Plan(0.5, 1, 1, cells) if given.quick else Plan(given.seconds, given.repeats, 9, cells)
+    plan = Plan(0.5, 1, 1, cells) if given.quick else Plan(given.seconds, given.repeats, STARTS, cells)
     python, source = (given.python, str(given.python)) if given.python else environment()
     with tempfile.TemporaryDirectory(prefix="hector-bench-") as folder:
         bench = Bench(python, Path(folder), plan)
