@@ -87,6 +87,10 @@ class Finder:
         spec.cached = loader.compiled
         return spec
 
+    def invalidate_caches(self) -> None:
+        """Called by `importlib.invalidate_caches`, by who has just written a module."""
+        self._listed.clear()
+
     def _first_with(self, name: str) -> str | None:
         """The folder on `sys.path` that has anything of that name; None: Python has to look."""
         if name in sys.builtin_module_names or FrozenImporter.find_spec(name):

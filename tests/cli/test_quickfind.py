@@ -79,6 +79,12 @@ def test_what_is_more_than_a_source_is_left_to_python(tmp_path: Path) -> None:
     finder, folder = Finder(BEFORE, AFTER), str(tmp_path)
     found = [name for name in ("plain", "both", "package", "missing") if finder.find_spec(f"p.{name}", [folder])]
     assert found == ["plain"]
+    (tmp_path / "plain").mkdir()
+    finder.invalidate_caches()
+    assert finder.find_spec("p.plain", [folder]) is None
+    (tmp_path / "plain").rmdir()
+    finder.invalidate_caches()
+    assert finder.find_spec("p.plain", [folder]) is not None
     assert finder.find_spec("p.plain", [folder, "/tmp"]) is None
     assert finder.find_spec("p.plain", [str(tmp_path / "archive.zip")]) is None
 
