@@ -77,7 +77,7 @@ async def test_indexing_that_is_killed_again_and_again_goes_on(tmp_path: Path, s
     for _ in range(8):
         process = start(tmp_path, "index")
         kills += await asyncio.to_thread(kill, process, random.uniform(0.4, 2.0))
-    server.slow = 0
+    await asyncio.to_thread(server.hurry)
     before = sum(server.texts.values())
     await whole(tmp_path, settings, "first", DOCUMENTS)
     twice = sum(times - 1 for text, times in server.texts.items() if text.startswith("document"))
@@ -149,6 +149,6 @@ async def test_one_kill_costs_the_batches_that_were_on_their_way_at_most(
     await asyncio.to_thread(batches, server, 4)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    server.slow = 0
+    await asyncio.to_thread(server.hurry)
     await whole(tmp_path, settings, "first", 60)
     assert sum(times - 1 for times in server.texts.values()) <= AT_ONCE * BATCH + 10  # and the questions of this test

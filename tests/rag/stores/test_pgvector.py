@@ -356,7 +356,7 @@ async def test_indexing_that_is_killed_goes_on(
         embeddings.slow, kills = 1.0, 0  # longer than any of them lives
         for _ in range(4):
             kills += await asyncio.to_thread(kill, start(tmp_path, "index"), random.uniform(0.4, 2.0))
-        embeddings.slow = 0
+        await asyncio.to_thread(embeddings.hurry)
         knowledge = known(text)
         assert await indexed(knowledge) == (150, 0)
         assert kills
