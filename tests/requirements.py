@@ -429,6 +429,7 @@ _TABLE: Final[Mapping[str, str]] = {
         b house.locked               | dependencies are locked with hashes
         b house.layers               | the layering is enforced
         b house.requirements         | this table is held in both directions
+        b house.pythons              | it runs from source on Python 3.11 and on every later one
         b house.lean-imports         | `version` and a plain `serve` load only what they need
     """,
     "Milestone 1: configuration": """

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pickle
+import sys
 from dataclasses import asdict, field, fields, is_dataclass, replace
 from typing import Any, ClassVar
 
@@ -174,3 +175,12 @@ def test_slots_and_hashes() -> None:
         hash(Box())
     with pytest.raises(AttributeError):
         Point(1).z = 1  # type: ignore[attr-defined]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="annotations are worked out at once")
+def test_annotations_may_name_what_comes_later() -> None:
+    known: dict[str, Any] = {"dataclass": dataclass}
+    exec("@dataclass(slots=True)\nclass Early:\n    later: Later\n    number: int = 2\nclass Later: ...\n", known)
+    early, later = known["Early"], known["Later"]()
+    assert (early(later).later, early(later).number) == (later, 2)
+    assert [part.name for part in fields(early)] == ["later", "number"]

@@ -41,7 +41,7 @@ else:
         def wrap(plain):
             own = {
                 name: _Part(name, annotation, vars(plain).get(name, _NONE), kw_only)
-                for name, annotation in vars(plain).get("__annotations__", {}).items()
+                for name, annotation in _annotations(plain).items()
                 if not _of_the_class(annotation)
             }
             parts = {}
@@ -55,6 +55,15 @@ else:
             return made
 
         return wrap if cls is None else wrap(cls)
+
+    def _annotations(plain):
+        """Those of the class itself. Python 3.14 works them out when asked for, so they may name what comes later."""
+        try:
+            return plain.__annotations__
+        except NameError:
+            import annotationlib  # noqa: PLC0415 - there is none before Python 3.14
+
+            return annotationlib.get_annotations(plain, format=annotationlib.Format.FORWARDREF)
 
     def _of_the_class(annotation):
         """Whether it says ClassVar, as such or in words."""
