@@ -19,6 +19,7 @@ from hector.store.lock import FileLock
 from hector.store.opening import connect, sqlite_of
 from hector.store.queries import load
 from hector.store.sqlite import SqliteConnection, complete, statements
+from hector.store.sqlite_file import open_to_read
 from hector.store.tables import Table, drop, follow, grant, insert, ours, own, pages, tables
 
 _ALIVE: Final = 60_000
@@ -196,7 +197,7 @@ def _rows_in(path: Path) -> int | None:
     if not path.exists() or not path.stat().st_size:
         return 0
     try:
-        raw = sqlite3.connect(path.as_uri() + "?mode=ro", uri=True)
+        raw = open_to_read(path)
         try:
             row = raw.execute(load("backup", "sqlite")["in_use"]).fetchone()
         finally:

@@ -6,6 +6,7 @@ import sqlite3
 import stat
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from hector.core.errors import StartupError
 from hector.store.lock import FileLock
@@ -45,9 +46,15 @@ def has_log(place: str) -> bool:
         return file.read(20)[18:] == b"\2\2"
 
 
+def open_to_read(place: str | Path) -> sqlite3.Connection:
+    """A connection that creates and changes nothing. `Path.as_uri` would load Python's web client, from 3.14 on."""
+    path = quote(os.fsencode(Path(place).absolute().as_posix()))
+    return sqlite3.connect(f"file:///{path.lstrip('/')}?mode=ro", timeout=5.0, uri=True)
+
+
 def _tables(place: str) -> set[str]:
     """Looked up without changing anything, not even the journal mode. Raises SQLite's own errors."""
-    raw = sqlite3.connect(Path(place).as_uri() + "?mode=ro", timeout=5.0, uri=True)
+    raw = open_to_read(place)
     try:
         return {name for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     finally:
