@@ -11,11 +11,12 @@ import os
 import secrets
 import signal
 import time
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio.subprocess import DEVNULL, PIPE
 from collections import deque
 from collections.abc import AsyncIterator
 from typing import Final
 
+from hector.core.child import Child, start
 from hector.core.errors import ModelUnavailable
 from hector.core.record import dataclass
 from hector.models.llama_launch import Launch, free_port
@@ -28,6 +29,7 @@ _log: Final = logging.getLogger("hector.models.local")
 _KEPT_LINES: Final = 40
 _SHOWN_LINES: Final = 6
 _LINE_LENGTH: Final = 300
+_READ_AHEAD: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class LlamaServer:
         self._patience = patience or Patience()
         self._task: asyncio.Task[None] | None = None
         self._ready: asyncio.Future[str] | None = None
-        self._process: Process | None = None
+        self._process: Child | None = None
         self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
         self._port = launch.port
         self._healthy_since: float | None = None
@@ -155,9 +157,10 @@ class LlamaServer:
             self._healthy_since = None
 
     @contextlib.asynccontextmanager
-    async def _child(self, port: int) -> AsyncIterator[Process]:
-        self._process = await asyncio.create_subprocess_exec(
+    async def _child(self, port: int) -> AsyncIterator[Child]:
+        self._process = await start(
             *self._launch.command(port),
+            limit=_READ_AHEAD,
             stdin=PIPE,
             stdout=DEVNULL,
             stderr=PIPE,
@@ -168,14 +171,15 @@ class LlamaServer:
             yield self._process
         finally:
             await _stop(self._process, self._patience.stop)
+            self._process.let_go()
             self._process = None
 
-    async def _watched(self, process: Process) -> str:
+    async def _watched(self, process: Child) -> str:
         """Until the child has ended or is of no more use."""
         async with asyncio.TaskGroup() as group:
             reader = group.create_task(self._read(process))
             health = group.create_task(self._check())
-            ended = group.create_task(process.wait())
+            ended = group.create_task(process.exited())
             await asyncio.wait({health, ended}, return_when=asyncio.FIRST_COMPLETED)
             if not ended.done():
                 await _stop(process, self._patience.stop)
@@ -186,7 +190,7 @@ class LlamaServer:
             reader.cancel()
             return _ending(ended.result())
 
-    async def _read(self, process: Process) -> None:
+    async def _read(self, process: Child) -> None:
         """Keep the last lines that the child writes."""
         assert process.stderr is not None, "a pipe was asked for"  # noqa: S101
         rest = ""
@@ -240,9 +244,9 @@ async def _healthy(caller: Caller) -> bool:
         return False
 
 
-async def _stop(process: Process, grace: float) -> None:
+async def _stop(process: Child, grace: float) -> None:
     """Ask the child to end, and end it after `grace` seconds."""
-    ended = asyncio.create_task(process.wait())
+    ended = asyncio.create_task(process.exited())
     if process.returncode is None:
         _signal(process, signal.SIGTERM)
         await asyncio.wait({ended}, timeout=grace)  # asyncio.timeout fails in a cancelled task before Python 3.11.4
@@ -252,7 +256,7 @@ async def _stop(process: Process, grace: float) -> None:
     await ended
 
 
-def _signal(process: Process, number: int) -> None:
+def _signal(process: Child, number: int) -> None:
     """To the child and everything that it started."""
     with contextlib.suppress(ProcessLookupError):
         if os.name == "posix":
