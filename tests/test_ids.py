@@ -3,6 +3,8 @@
 import os
 import uuid
 
+import pytest
+
 from hector.core.ids import new_id
 
 
@@ -15,6 +17,7 @@ def test_ids_are_distinct_uuids_in_order_of_time() -> None:
     assert times == sorted(times)
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_threads_and_forks_never_share_an_id() -> None:
     from concurrent.futures import ThreadPoolExecutor
 

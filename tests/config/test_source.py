@@ -1,6 +1,7 @@
 """Texts become values, and every mistake knows its place."""
 
 import pytest
+import yaml
 
 from hector.config.findings import Position
 from hector.config.source import NODE_LIMIT, parse
@@ -64,10 +65,10 @@ def test_places_are_those_of_an_editor() -> None:
         pytest.param("a: 1\n---\nb: 2\n", 3, 1, "more than one", id="two documents"),
         pytest.param("a:\n  - b\n - c\n", 3, 2, "indentation", id="uneven list"),
         pytest.param("a: 1\nb\n", 3, 1, "colon", id="key without colon"),
-        pytest.param('a: "\\q"\n', 1, 5, "escape", id="escape"),
+        pytest.param('a: "\\q"\n', 1, 5 if yaml.__with_libyaml__ else 6, "escape", id="escape"),
         pytest.param("a: @x\n", 1, 4, "begin", id="reserved sign"),
         pytest.param("a: \x01\n", 1, 4, "control", id="control character"),
-        pytest.param("%X\n---\na: 1", 1, 3, "not valid", id="anything else"),
+        pytest.param("a: |x\n b\n", 1, 5, "not valid", id="anything else"),
     ],
 )
 def test_syntax_errors(text: str, line: int, column: int, word: str) -> None:

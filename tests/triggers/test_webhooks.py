@@ -485,10 +485,10 @@ def test_names_are_not_tried_without_end(tmp_path: Path) -> None:
 def test_what_is_switched_off_is_refused_and_limits_count(tmp_path: Path) -> None:
     text = CONFIG + "\nrate_limiting: {enabled: true, limits: [{type: count, window: hour, limit: 3}]}\n"
     with live(parsed(text), tmp_path) as server:
-        switch = {"app_id": "default", "agent": "open", "reason": "for now"}
+        switch = {"app_id": "default", "agent": "cond", "reason": "for now"}
         off = server.client.post("/admin/switches", json={"state": "off", **switch}, headers=AS_ADMIN)
         assert off.status_code == 200, off.text
-        refused = post(server, "/webhooks/open", {"a": 0})
+        refused = post(server, "/webhooks/cond", {"action": "opened"})
         assert (refused.status_code, "for now" in refused.text) == (503, True)
         codes = [post(server, "/webhooks/each", {"a": n}).status_code for n in range(5)]
         assert 429 in codes

@@ -43,7 +43,7 @@ def post(server: Live, content: bytes, path: str = "/agents/helper", **headers: 
         (b"\xff\xfe", -32700),
         (b'{"jsonrpc": "2.0", "id": 1, "method": "GetTask", "params": {"id": NaN}}', -32700),
         (b'{"jsonrpc": "2.0", "id": ' + b"9" * 5000 + b', "method": "GetTask"}', -32700),
-        (b"[" * 30_000, -32600),
+        (b"[" * 30_000 + b"]" * 30_000, -32600),
         (b'{"a":' * 10_000 + b"1" + b"}" * 10_000, -32600),
         (b"[]", -32600),
         (b'[{"jsonrpc": "2.0", "id": 1, "method": "ListTasks"}]', -32600),
